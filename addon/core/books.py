@@ -1,0 +1,261 @@
+"""What is read from an accounting system, in our words: company, chart, years, invoices, payments, ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from addon.core.dates import FinancialYear
+from addon.core.money import ExchangeRate, Money
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The company as its accounting system names it; `tenant` is its fixed number there."""
+
+    tenant: str
+    name: str
+    organisation_number: str
+    country: str = "SE"
+    currency: str = "SEK"
+
+
+@dataclass(frozen=True, slots=True)
+class ChartAccount:
+    """An account of the chart in one financial year."""
+
+    number: str
+    name: str
+    active: bool
+    year_ref: str
+    needs_cost_centre: bool = False
+    needs_project: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A voucher series in one financial year; only a manual one takes vouchers from us."""
+
+    code: str
+    name: str
+    manual: bool
+    year_ref: str
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BooksCurrency:
+    """A currency that the books know, with its present rate (unit as the system writes it)."""
+
+    code: str
+    rate: ExchangeRate | None
+    automatic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a run needs to know of a company's books, read at its start."""
+
+    identity: Identity
+    years: tuple[FinancialYear, ...]
+    accounts: tuple[ChartAccount, ...]
+    series: tuple[Series, ...]
+    invoice_series: str
+    """Series of customer invoices; empty if the company has chosen none."""
+    payment_series: str
+    predefined: tuple[tuple[str, str], ...]
+    """Account numbers by `AccountRole` value that the system itself posts to (claims, rounding, exchange)."""
+    payment_modes: tuple[tuple[str, str], ...]
+    """Code and account number of each mode of payment."""
+    currencies: tuple[BooksCurrency, ...]
+    locked_through: date | None
+    flags: tuple[str, ...] = ()
+    """Modules that change the rules: `warehouse`, `easy_vat`."""
+    missing_scopes: tuple[str, ...] = ()
+    missing_licences: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    """Names of the parts that could not be read, for example for want of rights."""
+
+    def year_of(self, day: date) -> FinancialYear | None:
+        """The financial year that holds a day."""
+        return next((year for year in self.years if year.holds(day)), None)
+
+    def account(self, number: str, year_ref: str) -> ChartAccount | None:
+        """An account of one year's chart."""
+        return next(
+            (account for account in self.accounts if account.number == number and account.year_ref == year_ref),
+            None,
+        )
+
+    def currency(self, code: str) -> BooksCurrency | None:
+        """A currency that has been added to the books; the books' own always is."""
+        if code == self.identity.currency:
+            return BooksCurrency(code, None, automatic=False)
+        return next((currency for currency in self.currencies if currency.code == code), None)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceView:
+    """An invoice or credit note (negative total) as it stands in the books; amounts in its own currency.
+
+    `vat`, `rate` are decimals as the system writes them; `round_off` is what the system itself rounded by.
+    """
+
+    number: str
+    currency: str
+    total: Money
+    balance: Money
+    vat: Decimal
+    rate: Decimal
+    unit: int
+    booked: bool
+    cancelled: bool
+    invoice_date: date
+    our_key: str = ""
+    second_key: str = ""
+    order_number: str = ""
+    your_reference: str = ""
+    our_reference: str = ""
+    ocr: str = ""
+    customer_number: str = ""
+    round_off: Money | None = None
+    voucher: str = ""
+    credit_number: str = ""
+    """The number of the credit note that the credit action made of this invoice."""
+    draft: bool = False
+
+    def books_rate(self) -> Decimal:
+        """What one major unit of the invoice's currency is in the books' currency."""
+        return self.rate / self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    """A payment of a customer invoice as it stands in the books."""
+
+    number: str
+    invoice_number: str
+    amount: Money
+    """In the invoice's currency, without write-offs."""
+    books_amount: Money
+    paid_on: date
+    account: str
+    booked: bool
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherView:
+    """A voucher as it stands in the books: `reference` is series/number/year."""
+
+    reference: str
+    booking_date: date
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerView:
+    """A customer as a list of the accounting system shows it."""
+
+    number: str
+    name: str
+    email: str
+    organisation_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What the accounting system answered to a step: its reference there, and what it now looks like."""
+
+    reference: str
+    invoice: InvoiceView | None = None
+    payment: PaymentView | None = None
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One row of the ledger, read back: in the books' currency, debit positive."""
+
+    voucher: str
+    """series/number/year"""
+    booking_date: date
+    account: str
+    amount: Money
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A financial year's rows on the accounts asked for, with their opening balances."""
+
+    entries: tuple[LedgerEntry, ...]
+    opening: tuple[tuple[str, Money], ...] = ()
+
+
+class OrderField(StrEnum):
+    """Where in the books an order number may stand."""
+
+    ORDER_NUMBER = "order_number"
+    """Fortnox "Er ordernummer"."""
+    YOUR_REFERENCE = "your_reference"
+    """Fortnox "Er referens"."""
+    OUR_REFERENCE = "our_reference"
+    EXTERNAL_REFERENCE = "external_reference"
+    OCR = "ocr"
+    INVOICE_NUMBER = "invoice_number"
+
+
+def field_value(invoice: InvoiceView, place: OrderField) -> str:
+    """What an invoice has in the field where an order number may stand."""
+    match place:
+        case OrderField.ORDER_NUMBER:
+            return invoice.order_number
+        case OrderField.YOUR_REFERENCE:
+            return invoice.your_reference
+        case OrderField.OUR_REFERENCE:
+            return invoice.our_reference
+        case OrderField.EXTERNAL_REFERENCE:
+            return invoice.our_key
+        case OrderField.OCR:
+            return invoice.ocr
+        case OrderField.INVOICE_NUMBER:
+            return invoice.number
+
+
+class Remedy(StrEnum):
+    """What the API lets us mend for a person who presses Repair."""
+
+    ACTIVATE_ACCOUNT = "activate_account"
+    CREATE_ACCOUNT = "create_account"
+    CREATE_SERIES = "create_series"
+    ADD_CURRENCY = "add_currency"
+    ADD_PAYMENT_MODE = "add_payment_mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A remedy with what it concerns: account number, series code, currency; and where (year, account)."""
+
+    remedy: Remedy
+    subject: str
+    year_ref: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One prerequisite, tested: `code` names it, `subject` what it concerns, `stops` whether it stops the company.
+
+    Where it does not stop the company, only the documents that need `subject` are held.
+    """
+
+    code: str
+    ok: bool
+    stops: bool = False
+    subject: str = ""
+    year_ref: str = ""
+    repair: Repair | None = None
+    details: tuple[tuple[str, str], ...] = field(default=())

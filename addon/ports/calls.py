@@ -1,0 +1,61 @@
+"""Who is told of each call to the outside, who paces them, and where tokens come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One HTTP call as it was made: no tokens, no bodies. `status` None: no readable answer came."""
+
+    at: datetime
+    system: str
+    method: str
+    path: str
+    status: int | None
+    duration_ms: int
+    request_ref: str = ""
+    note: str = ""
+
+
+class CallObserver(Protocol):
+    """Is told of each call, so that a person can ask which call put an amount into the books."""
+
+    def record(self, call: CallRecord) -> None:
+        """Take note of one call."""
+        ...
+
+
+class Lane(StrEnum):
+    """How urgent a call is: a person's click goes past the pacing of bulk work, never past the limit."""
+
+    CLICK = "click"
+    BULK = "bulk"
+
+
+class Pace(Protocol):
+    """Keeps a company's calls under the other side's limit, over all our processes."""
+
+    def wait(self, lane: Lane) -> None:
+        """Return when the next call may leave. Raises `TryLater` if that would take too long."""
+        ...
+
+    def refused(self, retry_after_s: int | None) -> None:
+        """The other side said "too many": push everybody's next call on."""
+        ...
+
+
+class TokenSource(Protocol):
+    """Gives the access token of one connection, renewed under a lock and stored before it is used."""
+
+    def current(self) -> str:
+        """A token that should be valid now. Raises `NeedsReconnect`, `TryLater`."""
+        ...
+
+    def renew(self, stale: str) -> str:
+        """A token other than the one that was refused. Raises `NeedsReconnect`, `TryLater`."""
+        ...
