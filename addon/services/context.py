@@ -1,0 +1,57 @@
+"""What every use case is given: the database, the clock, the way to the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from addon.ports.accounting import AccountingSystem
+from addon.ports.calls import CallObserver, Lane, TokenSource
+from addon.ports.oauth import Authorisation
+from addon.ports.payments import PaymentSource
+from addon.store.database import Database
+from addon.store.secrets import SealedBox
+
+
+class Outside(Protocol):
+    """Builds what talks to the outside. `bootstrap` has the only implementation for real use."""
+
+    def accounting(
+        self, system: str, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane
+    ) -> AccountingSystem:
+        """One company's books, for example `fortnox`."""
+        ...
+
+    def payments(
+        self, provider: str, way: str, account_ref: str, tokens: TokenSource, observer: CallObserver
+    ) -> PaymentSource:
+        """One connection to a provider, for example `stripe` by the way `connect`, `app` or `key`."""
+        ...
+
+    def accounting_authorisation(self, system: str) -> Authorisation:
+        """The consent of an accounting system."""
+        ...
+
+    def payment_authorisation(self, provider: str, way: str) -> Authorisation:
+        """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that use cases work with. `nudge` tells the queue that a company wants work; it may be lost."""
+
+    db: Database
+    box: SealedBox
+    now: Callable[[], datetime]
+    outside: Outside
+    nudge: Callable[[int], None]
+    quarantine_s: int = 600
+    lease_s: int = 180
+    in_flight: int = 4
+    slice_s: int = 50
+    sandbox: bool = False
+    holder: str = "kvitt"
+    """Names this process in lease rows."""
