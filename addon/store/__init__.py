@@ -1,0 +1,1 @@
+"""The database: tables, sessions bound to one company, secrets."""

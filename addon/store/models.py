@@ -1,0 +1,512 @@
+"""The tables. Amounts are whole smallest units beside their currency; instants are aware UTC.
+
+Each table with business data has `company_id` and stands under row-level security in PostgreSQL. The tables of
+`OPEN_TABLES` hold no business data; sweeps, webhooks and sign-in read only those to find ids.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    Time,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""`BigInteger` primary keys do not count up on SQLite."""
+
+
+class NaiveInstantRefused(TypeError):
+    """A datetime without a zone was about to be stored."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant. SQLite drops zones, so they are refused, converted and put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database: aware only, as UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise NaiveInstantRefused("instants are stored aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database: aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map = {
+        datetime: Instant(),
+        dict[str, Any]: JSON(),
+        list[Any]: JSON(),
+        list[str]: JSON(),
+    }
+
+
+class OfCompany:
+    """A row of one company's business data."""
+
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"), index=True)
+
+
+# --- Open tables: no business data ---------------------------------------------------------------------------
+
+
+class Company(Base):
+    """A company that installed Kvitt. `state`: setting_up, active, stopped, disconnected."""
+
+    __tablename__ = "companies"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    accounting: Mapped[str] = mapped_column(String(20))
+    tenant: Mapped[str] = mapped_column(String(60))
+    organisation_number: Mapped[str] = mapped_column(String(30), default="")
+    country: Mapped[str] = mapped_column(String(2), default="SE")
+    currency: Mapped[str] = mapped_column(String(3), default="SEK")
+    time_zone: Mapped[str] = mapped_column(String(60), default="Europe/Stockholm")
+    daily_at: Mapped[time] = mapped_column(Time, default=time(5, 0))
+    state: Mapped[str] = mapped_column(String(20), default="setting_up")
+    stop_reason: Mapped[str] = mapped_column(String(60), default="")
+    sandbox: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("accounting", "tenant"),)
+
+
+class CompanyWork(Base):
+    """What is due for a company, and who works on it: the lease row. The database's clock decides."""
+
+    __tablename__ = "company_work"
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"), primary_key=True)
+    wanted_at: Mapped[datetime | None]
+    wanted_by: Mapped[str] = mapped_column(String(20), default="")
+    next_run_at: Mapped[datetime | None] = mapped_column(index=True)
+    lease_holder: Mapped[str] = mapped_column(String(80), default="")
+    lease_until: Mapped[datetime | None]
+    slice_started_at: Mapped[datetime | None]
+
+
+class WebSession(Base):
+    """A browser that is signed in to a company. Only the hash of its token is kept."""
+
+    __tablename__ = "web_sessions"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"))
+    who: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class ProviderAccount(Base):
+    """Which company a provider's account belongs to: only one."""
+
+    __tablename__ = "provider_accounts"
+    provider: Mapped[str] = mapped_column(String(20), primary_key=True)
+    account_ref: Mapped[str] = mapped_column(String(80), primary_key=True)
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"))
+
+
+class ParkedActivation(Base):
+    """A consent that the marketplace started, until the person in that browser confirms it."""
+
+    __tablename__ = "parked_activations"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    accounting: Mapped[str] = mapped_column(String(20))
+    tenant: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(String(200))
+    organisation_number: Mapped[str] = mapped_column(String(30), default="")
+    country: Mapped[str] = mapped_column(String(2), default="SE")
+    grant_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class WebhookEvent(Base):
+    """An event that a provider announced: a nudge, kept so that it counts once."""
+
+    __tablename__ = "webhook_events"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(20))
+    event_ref: Mapped[str] = mapped_column(String(120))
+    event_type: Mapped[str] = mapped_column(String(120), default="")
+    account_ref: Mapped[str] = mapped_column(String(80), default="")
+    company_id: Mapped[int | None] = mapped_column(Id, ForeignKey("companies.id"))
+    received_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("provider", "event_ref"),)
+
+
+# --- Business data ------------------------------------------------------------------------------------------
+
+
+class AccountingConnection(OfCompany, Base):
+    """The access to the accounting system. `state`: connected, needs_reconnect, disconnected."""
+
+    __tablename__ = "accounting_connections"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    system: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), default="connected")
+    grant_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime | None]
+    renewed_at: Mapped[datetime | None]
+    audited_at: Mapped[datetime | None]
+    customers_read_at: Mapped[datetime | None]
+    lookups_first_until: Mapped[datetime | None]
+    """After a restore or re-install, first attempts look up first."""
+    connected_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("company_id"),)
+
+
+class CompanySettings(OfCompany, Base):
+    """A company's settings by key; `addon.services.settings` knows keys, types and defaults."""
+
+    __tablename__ = "company_settings"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    values: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (UniqueConstraint("company_id"),)
+
+
+class Connection(OfCompany, Base):
+    """A connection to a payment provider. `way`: connect, app, key; `state` as for accounting."""
+
+    __tablename__ = "connections"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(20))
+    way: Mapped[str] = mapped_column(String(20))
+    account_ref: Mapped[str] = mapped_column(String(80))
+    account_name: Mapped[str] = mapped_column(String(200), default="")
+    country: Mapped[str] = mapped_column(String(2), default="")
+    state: Mapped[str] = mapped_column(String(20), default="connected")
+    grant_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime | None]
+    renewed_at: Mapped[datetime | None]
+    mode: Mapped[str] = mapped_column(String(20), default="")
+    """Empty until the person has chosen."""
+    start_date: Mapped[date | None] = mapped_column(Date)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    fetched_until: Mapped[datetime | None]
+    opening: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Opening balance by currency, in smallest units."""
+    invoices_seen_at: Mapped[datetime | None]
+    connected_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("company_id", "provider", "account_ref"),)
+
+
+class MovementRow(OfCompany, Base):
+    """A movement as fetched: our value and the provider's raw record."""
+
+    __tablename__ = "movements"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    ref: Mapped[str] = mapped_column(String(120))
+    kind: Mapped[str] = mapped_column(String(30))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    presented_minor: Mapped[int | None] = mapped_column(BigInteger)
+    presented_currency: Mapped[str] = mapped_column(String(3), default="")
+    occurred_at: Mapped[datetime]
+    booking_date: Mapped[date] = mapped_column(Date)
+    source_ref: Mapped[str] = mapped_column(String(120), default="")
+    original_ref: Mapped[str] = mapped_column(String(120), default="")
+    payout_ref: Mapped[str] = mapped_column(String(120), default="")
+    order_number: Mapped[str] = mapped_column(String(120), default="")
+    buyer: Mapped[str] = mapped_column(String(320), default="")
+    value: Mapped[dict[str, Any]]
+    raw: Mapped[dict[str, Any]]
+    fetched_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("connection_id", "ref"),
+        Index("ix_movements_list", "company_id", "occurred_at", "id"),
+        Index("ix_movements_source", "connection_id", "source_ref"),
+        Index("ix_movements_payout", "connection_id", "payout_ref"),
+    )
+
+
+class PartRow(OfCompany, Base):
+    """A part of a movement and its one state (`PartState`)."""
+
+    __tablename__ = "parts"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    movement_id: Mapped[int] = mapped_column(Id, ForeignKey("movements.id"), index=True)
+    name: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(20))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    state: Mapped[str] = mapped_column(String(20), default="open")
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    wait_until: Mapped[date | None] = mapped_column(Date)
+    waiting_since: Mapped[datetime | None]
+    searched_at: Mapped[datetime | None]
+    document_id: Mapped[int | None] = mapped_column(Id, ForeignKey("documents.id"), index=True)
+    changed_at: Mapped[datetime]
+    set_aside_by: Mapped[str] = mapped_column(String(200), default="")
+    set_aside_where: Mapped[str] = mapped_column(String(200), default="")
+    """Where it is booked elsewhere; empty: nowhere."""
+    __table_args__ = (
+        UniqueConstraint("movement_id", "name"),
+        Index("ix_parts_state", "company_id", "state", "connection_id"),
+        CheckConstraint("state <> 'booked' OR document_id IS NOT NULL", name="booked_by_a_document"),
+    )
+
+
+class PayoutRow(OfCompany, Base):
+    """A payout as it stands at the provider, and the proof of its lines."""
+
+    __tablename__ = "payouts"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    ref: Mapped[str] = mapped_column(String(120))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    state: Mapped[str] = mapped_column(String(20))
+    itemisation: Mapped[str] = mapped_column(String(20))
+    arrival_date: Mapped[date | None] = mapped_column(Date)
+    paid_out_at: Mapped[datetime]
+    items_read: Mapped[bool] = mapped_column(Boolean, default=False)
+    items_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """Sum of its movements' nets, once all are read."""
+    value: Mapped[dict[str, Any]]
+    raw: Mapped[dict[str, Any]]
+    fetched_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("connection_id", "ref"),
+        Index("ix_payouts_list", "company_id", "paid_out_at"),
+    )
+
+
+class DocumentRow(OfCompany, Base):
+    """A planned document: what it books, and what became of it. `state` as `DeliveryState`, over its steps."""
+
+    __tablename__ = "documents"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    run_id: Mapped[int | None] = mapped_column(Id, ForeignKey("runs.id"))
+    key: Mapped[str] = mapped_column(String(160))
+    kind: Mapped[str] = mapped_column(String(20))
+    booking_date: Mapped[date] = mapped_column(Date)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    source_ref: Mapped[str] = mapped_column(String(120), default="")
+    rule: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(20), default="proposed")
+    hold_reason: Mapped[str] = mapped_column(String(40), default="")
+    hold_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    number: Mapped[str] = mapped_column(String(60), default="")
+    """Their invoice number or voucher reference."""
+    invoice_total_minor: Mapped[int | None] = mapped_column(BigInteger)
+    invoice_rate: Mapped[str] = mapped_column(String(40), default="")
+    """What one major unit of the document's currency was in the books, as the system answered."""
+    clearing_account: Mapped[str] = mapped_column(String(20), default="")
+    clearing_currency: Mapped[str] = mapped_column(String(3), default="")
+    clearing_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Effect on the clearing account in the balance's currency."""
+    clearing_books_minor: Mapped[int | None] = mapped_column(BigInteger)
+    """The same in the books' currency, once known."""
+    vouchers: Mapped[list[str]] = mapped_column(default=list)
+    planned_at: Mapped[datetime]
+    approved_at: Mapped[datetime | None]
+    booked_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("company_id", "key"),
+        Index("ix_documents_state", "company_id", "state", "id"),
+        Index("ix_documents_source", "connection_id", "source_ref"),
+    )
+
+
+class DeliveryRow(OfCompany, Base):
+    """One remote write of a document, its lease and its answer. `needs_lookup` is set before a byte leaves."""
+
+    __tablename__ = "deliveries"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    document_id: Mapped[int] = mapped_column(Id, ForeignKey("documents.id"), index=True)
+    seq: Mapped[int] = mapped_column(Integer)
+    key: Mapped[str] = mapped_column(String(180))
+    kind: Mapped[str] = mapped_column(String(30))
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20), default="proposed")
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    needs_lookup: Mapped[bool] = mapped_column(Boolean, default=False)
+    misses: Mapped[int] = mapped_column(Integer, default=0)
+    """How many times in a row a look-up has said "not there"."""
+    doubtful: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether an attempt ever ended without a readable answer: then booking looks for copies first."""
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    attempted_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    reference: Mapped[str] = mapped_column(String(80), default="")
+    answer: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error_code: Mapped[str] = mapped_column(String(40), default="")
+    error_message: Mapped[str] = mapped_column(Text, default="")
+    booked_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("company_id", "key"),
+        Index("ix_deliveries_work", "company_id", "state", "document_id", "seq"),
+    )
+
+
+class CustomerRow(OfCompany, Base):
+    """A customer's number in the books, by our key and by e-mail."""
+
+    __tablename__ = "customers"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(160))
+    number: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(String(1024), default="")
+    email: Mapped[str] = mapped_column(String(320), default="")
+    __table_args__ = (
+        UniqueConstraint("company_id", "key"),
+        Index("ix_customers_email", "company_id", "email"),
+    )
+
+
+class RunRow(OfCompany, Base):
+    """A run: fetch, plan, post, prove. `state`: running, done, failed; slices carry it on."""
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int | None] = mapped_column(Id, ForeignKey("connections.id"))
+    trigger: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), default="running")
+    phase: Mapped[str] = mapped_column(String(20), default="fetch")
+    since: Mapped[date | None] = mapped_column(Date)
+    cursor: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    now_doing: Mapped[str] = mapped_column(String(200), default="")
+    message: Mapped[str] = mapped_column(Text, default="")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_runs_list", "company_id", "started_at"),)
+
+
+class CallRow(OfCompany, Base):
+    """One HTTP call made for a company."""
+
+    __tablename__ = "calls"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int | None] = mapped_column(Id)
+    delivery_id: Mapped[int | None] = mapped_column(Id, index=True)
+    at: Mapped[datetime]
+    system: Mapped[str] = mapped_column(String(20))
+    method: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str] = mapped_column(String(300))
+    status: Mapped[int | None] = mapped_column(Integer)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    request_ref: Mapped[str] = mapped_column(String(120), default="")
+    note: Mapped[str] = mapped_column(String(200), default="")
+
+
+class ProofRow(OfCompany, Base):
+    """The clearing identity of a connection and balance currency at an instant, in smallest units."""
+
+    __tablename__ = "proofs"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    run_id: Mapped[int | None] = mapped_column(Id)
+    currency: Mapped[str] = mapped_column(String(3))
+    at: Mapped[datetime]
+    opening_minor: Mapped[int] = mapped_column(BigInteger)
+    provider_minor: Mapped[int] = mapped_column(BigInteger)
+    ledger_minor: Mapped[int] = mapped_column(BigInteger)
+    not_booked_minor: Mapped[int] = mapped_column(BigInteger)
+    difference_minor: Mapped[int] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (Index("ix_proofs_list", "company_id", "connection_id", "currency", "at"),)
+
+
+class CheckRow(OfCompany, Base):
+    """The latest result of one prerequisite."""
+
+    __tablename__ = "checks"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    code: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(60), default="")
+    year_ref: Mapped[str] = mapped_column(String(20), default="")
+    ok: Mapped[bool] = mapped_column(Boolean)
+    stops: Mapped[bool] = mapped_column(Boolean)
+    repair: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    checked_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("company_id", "code", "subject", "year_ref"),)
+
+
+class BooksRow(OfCompany, Base):
+    """What was last read of the company's books (`addon.core.books.Books`)."""
+
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    value: Mapped[dict[str, Any]]
+    read_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("company_id"),)
+
+
+class RateRow(OfCompany, Base):
+    """An exchange rate that was read; `rate` is a decimal in text, for `unit` of the base currency."""
+
+    __tablename__ = "exchange_rates"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    base: Mapped[str] = mapped_column(String(3))
+    quote: Mapped[str] = mapped_column(String(3))
+    fixed_on: Mapped[date] = mapped_column(Date)
+    rate: Mapped[str] = mapped_column(String(40))
+    unit: Mapped[int] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(String(40))
+    __table_args__ = (UniqueConstraint("company_id", "base", "quote", "fixed_on"),)
+
+
+class ActivityRow(OfCompany, Base):
+    """Who did what, when: settings, approvals, repairs, connections. Rows are only ever added."""
+
+    __tablename__ = "activity"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    what: Mapped[str] = mapped_column(String(60))
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (Index("ix_activity_list", "company_id", "at"),)
+
+
+OPEN_TABLES: Final = frozenset(
+    {
+        "companies",
+        "company_work",
+        "web_sessions",
+        "provider_accounts",
+        "parked_activations",
+        "webhook_events",
+    }
+)
+"""Tables outside row-level security; all others have a policy on `company_id`."""
