@@ -1,0 +1,53 @@
+# Everything runs in .venv, which tools/setup makes from the lock files; a second run finds it ready.
+#
+#   make demo [ARGS=--once]     the add-on against its own sandbox
+#   make test [ARGS=tests/unit] the tests, with real PostgreSQL, Redis and Chromium
+#   make check                  format, lint, types, import rules
+
+SHELL := /bin/bash
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help demo dev test check bench format lock clean setup
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@tools/setup dev
+
+demo:
+	@tools/setup run
+	@$(BIN)/kvitt demo $(ARGS)
+
+dev: setup
+	@$(BIN)/kvitt demo $(ARGS)
+
+test: setup
+	@tools/chromium
+	@$(BIN)/pytest -q -n 2 --dist loadgroup $(ARGS)
+
+check: setup
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; make format does it."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python tools/import_rules.py
+	@echo "Format, lint, types and import rules: all well."
+
+bench: setup
+	@$(BIN)/python -m bench $(ARGS)
+
+format: setup
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix .
+
+# New versions: change pyproject.toml, then this. The locks name versions and hashes and no index.
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --override overrides.txt
+lock: setup
+	@$(LOCK) --extra build -o requirements.lock
+	@$(LOCK) --extra build --extra dev -o requirements-dev.lock
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
