@@ -1,0 +1,160 @@
+"""What a company has decided about its bookkeeping, as the planner is given it, and the rules that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from addon.core.accounts import AccountMap
+from addon.core.books import Books, OrderField
+from addon.core.documents import CustomerVat
+from addon.core.money import ExchangeRate
+from addon.core.records import Buyer
+
+
+class Mode(StrEnum):
+    """How a connection's sales come into the books."""
+
+    BASIC = "basic"
+    """Payments are registered on the invoices that are there, found by order number."""
+    PLUS = "plus"
+    """Each sale becomes a customer invoice with its payment."""
+    SETTLEMENT = "settlement"
+    """Sales become lines of a voucher for each payout; not built yet."""
+
+
+class FeeVat(StrEnum):
+    """How the provider's fees are treated for VAT. Sources disagree, so a person confirms it by name."""
+
+    EXEMPT = "exempt"
+    """A financial service without VAT (article 135.1 d of the VAT directive)."""
+    EU_REVERSE_CHARGE = "eu_reverse_charge"
+    """A service from another EU country: we compute output and input VAT, and fill box 21's basis."""
+    DOMESTIC = "domestic"
+    """The provider charges this country's VAT."""
+    NON_EU_REVERSE_CHARGE = "non_eu_reverse_charge"
+    """A service from outside the EU: as above with box 22's basis."""
+
+
+class LockedRule(StrEnum):
+    """What happens to a document that falls into a locked period."""
+
+    HOLD = "hold"
+    NEXT_OPEN_DAY = "next_open_day"
+    """It is booked on the first day that is open, and its text says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that a plan depends on besides the records: one connection's settings over its company's books.
+
+    `accounts` holds the company's and the connection's numbers together (`clearing:EUR`, `sales:SE25`, `fee`);
+    `decimals` is how fine the accounting system's document amounts are; `tolerance_minor` counts smallest units
+    of the books' currency; `rates` are the known fixings to that currency; `today` is the company's own date.
+    """
+
+    provider: str
+    provider_name: str
+    account_ref: str
+    mode: Mode
+    books_currency: str
+    zone: ZoneInfo
+    today: date
+    accounts: AccountMap
+    books: Books
+    decimals: int
+    default_vat_percent: int
+    export_without_vat: bool
+    fee_vat: FeeVat
+    locked_rule: LockedRule
+    collective_customers: bool
+    invoice_text: str
+    order_places: tuple[str, ...]
+    order_fields: tuple[OrderField, ...]
+    wait_days: int
+    tolerance_minor: int
+    rounds_to_whole: bool
+    rates: tuple[ExchangeRate, ...]
+
+
+EU_VAT_TERRITORY: Final = frozenset(
+    """
+    AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK
+    """.split()
+)
+"""Countries inside the EU's VAT territory, as ISO 3166 writes them (Greece GR, in VAT numbers EL).
+
+Source: council directive 2006/112/EC, articles 5–8, as it stands since the United Kingdom left. Monaco counts as
+France (article 7). Åland (AX), the French overseas departments (GF GP MQ RE YT), the Faroes, Greenland,
+Gibraltar, San Marino and Liechtenstein are outside (article 6). Northern Ireland counts as inside for goods,
+but shares the code GB, so that a sale there cannot be told from one to Great Britain and is taken as export.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VatDecision:
+    """The VAT of a sale: rate in whole percent, `treatment` as the detail of the sales account's role.
+
+    `why` is the rule in a sentence, for the page that tells an amount's story.
+    """
+
+    percent: int
+    treatment: str
+    customer: CustomerVat
+    why: str
+
+
+def decide_vat(buyer: Buyer, policy: Policy) -> VatDecision:
+    """Decide a sale's VAT from the buyer's country, where the provider tells no tax lines of its own.
+
+    An EU buyer pays domestic VAT: consumers because no OSS is set up, businesses because nobody has checked the
+    VAT number nor knows whether goods left the country. A buyer whose country is unknown counts as domestic:
+    VAT that was left out wrongly cannot be collected later.
+    """
+    home = policy.books.identity.country or "SE"
+    country = buyer.country.strip().upper()
+    rate = policy.default_vat_percent
+    domestic = f"{home}{rate}"
+    if not country:
+        why = f"The buyer's country is not known: the company's own rate, {rate} %."
+    elif country == home:
+        why = f"A buyer in {home}: the company's own rate, {rate} %."
+    elif country in EU_VAT_TERRITORY:
+        if buyer.vat_number:
+            why = (
+                f"A business in {country} (EU), but sales without VAT to EU businesses are not set up: "
+                f"the company's own rate, {rate} %."
+            )
+        else:
+            why = f"A consumer in {country} (EU), and OSS is not set up: the company's own rate, {rate} %."
+    elif policy.export_without_vat:
+        return VatDecision(
+            0, "EXPORT", CustomerVat.EXPORT, f"A buyer in {country}, outside the EU: export without VAT."
+        )
+    else:
+        why = (
+            f"A buyer in {country}, outside the EU, but the company has chosen to charge VAT there: "
+            f"its own rate, {rate} %."
+        )
+    return VatDecision(rate, domestic, CustomerVat.DOMESTIC, why)
+
+
+OLDEST_FIXING_DAYS: Final = 7
+"""The longest run of days without a fixing is the one at Easter and at the turn of the year: five."""
+
+
+def rate_for(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The official fixing last published before a day, at most a week old; None if none is known.
+
+    A fixing of the day itself is published around noon or later, so a sale that morning could not know it.
+    """
+    oldest = day - timedelta(days=OLDEST_FIXING_DAYS)
+    usable = [
+        rate
+        for rate in policy.rates
+        if rate.base == currency and rate.quote == policy.books_currency and oldest <= rate.fixed_on < day
+    ]
+    return max(usable, key=lambda rate: rate.fixed_on, default=None)
