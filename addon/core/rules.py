@@ -51,9 +51,9 @@ class LockedRule(StrEnum):
 class Policy:
     """All that a plan depends on besides the records: one connection's settings over its company's books.
 
-    `accounts` holds the company's and the connection's numbers together (`clearing:EUR`, `sales:SE25`, `fee`);
-    `decimals` is how fine the accounting system's document amounts are; `tolerance_minor` counts smallest units
-    of the books' currency; `rates` are the known fixings to that currency; `today` is the company's own date.
+    `accounts` holds the company's and the connection's numbers together (`clearing:EUR`, `sales:SE25`).
+    `decimals` is how fine the accounting system's document amounts are; `tolerance_minor` counts smallest
+    units of the books' currency; `rates` are the known fixings to it; `today` is the company's own date.
     """
 
     provider: str
@@ -80,15 +80,13 @@ class Policy:
     rates: tuple[ExchangeRate, ...]
 
 
-EU_VAT_TERRITORY: Final = frozenset(
-    """
-    AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK
-    """.split()
-)
+_EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK"
+
+EU_VAT_TERRITORY: Final = frozenset(_EU.split())
 """Countries inside the EU's VAT territory, as ISO 3166 writes them (Greece GR, in VAT numbers EL).
 
-Source: council directive 2006/112/EC, articles 5–8, as it stands since the United Kingdom left. Monaco counts as
-France (article 7). Åland (AX), the French overseas departments (GF GP MQ RE YT), the Faroes, Greenland,
+Source: council directive 2006/112/EC, articles 5–8, as it stands since the United Kingdom left. Monaco counts
+as France (article 7). Åland (AX), the French overseas departments (GF GP MQ RE YT), the Faroes, Greenland,
 Gibraltar, San Marino and Liechtenstein are outside (article 6). Northern Ireland counts as inside for goods,
 but shares the code GB, so that a sale there cannot be told from one to Great Britain and is taken as export.
 """
@@ -110,9 +108,9 @@ class VatDecision:
 def decide_vat(buyer: Buyer, policy: Policy) -> VatDecision:
     """Decide a sale's VAT from the buyer's country, where the provider tells no tax lines of its own.
 
-    An EU buyer pays domestic VAT: consumers because no OSS is set up, businesses because nobody has checked the
-    VAT number nor knows whether goods left the country. A buyer whose country is unknown counts as domestic:
-    VAT that was left out wrongly cannot be collected later.
+    An EU buyer pays domestic VAT: consumers because no OSS is set up, businesses because nobody has checked
+    the VAT number nor knows whether goods left the country. A buyer whose country is unknown counts as
+    domestic: VAT that was left out wrongly cannot be collected later.
     """
     home = policy.books.identity.country or "SE"
     country = buyer.country.strip().upper()
