@@ -27,12 +27,15 @@ test: setup
 	@tools/chromium
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(ARGS)
 
+# All four are run, so that one call shows everything there is to mend.
 check: setup
-	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; make format does it."; exit 1; }
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python tools/import_rules.py
-	@echo "Format, lint, types and import rules: all well."
+	@status=0; \
+	$(BIN)/ruff format --check --output-format concise . >.venv/format.log 2>&1 \
+		|| { grep -v '^All' .venv/format.log; echo "make format mends that."; status=1; }; \
+	$(BIN)/ruff check --quiet --output-format concise . || status=1; \
+	$(BIN)/mypy --no-error-summary || status=1; \
+	$(BIN)/python tools/import_rules.py || status=1; \
+	if [ $$status = 0 ]; then echo "Format, lint, types and import rules: all well."; fi; exit $$status
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

@@ -1,5 +1,6 @@
 """Which settings each world starts with, and that a refusal names the fault and never the value."""
 
+import base64
 from collections.abc import Mapping
 
 import pytest
@@ -17,7 +18,8 @@ from addon.config import (
     load_settings,
 )
 
-TOKEN_KEY = Fernet.generate_key().decode()
+# The same in every test process, because pytest-xdist compares the tests' names.
+TOKEN_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
 PRODUCTION: Mapping[str, str] = {
     "DATABASE_URL": "postgresql+psycopg://kvitt_app:pw-one@db.internal/kvitt",
