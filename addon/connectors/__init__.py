@@ -1,0 +1,1 @@
+"""One folder for each outside company, and what they share: `http` (calls) and `pace` (limits)."""
