@@ -1,0 +1,25 @@
+"""Plan: records and policy in, documents, holds and waits out. Reads nothing, writes nothing, knows no clock."""
+
+from addon.core.plan.planner import plan
+from addon.core.plan.situation import (
+    BookedSale,
+    Carrying,
+    OpenMovement,
+    PayoutFact,
+    Plan,
+    PlannedPayout,
+    SaleLine,
+    Situation,
+)
+
+__all__ = [
+    "BookedSale",
+    "Carrying",
+    "OpenMovement",
+    "PayoutFact",
+    "Plan",
+    "PlannedPayout",
+    "SaleLine",
+    "Situation",
+    "plan",
+]

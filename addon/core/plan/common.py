@@ -1,0 +1,125 @@
+"""Rules that several kinds of document share: dates, accounts, currencies, rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from addon.core.accounts import Account, AccountNotMapped, AccountRole
+from addon.core.dates import booking_date
+from addon.core.documents import InvoiceLine
+from addon.core.holds import HoldReason
+from addon.core.money import ExchangeRate, Money
+from addon.core.plan.situation import CannotBook
+from addon.core.records import Movement
+from addon.core.rules import LockedRule, Policy, rate_for
+
+ACTION_KEY_LIMIT = 80
+"""Fortnox's ExternalInvoiceReference holds 80 characters; provider references are far shorter."""
+
+
+def day_of(movement: Movement, policy: Policy) -> date:
+    """The company's booking date of a movement, before the locked-period rule."""
+    return booking_date(movement.occurred_at, policy.zone)
+
+
+def open_day(day: date, policy: Policy) -> tuple[date, str]:
+    """The day to book on, and a note where the locked-period rule moved it.
+
+    Raises `CannotBook` for a locked period (rule: hold) and for a day outside every financial year.
+    """
+    locked = policy.books.locked_through
+    note = ""
+    if locked is not None and day <= locked:
+        match policy.locked_rule:
+            case LockedRule.HOLD:
+                raise CannotBook(HoldReason.PERIOD_LOCKED, day=day.isoformat(), locked=locked.isoformat())
+            case LockedRule.NEXT_OPEN_DAY:
+                note = f"belongs to {day.isoformat()}, period locked"
+                day = locked + timedelta(days=1)
+    if policy.books.year_of(day) is None:
+        raise CannotBook(HoldReason.NO_FINANCIAL_YEAR, day=day.isoformat())
+    return day, note
+
+
+def account(policy: Policy, role: AccountRole, day: date, detail: str = "") -> Account:
+    """The company's account for a role, ready to be posted to on a day. Raises `CannotBook`."""
+    try:
+        found = policy.accounts.get(role, detail)
+    except AccountNotMapped:
+        raise CannotBook(
+            HoldReason.ACCOUNT_NOT_READY, role=role.value, detail=detail, why="not_mapped"
+        ) from None
+    require_ready((found,), day, policy)
+    return found
+
+
+def require_ready(accounts: Iterable[Account], day: date, policy: Policy) -> None:
+    """Raise `CannotBook` unless each account exists, is active and wants no cost centre in the day's year."""
+    year = policy.books.year_of(day)
+    if year is None:
+        raise CannotBook(HoldReason.NO_FINANCIAL_YEAR, day=day.isoformat())
+    if not any(entry.year_ref == year.ref for entry in policy.books.accounts):
+        return  # the chart could not be read; the prerequisites say so, and the books will refuse what is wrong
+    for wanted in accounts:
+        entry = policy.books.account(wanted.number, year.ref)
+        if entry is None:
+            why = "missing"
+        elif not entry.active:
+            why = "inactive"
+        elif entry.needs_cost_centre:
+            why = "needs_cost_centre"
+        elif entry.needs_project:
+            why = "needs_project"
+        else:
+            continue
+        raise CannotBook(
+            HoldReason.ACCOUNT_NOT_READY,
+            account=wanted.number,
+            role=wanted.role.value,
+            year=f"{year.first_day.isoformat()} – {year.last_day.isoformat()}",
+            why=why,
+        )
+
+
+def require_currency(currency: str, policy: Policy) -> None:
+    """Raise `CannotBook` unless the books know a currency."""
+    if policy.books.currency(currency) is None:
+        raise CannotBook(HoldReason.CURRENCY_NOT_READY, currency=currency)
+
+
+def require_precision(amount: Money, policy: Policy) -> None:
+    """Raise `CannotBook` for an amount finer than the ledger's documents, such as 1.005 KWD in two decimals."""
+    value = amount.to_decimal()
+    if value != value.quantize(Decimal(1).scaleb(-policy.decimals)):
+        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(amount), decimals=str(policy.decimals))
+
+
+def value_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The rate at which a foreign balance is valued on a day: the day's own if known, else the last before it."""
+    exact = [
+        rate
+        for rate in policy.rates
+        if rate.base == currency and rate.quote == policy.books_currency and rate.fixed_on == day
+    ]
+    return exact[-1] if exact else rate_for(policy, currency, day)
+
+
+def vat_of(lines: Iterable[InvoiceLine]) -> Decimal:
+    """VAT inside gross lines, each rounded to two decimals as the ledger does; major units."""
+    cents = Decimal("0.01")
+    return sum(
+        (
+            (line.gross.to_decimal() * line.vat_percent / (100 + line.vat_percent)).quantize(
+                cents, ROUND_HALF_UP
+            )
+            for line in lines
+        ),
+        Decimal(0),
+    )
+
+
+def reference_text(policy: Policy, what: str, note: str = "") -> str:
+    """A text for a document: the provider, what it is, and the note of a moved date."""
+    return f"{policy.provider_name}: {what}{f' ({note})' if note else ''}"

@@ -1,0 +1,123 @@
+"""Basic: a payment is registered on the invoice that is there, found by order number and compared exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from addon.core.accounts import AccountRole
+from addon.core.books import InvoiceView
+from addon.core.documents import (
+    BookPayment,
+    ClearingEffect,
+    CreatePayment,
+    Document,
+    DocumentKind,
+    PartRef,
+    Settlement,
+)
+from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.money import Money
+from addon.core.plan.common import account, day_of, open_day, require_precision
+from addon.core.plan.sale import order_number
+from addon.core.plan.situation import CannotBook, OpenMovement, Outcome
+from addon.core.rules import Policy
+
+
+def plan_matches(
+    group: Sequence[OpenMovement], found: tuple[InvoiceView, ...] | None, policy: Policy
+) -> list[Outcome]:
+    """Plan the movements of one order number and sign together: several captures may fill one invoice."""
+    order = order_number(group[0].movement, policy)
+    facts = {"order_number": order}
+    currency = policy.books_currency
+    total = Money.total((entry.movement.amount for entry in group), currency)
+    refund = total.minor < 0
+    right_sign = [view for view in found or () if (view.total.minor < 0) == refund and view.total]
+    live = [view for view in right_sign if not view.cancelled]
+    if not live:
+        if right_sign:
+            return _hold_all(group, HoldReason.INVOICE_CANCELLED, **facts, invoice=_numbers(right_sign))
+        return [_wait(entry, order, refund, policy) for entry in group]
+    if len(live) > 1:
+        return _hold_all(group, HoldReason.SEVERAL_INVOICES, **facts, invoices=_numbers(live))
+    invoice = live[0]
+    facts["invoice"] = invoice.number
+    if invoice.currency != currency:
+        return _hold_all(group, HoldReason.FOREIGN_CURRENCY, **facts, currency=invoice.currency)
+    if not invoice.booked:
+        return _hold_all(group, HoldReason.INVOICE_NOT_BOOKED, **facts)
+    if not invoice.balance:
+        return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
+    difference = invoice.balance - total
+    if abs(difference).minor > policy.tolerance_minor:
+        return _hold_all(
+            group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(invoice.balance), paid=str(total)
+        )
+    outcomes: list[Outcome] = []
+    last = group[-1]
+    for entry in group:
+        try:
+            rest = difference if entry is last and difference else None
+            outcomes.append(_match(entry, invoice, rest, order, policy))
+        except CannotBook as fault:
+            outcomes.append(Hold(_parts(entry), fault.reason, (*fault.facts, *facts.items())))
+    return outcomes
+
+
+def _match(
+    entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order: str, policy: Policy
+) -> Document:
+    movement = entry.movement
+    require_precision(movement.amount, policy)
+    day, _ = open_day(max(day_of(movement, policy), invoice.invoice_date), policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    base_key = f"{policy.provider}/{movement.source_ref}"
+    settlement = Settlement(
+        key=f"{base_key}/payment",
+        amount=movement.amount,
+        books_amount=movement.amount,
+        paid_on=day,
+        account=clearing,
+        write_off=rest,
+        write_off_account=account(policy, AccountRole.ROUNDING, day) if rest else None,
+    )
+    what = "credit note" if movement.amount.minor < 0 else "invoice"
+    return Document(
+        key=f"{base_key}/match",
+        kind=DocumentKind.MATCH,
+        booking_date=day,
+        total=movement.amount,
+        parts=_parts(entry),
+        clearing=(ClearingEffect(clearing, movement.amount, movement.amount),),
+        steps=(
+            CreatePayment(settlement.key, settlement, invoice_number=invoice.number),
+            BookPayment(f"{settlement.key}/book", settlement.key),
+        ),
+        rule=f"Basic: order number {order} stands on {what} {invoice.number}, which is open with this amount.",
+        facts=(
+            ("source", movement.source_ref),
+            ("order_number", order),
+            ("invoice", invoice.number),
+        ),
+    )
+
+
+def _wait(entry: OpenMovement, order: str, refund: bool, policy: Policy) -> Outcome:
+    until = entry.first_seen_on + timedelta(days=policy.wait_days)
+    facts = (("order_number", order), ("wanted", "credit note" if refund else "invoice"))
+    if policy.today > until:
+        return Hold(_parts(entry), HoldReason.NO_INVOICE, facts)
+    return Wait(_parts(entry), WaitReason.INVOICE, until, facts)
+
+
+def _hold_all(group: Sequence[OpenMovement], reason: HoldReason, **facts: str) -> list[Outcome]:
+    return [Hold(_parts(entry), reason, tuple(facts.items())) for entry in group]
+
+
+def _parts(entry: OpenMovement) -> tuple[PartRef, ...]:
+    return (PartRef(entry.movement.ref, "amount"),)
+
+
+def _numbers(views: Sequence[InvoiceView]) -> str:
+    return ", ".join(view.number for view in views)

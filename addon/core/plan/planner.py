@@ -1,0 +1,276 @@
+"""The planner: every open part becomes a document, a hold or a wait; none is left over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import assert_never
+
+from addon.core.documents import CreateCustomer, Document, PartRef
+from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.money import Money
+from addon.core.plan.common import day_of
+from addon.core.plan.match import plan_matches
+from addon.core.plan.refund import plan_refund
+from addon.core.plan.sale import customer_for, order_number, plan_sale
+from addon.core.plan.situation import (
+    CannotBook,
+    Carrying,
+    OpenMovement,
+    Outcome,
+    Plan,
+    PlannedPayout,
+    Situation,
+)
+from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal
+from addon.core.records import Movement, MovementKind, PartKind
+from addon.core.rules import Mode, Policy, decide_vat
+
+
+class LostPart(AssertionError):
+    """A part came out of the planner in no state or in two; nothing of this plan may be used."""
+
+
+def plan(situation: Situation, policy: Policy) -> Plan:
+    """Say what should be booked. Deterministic; raises `LostPart` if a part was dropped or used twice."""
+    planner = _Planner(situation, policy)
+    for entry in sorted(
+        situation.movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)
+    ):
+        planner.take(entry)
+    planner.finish()
+    result = Plan(tuple(planner.documents), tuple(planner.holds), tuple(planner.waits), tuple(planner.nought))
+    _check_nothing_lost(situation, result)
+    return result
+
+
+def _check_nothing_lost(situation: Situation, result: Plan) -> None:
+    expected = sorted(
+        (entry.movement.ref, part) for entry in situation.movements for part in entry.open_parts
+    )
+    groups = [document.parts for document in result.documents]
+    groups += [hold.parts for hold in result.holds]
+    groups += [wait.parts for wait in result.waits]
+    groups.append(result.nought)
+    found = sorted((part.movement_ref, part.part) for group in groups for part in group)
+    if expected != found:
+        missing = sorted(set(expected) ^ set(found))[:5]
+        raise LostPart(f"parts in and out of the plan differ: {missing}")
+
+
+class _Planner:
+    """Collects outcomes; fees and matches are gathered first, because they are planned in groups."""
+
+    def __init__(self, situation: Situation, policy: Policy) -> None:
+        self.situation = situation
+        self.policy = policy
+        self.documents: list[Document] = []
+        self.holds: list[Hold] = []
+        self.waits: list[Wait] = []
+        self.nought: list[PartRef] = []
+        self.customers = set(situation.known_customers)
+        self.carrying = dict(situation.carrying)
+        self.payout_vouchers = dict(situation.payout_vouchers)
+        self.refunded: dict[str, bool] = {}
+        self.fees: dict[tuple[str, date], list[FeePart]] = defaultdict(list)
+        self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
+
+    # -- taking movements in -----------------------------------------------------------------------------
+
+    def take(self, entry: OpenMovement) -> None:
+        movement = entry.movement
+        for part in movement.parts():
+            if part.name not in entry.open_parts:
+                continue
+            reference = PartRef(movement.ref, part.name)
+            if not part.amount:
+                self.nought.append(reference)
+            elif part.kind is PartKind.AMOUNT:
+                self.take_amount(entry, reference)
+            else:
+                self.take_fee(movement, FeePart(reference, part.kind, -part.amount))
+
+    def take_fee(self, movement: Movement, fee: FeePart) -> None:
+        match fee.kind:
+            case PartKind.FEE:
+                self.fees[(movement.currency, day_of(movement, self.policy))].append(fee)
+            case PartKind.FEE_TAX:
+                facts = (("kind", "fee_tax"), ("amount", str(fee.cost)))
+                self.holds.append(Hold((fee.ref,), HoldReason.KIND_NOT_BUILT, facts))
+            case PartKind.FOREIGN_FEE:
+                facts = (("kind", "foreign_fee"), ("amount", str(fee.cost)))
+                self.holds.append(Hold((fee.ref,), HoldReason.KIND_NOT_BUILT, facts))
+            case PartKind.AMOUNT:
+                raise LostPart(f"{fee.ref} is no fee")
+            case _:
+                assert_never(fee.kind)
+
+    def take_amount(self, entry: OpenMovement, part: PartRef) -> None:
+        movement = entry.movement
+        match movement.kind:
+            case MovementKind.SALE | MovementKind.REFUND:
+                self.take_trade(entry, part)
+            case MovementKind.FEE:
+                self.take_fee(movement, FeePart(part, PartKind.FEE, -movement.amount))
+            case MovementKind.PAYOUT:
+                self.attempt((part,), lambda: self.payout(movement))
+            case MovementKind.PAYOUT_REVERSAL:
+                self.attempt((part,), lambda: self.payout_reversal(movement))
+            case MovementKind.UNRECOGNISED:
+                self.hold(
+                    (part,), HoldReason.UNKNOWN_KIND, kind=movement.raw_kind, amount=str(movement.amount)
+                )
+            case (
+                MovementKind.SALE_REVERSAL
+                | MovementKind.REFUND_REVERSAL
+                | MovementKind.DISPUTE
+                | MovementKind.DISPUTE_REVERSAL
+                | MovementKind.FEE_TAX
+                | MovementKind.RESERVE
+                | MovementKind.TRANSFER
+                | MovementKind.PLATFORM_EARNING
+                | MovementKind.TOP_UP
+                | MovementKind.FINANCING
+                | MovementKind.CONVERSION
+                | MovementKind.CONTRIBUTION
+                | MovementKind.ADJUSTMENT
+            ):
+                self.hold(
+                    (part,),
+                    HoldReason.KIND_NOT_BUILT,
+                    kind=movement.kind.value,
+                    raw_kind=movement.raw_kind,
+                    amount=str(movement.amount),
+                )
+            case _:
+                assert_never(movement.kind)
+
+    def take_trade(self, entry: OpenMovement, part: PartRef) -> None:
+        movement = entry.movement
+        match self.policy.mode:
+            case Mode.PLUS if movement.kind is MovementKind.SALE:
+                self.attempt((part,), lambda: self.sale(movement))
+            case Mode.PLUS:
+                self.attempt((part,), lambda: self.refund(entry))
+            case Mode.BASIC:
+                self.gather_match(entry, part)
+            case Mode.SETTLEMENT:
+                self.hold((part,), HoldReason.MODE_NOT_BUILT, mode=Mode.SETTLEMENT.value)
+            case _:
+                assert_never(self.policy.mode)
+
+    def gather_match(self, entry: OpenMovement, part: PartRef) -> None:
+        movement, home = entry.movement, self.policy.books_currency
+        presented = movement.presented or movement.amount
+        order = order_number(movement, self.policy)
+        if movement.currency != home or presented.currency != home:
+            self.hold((part,), HoldReason.FOREIGN_CURRENCY, order_number=order, currency=presented.currency)
+        elif not order:
+            self.hold((part,), HoldReason.NO_ORDER_NUMBER, source=movement.source_ref)
+        else:
+            self.matches[(order, movement.amount.minor < 0)].append(entry)
+
+    # -- planning one ------------------------------------------------------------------------------------
+
+    def attempt(self, parts: tuple[PartRef, ...], make: Callable[[], Outcome]) -> None:
+        try:
+            self.keep(make())
+        except CannotBook as fault:
+            self.holds.append(Hold(parts, fault.reason, fault.facts))
+
+    def keep(self, outcome: Outcome) -> None:
+        match outcome:
+            case Document():
+                self.documents.append(outcome)
+                self.customers.update(step.key for step in outcome.steps if isinstance(step, CreateCustomer))
+            case Hold():
+                self.holds.append(outcome)
+            case Wait():
+                self.waits.append(outcome)
+            case _:
+                assert_never(outcome)
+
+    def hold(self, parts: tuple[PartRef, ...], reason: HoldReason, **facts: str) -> None:
+        self.holds.append(Hold(parts, reason, tuple(facts.items())))
+
+    def sale(self, movement: Movement) -> Outcome:
+        customer = customer_for(movement.buyer, decide_vat(movement.buyer, self.policy), self.policy)
+        return plan_sale(movement, self.policy, customer.key not in self.customers)
+
+    def refund(self, entry: OpenMovement) -> Outcome:
+        movement, policy = entry.movement, self.policy
+        part = (PartRef(movement.ref, "amount"),)
+        about = (("original", movement.original_ref),)
+        sale = self.situation.sales.get(movement.original_ref)
+        until = entry.first_seen_on + timedelta(days=policy.wait_days)
+        coming = sale is not None or movement.original_ref in self.situation.known_sales
+        if not coming or (sale is None and policy.today > until):
+            return Hold(part, HoldReason.ORIGINAL_UNKNOWN, about)
+        if sale is None or not sale.booked or self.refunded.get(movement.original_ref):
+            # A second refund of the same sale is planned when the first is: its shares depend on it.
+            return Wait(part, WaitReason.SALE, until, about)
+        outcome = plan_refund(movement, sale, policy)
+        if isinstance(outcome, Document):
+            self.refunded[movement.original_ref] = True
+        return outcome
+
+    def payout(self, movement: Movement) -> Outcome:
+        currency = movement.currency
+        foreign = currency != self.policy.books_currency
+        fact = self.situation.payouts.get(movement.source_ref)
+        outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy)
+        if isinstance(outcome, Document):
+            effect = outcome.clearing[0]
+            bank_minor = int(dict(outcome.facts)["bank_minor"])
+            assert effect.books is not None  # noqa: S101 - payout vouchers always know their value
+            self.payout_vouchers[movement.source_ref] = PlannedPayout(
+                Money(bank_minor, self.policy.books_currency), -effect.books
+            )
+            before = self.carrying.get(currency)
+            if foreign and before is not None:
+                self.carrying[currency] = Carrying(
+                    before.balance + effect.balance, before.books + effect.books
+                )
+        return outcome
+
+    def payout_reversal(self, movement: Movement) -> Outcome:
+        return plan_payout_reversal(movement, self.payout_vouchers.get(movement.source_ref), self.policy)
+
+    # -- planning groups ---------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        for (order, _), group in sorted(self.matches.items()):
+            found = self.found_for(group)
+            if found is None:
+                for entry in group:
+                    self.waits.append(
+                        Wait(
+                            (PartRef(entry.movement.ref, "amount"),),
+                            WaitReason.INVOICE,
+                            entry.first_seen_on + timedelta(days=self.policy.wait_days),
+                            (("order_number", order),),
+                        )
+                    )
+                continue
+            for outcome in plan_matches(group, found, self.policy):
+                self.keep(outcome)
+        for (currency, day), fees in sorted(self.fees.items()):
+            parts = tuple(fee.ref for fee in fees)
+            if day >= self.policy.today:
+                closes = day + timedelta(days=1)
+                self.waits.append(Wait(parts, WaitReason.DAY_CLOSES, closes, (("day", day.isoformat()),)))
+                continue
+            number = self.situation.fee_vouchers.get((currency, day), 0) + 1
+            self.attempt(parts, lambda d=day, f=fees, n=number: plan_fees(d, f, n, self.policy))  # type: ignore[misc]
+
+    def found_for(self, group: list[OpenMovement]) -> tuple | None:  # type: ignore[type-arg]
+        searched = [
+            self.situation.matches[entry.movement.ref]
+            for entry in group
+            if entry.movement.ref in self.situation.matches
+        ]
+        return searched[0] if searched else None
+
+
+__all__ = ["LostPart", "plan"]

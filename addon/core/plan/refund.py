@@ -1,0 +1,158 @@
+"""Plus: a refund becomes a credit note and its payment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from addon.core.accounts import AccountRole
+from addon.core.delivery import with_rounding, write_off
+from addon.core.documents import (
+    BookInvoice,
+    BookPayment,
+    ClearingEffect,
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    DateCreditNote,
+    Document,
+    DocumentKind,
+    Invoice,
+    InvoiceLine,
+    PartRef,
+    Settlement,
+    Step,
+)
+from addon.core.holds import HoldReason, Wait
+from addon.core.money import ExchangeRate, Money
+from addon.core.plan.common import account, day_of, open_day, reference_text, require_precision, vat_of
+from addon.core.plan.sale import books_value
+from addon.core.plan.situation import BookedSale, CannotBook, SaleLine
+from addon.core.records import Movement
+from addon.core.rules import Policy
+
+
+def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Document | Wait:
+    """Plan one refund of a booked sale. Raises `CannotBook`.
+
+    A refund of all that was paid, with nothing credited before, uses the system's own credit action; every other
+    is a negative invoice that names the one it corrects, since the action works once. Rates, VAT and accounts
+    are the original's.
+    """
+    given_back = movement.presented or movement.amount
+    if given_back.minor >= 0 or movement.amount.minor >= 0:
+        raise CannotBook(HoldReason.WRONG_SIGN, amount=str(given_back))
+    if given_back.currency != sale.paid.currency:
+        raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(sale.paid), refunded=str(given_back))
+    refund = -given_back
+    if refund > sale.paid - sale.refunded:
+        raise CannotBook(
+            HoldReason.REFUND_EXCEEDS,
+            paid=str(sale.paid),
+            refunded=str(sale.refunded),
+            refund=str(refund),
+            invoice=sale.number,
+        )
+    require_precision(refund, policy)
+    day, note = open_day(max(day_of(movement, policy), sale.invoice_date), policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    books_amount = books_value(movement, given_back, policy)
+    if isinstance(books_amount, Wait):
+        return books_amount
+    base_key = f"{policy.provider}/{movement.source_ref}"
+    text = reference_text(policy, f"refund {movement.source_ref} of invoice {sale.number}", note)
+    credit_key = f"{base_key}/credit"
+    whole = refund == sale.paid and not sale.credit_made
+    if whole:
+        total = -sale.total
+        steps = _credit_steps(credit_key, sale, total, day, text)
+    else:
+        invoice = _negative_invoice(credit_key, sale, refund, day, text, policy)
+        total = invoice.total
+        steps = [
+            CreateInvoice(credit_key, invoice, sale.customer.key),
+            BookInvoice(f"{credit_key}/book", credit_key, invoice),
+        ]
+    settlement = Settlement(
+        key=f"{base_key}/payment",
+        amount=given_back,
+        books_amount=books_amount,
+        paid_on=day,
+        account=clearing,
+        write_off=write_off(total, given_back),
+        write_off_account=policy.accounts.find(AccountRole.ROUNDING),
+    )
+    steps += [
+        CreatePayment(settlement.key, settlement, invoice_key=credit_key),
+        BookPayment(f"{settlement.key}/book", settlement.key),
+    ]
+    return Document(
+        key=f"{base_key}/refund",
+        kind=DocumentKind.REFUND,
+        booking_date=day,
+        total=given_back,
+        parts=(PartRef(movement.ref, "amount"),),
+        clearing=(ClearingEffect(clearing, movement.amount, books_amount),),
+        steps=tuple(steps),
+        rule=(
+            f"Plus: the {'whole' if whole else 'partial'} refund becomes a credit note on invoice {sale.number}, "
+            "at the original's rate, VAT and accounts."
+        ),
+        facts=(
+            ("source", movement.source_ref),
+            ("original", movement.original_ref),
+            ("order_number", sale.order_number),
+        ),
+    )
+
+
+def _credit_steps(credit_key: str, sale: BookedSale, total: Money, day: date, text: str) -> list[Step]:
+    dated_key = f"{credit_key}/date"
+    return [
+        CreditInvoice(credit_key, sale.invoice_key, total, day, text),
+        DateCreditNote(dated_key, credit_key, credit_key, day, text),
+        BookInvoice(f"{credit_key}/book", credit_key, credit_total=total),
+    ]
+
+
+def _negative_invoice(
+    key: str, sale: BookedSale, refund: Money, day: date, text: str, policy: Policy
+) -> Invoice:
+    sold = [line for line in sale.lines if not line.rounding]
+    lines = tuple(
+        InvoiceLine(line.description, -share, line.vat_percent, line.account)
+        for line, share in zip(sold, refund_shares(sold, refund), strict=True)
+        if share
+    )
+    rate = None
+    if sale.total.currency != policy.books_currency:
+        rate = ExchangeRate(
+            sale.total.currency,
+            policy.books_currency,
+            sale.rate,
+            1,
+            sale.invoice_date,
+            f"invoice {sale.number}",
+        )
+    invoice = Invoice(
+        key=key,
+        customer=sale.customer,
+        invoice_date=day,
+        lines=lines,
+        total=-refund,
+        vat=vat_of(lines),
+        rate=rate,
+        order_number=sale.order_number,
+        text=text,
+        corrects_key=sale.invoice_key,
+    )
+    rounding = policy.accounts.find(AccountRole.ROUNDING)
+    if policy.rounds_to_whole and sale.total.currency == policy.books_currency and rounding is not None:
+        return with_rounding(invoice, rounding)
+    return invoice
+
+
+def refund_shares(lines: Sequence[SaleLine], refund: Money) -> tuple[Money, ...]:
+    """How much of each line a refund gives back: by what is left of each, so that the last takes all of it."""
+    left = [line.gross - line.credited for line in lines]
+    return refund.allocate([amount.minor for amount in left])

@@ -1,0 +1,168 @@
+"""Plus: a sale becomes a customer invoice and its payment."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+
+from addon.core.accounts import AccountRole
+from addon.core.delivery import with_rounding, write_off
+from addon.core.documents import (
+    BookInvoice,
+    BookPayment,
+    ClearingEffect,
+    CreateCustomer,
+    CreateInvoice,
+    CreatePayment,
+    Customer,
+    Document,
+    DocumentKind,
+    Invoice,
+    InvoiceLine,
+    PartRef,
+    Settlement,
+    Step,
+)
+from addon.core.holds import HoldReason, Wait, WaitReason
+from addon.core.money import ExchangeRate, Money
+from addon.core.plan.common import (
+    account,
+    day_of,
+    open_day,
+    reference_text,
+    require_currency,
+    require_precision,
+    value_rate,
+    vat_of,
+)
+from addon.core.plan.situation import CannotBook
+from addon.core.records import Buyer, Movement
+from addon.core.rules import Policy, VatDecision, decide_vat, rate_for
+
+
+def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Document | Wait:
+    """Plan one sale: invoice in the buyer's currency, payment at what the provider made of it.
+
+    `with_customer` says whether the customer has to be made first. Raises `CannotBook`.
+    """
+    paid = movement.presented or movement.amount
+    if paid.minor <= 0 or movement.amount.minor <= 0:
+        raise CannotBook(HoldReason.WRONG_SIGN, amount=str(paid))
+    if paid.currency == movement.currency and paid != movement.amount:
+        raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(paid), balance=str(movement.amount))
+    require_precision(paid, policy)
+    require_currency(paid.currency, policy)
+    day, note = open_day(day_of(movement, policy), policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    books_amount = books_value(movement, paid, policy)
+    if isinstance(books_amount, Wait):
+        return books_amount
+    vat = decide_vat(movement.buyer, policy)
+    sales = account(policy, AccountRole.SALES, day, vat.treatment)
+    order = order_number(movement, policy)
+    customer = customer_for(movement.buyer, vat, policy)
+    what = f"Order {order}" if order else movement.description or f"Sale {movement.source_ref}"
+    lines = (InvoiceLine(what, paid, vat.percent, sales),)
+    base_key = f"{policy.provider}/{movement.source_ref}"
+    invoice = Invoice(
+        key=f"{base_key}/invoice",
+        customer=customer,
+        invoice_date=day,
+        lines=lines,
+        total=paid,
+        vat=vat_of(lines),
+        rate=rate_for(policy, paid.currency, day) if paid.currency != policy.books_currency else None,
+        expected_rate=expected_rate(movement, paid, policy),
+        order_number=order,
+        text=" ".join(filter(None, (policy.invoice_text, reference_text(policy, movement.source_ref, note)))),
+    )
+    rounding = policy.accounts.find(AccountRole.ROUNDING)
+    if policy.rounds_to_whole and paid.currency == policy.books_currency and rounding is not None:
+        invoice = with_rounding(invoice, rounding)
+    settlement = Settlement(
+        key=f"{base_key}/payment",
+        amount=paid,
+        books_amount=books_amount,
+        paid_on=day,
+        account=clearing,
+        write_off=write_off(invoice.total, paid),
+        write_off_account=rounding,
+    )
+    steps: list[Step] = []
+    if with_customer:
+        steps.append(CreateCustomer(customer.key, customer))
+    steps += [
+        CreateInvoice(invoice.key, invoice, customer.key),
+        BookInvoice(f"{invoice.key}/book", invoice.key, invoice),
+        CreatePayment(settlement.key, settlement, invoice_key=invoice.key),
+        BookPayment(f"{settlement.key}/book", settlement.key),
+    ]
+    return Document(
+        key=f"{base_key}/sale",
+        kind=DocumentKind.SALE,
+        booking_date=day,
+        total=paid,
+        parts=(PartRef(movement.ref, "amount"),),
+        clearing=(ClearingEffect(clearing, movement.amount, books_amount),),
+        steps=tuple(steps),
+        rule=f"Plus: the sale becomes an invoice and its payment. {vat.why}",
+        facts=(("source", movement.source_ref), ("order_number", order)),
+    )
+
+
+def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | Wait | None:
+    """What a movement was worth in the books: the provider's conversion, or None for the invoice's own rate.
+
+    A payment settled in a third currency is valued at that currency's rate of the day, and waits if none is
+    known.
+    """
+    if movement.currency == policy.books_currency:
+        return movement.amount
+    if paid.currency == movement.currency:
+        return None
+    rate = value_rate(policy, movement.currency, day_of(movement, policy))
+    if rate is None:
+        return Wait(
+            (PartRef(movement.ref, "amount"),), WaitReason.RATE, facts=(("currency", movement.currency),)
+        )
+    return rate.convert(movement.amount)
+
+
+def expected_rate(movement: Movement, paid: Money, policy: Policy) -> Decimal | None:
+    """What the accounting system's own rate may not be far from: the provider's, else the books' present one."""
+    if paid.currency == policy.books_currency:
+        return None
+    if movement.currency == policy.books_currency and paid:
+        return movement.amount.to_decimal() / paid.to_decimal()
+    known = policy.books.currency(paid.currency)
+    rate: ExchangeRate | None = known.rate if known else None
+    return rate.per_one() if rate else None
+
+
+def order_number(movement: Movement, policy: Policy) -> str:
+    """The first order number, in the order of places that the connection is set to look."""
+    found = {number.place: number.value for number in reversed(movement.order_numbers)}
+    return next((found[place] for place in policy.order_places if found.get(place)), "")
+
+
+def customer_for(buyer: Buyer, vat: VatDecision, policy: Policy) -> Customer:
+    """The customer of a sale: one for each e-mail address, or a collective one for country and VAT treatment."""
+    email = buyer.email.strip().lower()
+    country = buyer.country.strip().upper() or policy.books.identity.country
+    if email and not policy.collective_customers:
+        digest = hashlib.sha256(email.encode()).hexdigest()[:20]
+        return Customer(
+            key=f"customer/{digest}/{vat.treatment}",
+            name=buyer.name.strip() or email,
+            vat=vat.customer,
+            country=country,
+            email=email,
+            vat_number=buyer.vat_number,
+            private=not buyer.vat_number,
+        )
+    return Customer(
+        key=f"customer/collective/{country}/{vat.treatment}",
+        name=f"{policy.provider_name} {country} {vat.treatment}",
+        vat=vat.customer,
+        country=country,
+    )

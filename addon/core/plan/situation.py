@@ -1,0 +1,131 @@
+"""What a plan is made from besides the policy: open movements, and what is already booked or known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from addon.core.accounts import Account
+from addon.core.books import InvoiceView
+from addon.core.documents import Customer, Document, PartRef
+from addon.core.holds import Hold, HoldReason, Wait
+from addon.core.money import Money
+from addon.core.records import Movement, Payout
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMovement:
+    """A movement with the names of its parts that are not yet booked, planned or set aside."""
+
+    movement: Movement
+    open_parts: frozenset[str]
+    first_seen_on: date
+    """The company's date on which Kvitt first could not book it: waiting counts from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaleLine:
+    """A row of a booked sale, and how much of it has been credited; gross, in the invoice's currency."""
+
+    gross: Money
+    credited: Money
+    vat_percent: int
+    account: Account
+    description: str
+    rounding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BookedSale:
+    """An invoice that Kvitt made for a sale. `paid` is what the buyer paid, `refunded` what went back so far.
+
+    `booked` is False while it is planned or under way; then its number and rate are not known.
+    """
+
+    key: str
+    invoice_key: str
+    number: str
+    customer: Customer
+    invoice_date: date
+    total: Money
+    paid: Money
+    refunded: Money
+    lines: tuple[SaleLine, ...]
+    rate: Decimal
+    order_number: str
+    booked: bool
+    credit_made: bool
+    """Whether a credit note exists or is planned: the system's own credit action works once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFact:
+    """A payout with what is known of its lines. `items` is the sum of its movements' nets, once all are read."""
+
+    payout: Payout
+    items: Money | None
+    unsettled_items: int
+    """How many of its movements have parts that are open or planned, and so will move the carrying value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """What a foreign clearing account holds by Kvitt's booked documents: in the balance's and the books' currency."""
+
+    balance: Money
+    books: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPayout:
+    """What the voucher of a payout moved, in the books' currency: bank and clearing sides, positive."""
+
+    bank: Money
+    clearing: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a plan reads. `matches` has the invoices found for a movement; a movement that is not in
+    it was not searched for."""
+
+    movements: tuple[OpenMovement, ...]
+    payouts: Mapping[str, PayoutFact] = field(default_factory=dict)
+    sales: Mapping[str, BookedSale] = field(default_factory=dict)
+    """By the provider's reference of the sale (charge)."""
+    known_sales: frozenset[str] = frozenset()
+    """References of sales that were fetched and are not planned: open, waiting, held."""
+    matches: Mapping[str, tuple[InvoiceView, ...]] = field(default_factory=dict)
+    known_customers: frozenset[str] = frozenset()
+    """Keys of customers whose number in the books is known or on its way."""
+    fee_vouchers: Mapping[tuple[str, date], int] = field(default_factory=dict)
+    """How many fee vouchers a currency and day already have."""
+    carrying: Mapping[str, Carrying] = field(default_factory=dict)
+    """By foreign balance currency."""
+    payout_vouchers: Mapping[str, PlannedPayout] = field(default_factory=dict)
+    """Vouchers of payouts that are booked or planned, by payout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be booked, what a person must look at, what waits, and parts of nought that need nothing."""
+
+    documents: tuple[Document, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    nought: tuple[PartRef, ...] = ()
+
+
+Outcome = Document | Hold | Wait
+"""What becomes of some parts."""
+
+
+class CannotBook(Exception):
+    """Raised inside a plan where a document meets a law of the books; becomes a hold."""
+
+    def __init__(self, reason: HoldReason, **facts: str) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.facts = tuple(facts.items())

@@ -1,0 +1,262 @@
+"""Vouchers: a closed day's fees, payouts to the bank, and payouts that came back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from addon.core.accounts import Account, AccountRole
+from addon.core.documents import (
+    ClearingEffect,
+    Document,
+    DocumentKind,
+    PartRef,
+    PostVoucher,
+    Voucher,
+    VoucherLine,
+    signed_line,
+)
+from addon.core.holds import HoldReason, Wait, WaitReason
+from addon.core.money import Money
+from addon.core.plan.common import account, day_of, open_day, reference_text, require_precision, value_rate
+from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
+from addon.core.records import Itemisation, Movement, PartKind, PayoutState
+from addon.core.rules import FeeVat, Policy
+
+REVERSE_CHARGE_PERCENT = Decimal(25)
+"""Sweden's standard rate, in force since 1 July 1990: what a buyer computes on services bought abroad."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeePart:
+    """An open fee of a movement: `cost` is positive, a credit of a fee negative."""
+
+    ref: PartRef
+    kind: PartKind
+    cost: Money
+
+
+def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -> Document | Wait:
+    """Plan the fee voucher of a closed day and balance currency; `number` > 1 is a supplement. Raises `CannotBook`."""
+    balance_currency = fees[0].cost.currency
+    parts = tuple(fee.ref for fee in fees)
+    booked_on, note = open_day(day, policy)
+    costs = Money.total((fee.cost for fee in fees if fee.cost.minor > 0), balance_currency)
+    credits = Money.total((-fee.cost for fee in fees if fee.cost.minor < 0), balance_currency)
+    require_precision(costs, policy)
+    require_precision(credits, policy)
+    if balance_currency != policy.books_currency:
+        rate = value_rate(policy, balance_currency, day)
+        if rate is None:
+            return Wait(
+                parts,
+                WaitReason.RATE,
+                facts=(("currency", balance_currency), ("day", day.isoformat())),
+            )
+        books_costs, books_credits = rate.convert(costs), rate.convert(credits)
+        rate_note = f", {rate.rate} per {rate.unit} {balance_currency}"
+    else:
+        books_costs, books_credits, rate_note = costs, credits, ""
+    clearing = account(policy, AccountRole.CLEARING, booked_on, balance_currency)
+    expense = account(policy, AccountRole.FEE, booked_on)
+    lines: list[VoucherLine] = []
+    for amount, text in ((books_costs, "fees"), (-books_credits, "fees returned")):
+        if amount:
+            lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
+    if not lines:
+        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs), decimals=str(policy.decimals))
+    lines += _fee_vat_lines(books_costs - books_credits, booked_on, policy)
+    key = f"{policy.provider}/{policy.account_ref}/fees/{balance_currency}/{day.isoformat()}"
+    if number > 1:
+        key = f"{key}/{number}"
+    what = f"fees {day.isoformat()} {balance_currency}, {len(fees)} movements{rate_note}"
+    effect_balance = credits - costs
+    return Document(
+        key=key,
+        kind=DocumentKind.FEES,
+        booking_date=booked_on,
+        total=effect_balance,
+        parts=parts,
+        clearing=(ClearingEffect(clearing, effect_balance, books_credits - books_costs),),
+        steps=(PostVoucher(key, Voucher(key, booked_on, reference_text(policy, what, note), tuple(lines))),),
+        rule=f"One fee voucher for each closed day. VAT on fees: {_FEE_VAT_WORDS[policy.fee_vat]}.",
+        facts=(("day", day.isoformat()), ("currency", balance_currency)),
+    )
+
+
+_FEE_VAT_WORDS = {
+    FeeVat.EXEMPT: "exempt as a financial service",
+    FeeVat.EU_REVERSE_CHARGE: "EU reverse charge with its basis",
+    FeeVat.DOMESTIC: "as charged by the provider",
+    FeeVat.NON_EU_REVERSE_CHARGE: "reverse charge from outside the EU with its basis",
+}
+
+
+def _fee_vat_lines(net: Money, day: date, policy: Policy) -> list[VoucherLine]:
+    match policy.fee_vat:
+        case FeeVat.EXEMPT | FeeVat.DOMESTIC:
+            return []
+        case FeeVat.EU_REVERSE_CHARGE:
+            detail = ""
+        case FeeVat.NON_EU_REVERSE_CHARGE:
+            detail = "NON_EU"
+    if not net:
+        return []
+    vat = Money.rounded(net.to_decimal() * REVERSE_CHARGE_PERCENT / 100, net.currency)
+    basis = account(policy, AccountRole.FEE_BASIS, day, detail)
+    contra = account(policy, AccountRole.FEE_BASIS_CONTRA, day)
+    lines = [
+        signed_line(basis, net, "basis for VAT on services from abroad"),
+        signed_line(contra, -net, "counterpart of the basis"),
+    ]
+    if vat:
+        incoming = account(policy, AccountRole.FEE_INPUT_VAT, day)
+        outgoing = account(policy, AccountRole.FEE_OUTPUT_VAT, day)
+        lines += [
+            signed_line(incoming, vat, "calculated input VAT 25 %"),
+            signed_line(outgoing, -vat, "output VAT 25 %, reverse charge"),
+        ]
+    return lines
+
+
+def plan_payout(
+    movement: Movement, fact: PayoutFact | None, carrying: Carrying | None, policy: Policy
+) -> Document | Wait:
+    """Plan the voucher of a payout: bank against clearing, dated its arrival. Raises `CannotBook`.
+
+    It waits until it is paid and, where the provider itemises it, until its lines make up its amount. A foreign
+    payout relieves the clearing account at carrying value; the rest of the bank's value is exchange difference.
+    """
+    part = (PartRef(movement.ref, "amount"),)
+    if fact is None:
+        return Wait(part, WaitReason.PAYOUT_PAID, facts=(("payout", movement.source_ref),))
+    payout = fact.payout
+    about = (("payout", payout.ref), ("amount", str(payout.amount)))
+    if payout.amount != -movement.amount:
+        raise CannotBook(
+            HoldReason.PAYOUT_NOT_PROVED,
+            payout=payout.ref,
+            amount=str(payout.amount),
+            items=str(-movement.amount),
+        )
+    match payout.state:
+        case PayoutState.UNDER_WAY:
+            return Wait(part, WaitReason.PAYOUT_PAID, payout.arrival_date, about)
+        case PayoutState.PAID | PayoutState.FAILED | PayoutState.CANCELLED:
+            pass
+    arrived = payout.arrival_date or day_of(movement, policy)
+    if payout.state is not PayoutState.PAID:
+        # It may have been called off before its arrival date: its two vouchers belong to days that have been.
+        arrived = min(arrived, policy.today)
+    if arrived > policy.today:
+        return Wait(part, WaitReason.PAYOUT_PAID, arrived, about)
+    match payout.itemisation:
+        case Itemisation.PENDING:
+            return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
+        case Itemisation.COMPLETE:
+            if fact.items is None:
+                return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
+            if fact.items != payout.amount:
+                raise CannotBook(
+                    HoldReason.PAYOUT_NOT_PROVED,
+                    payout=payout.ref,
+                    amount=str(payout.amount),
+                    items=str(fact.items),
+                )
+        case Itemisation.NONE:
+            pass
+    foreign = movement.currency != policy.books_currency
+    if foreign and fact.unsettled_items:
+        return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
+    day, note = open_day(arrived, policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    bank = account(policy, AccountRole.BANK, day, movement.currency)
+    sides = _payout_sides(payout.amount, carrying, day, policy)
+    if sides is None:
+        return Wait(part, WaitReason.RATE, facts=(("currency", movement.currency), *about))
+    text = reference_text(policy, f"payout {payout.ref} {payout.amount}", note)
+    return _payout_document(
+        f"{policy.provider}/{payout.ref}/payout",
+        DocumentKind.PAYOUT,
+        movement,
+        day,
+        text,
+        (bank, clearing),
+        sides,
+        policy,
+        "A payout is booked when it has been paid, on the day it arrived, and only when its lines make up its amount.",
+    )
+
+
+def plan_payout_reversal(
+    movement: Movement, voucher: PlannedPayout | None, policy: Policy
+) -> Document | Wait:
+    """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved."""
+    part = (PartRef(movement.ref, "amount"),)
+    if voucher is None:
+        return Wait(part, WaitReason.PAYOUT_PAID, facts=(("payout", movement.source_ref),))
+    day, note = open_day(day_of(movement, policy), policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    bank = account(policy, AccountRole.BANK, day, movement.currency)
+    text = reference_text(policy, f"payout {movement.source_ref} came back {movement.amount}", note)
+    return _payout_document(
+        f"{policy.provider}/{movement.source_ref}/payout-reversal",
+        DocumentKind.PAYOUT_REVERSAL,
+        movement,
+        day,
+        text,
+        (bank, clearing),
+        PlannedPayout(-voucher.bank, -voucher.clearing),
+        policy,
+        "A payout that failed or was cancelled is taken back by a reversing voucher of the same amounts.",
+    )
+
+
+def _payout_sides(
+    amount: Money, carrying: Carrying | None, day: date, policy: Policy
+) -> PlannedPayout | None:
+    """What bank and clearing move by in the books' currency; None while no rate is known."""
+    if amount.currency == policy.books_currency:
+        return PlannedPayout(amount, amount)
+    rate = value_rate(policy, amount.currency, day)
+    if rate is None:
+        return None
+    bank = rate.convert(amount)
+    if carrying is None or carrying.balance.minor <= 0 or amount.minor <= 0 or amount > carrying.balance:
+        return PlannedPayout(bank, bank)
+    if amount == carrying.balance:
+        return PlannedPayout(bank, carrying.books)
+    share = Decimal(amount.minor) / Decimal(carrying.balance.minor)
+    return PlannedPayout(bank, Money.rounded(carrying.books.to_decimal() * share, carrying.books.currency))
+
+
+def _payout_document(
+    key: str,
+    kind: DocumentKind,
+    movement: Movement,
+    day: date,
+    text: str,
+    accounts: tuple[Account, Account],
+    sides: PlannedPayout,
+    policy: Policy,
+    rule: str,
+) -> Document:
+    bank, clearing = accounts
+    lines = [signed_line(bank, sides.bank, text), signed_line(clearing, -sides.clearing, text)]
+    difference = sides.clearing - sides.bank
+    if difference:
+        role = AccountRole.EXCHANGE_LOSS if difference.minor > 0 else AccountRole.EXCHANGE_GAIN
+        lines.append(signed_line(account(policy, role, day), difference, "exchange difference"))
+    return Document(
+        key=key,
+        kind=kind,
+        booking_date=day,
+        total=-movement.amount,
+        parts=(PartRef(movement.ref, "amount"),),
+        clearing=(ClearingEffect(clearing, movement.amount, -sides.clearing),),
+        steps=(PostVoucher(key, Voucher(key, day, text, tuple(lines))),),
+        rule=rule,
+        facts=(("source", movement.source_ref), ("bank_minor", str(sides.bank.minor))),
+    )
