@@ -85,11 +85,7 @@ class Books:
     def account(self, number: str, year_ref: str) -> ChartAccount | None:
         """An account of one year's chart."""
         return next(
-            (
-                account
-                for account in self.accounts
-                if account.number == number and account.year_ref == year_ref
-            ),
+            (account for account in self.accounts if account.number == number and account.year_ref == year_ref),
             None,
         )
 

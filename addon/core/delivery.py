@@ -112,9 +112,7 @@ def compare_created(plan: Invoice, answer: InvoiceView, books_currency: str) -> 
     return Comparison(verdict, facts=facts)
 
 
-def _rate_fault(
-    plan: Invoice, answer: InvoiceView, books_currency: str
-) -> tuple[tuple[str, str], ...] | None:
+def _rate_fault(plan: Invoice, answer: InvoiceView, books_currency: str) -> tuple[tuple[str, str], ...] | None:
     made = answer.books_rate()
     if plan.currency == books_currency:
         return None if made == 1 else (("planned_rate", "1"), ("made_rate", str(made)))

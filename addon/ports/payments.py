@@ -63,9 +63,7 @@ class PaymentSource(Protocol):
         """Who the account belongs to, and whether it is live."""
         ...
 
-    def fetch_movements(
-        self, since: datetime, until: datetime, cursor: str | None
-    ) -> Page[Fetched[Movement]]:
+    def fetch_movements(self, since: datetime, until: datetime, cursor: str | None) -> Page[Fetched[Movement]]:
         """Movements that occurred in a window, page by page, in any order; the engine owns the loop."""
         ...
 

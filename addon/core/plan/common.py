@@ -48,9 +48,7 @@ def account(policy: Policy, role: AccountRole, day: date, detail: str = "") -> A
     try:
         found = policy.accounts.get(role, detail)
     except AccountNotMapped:
-        raise CannotBook(
-            HoldReason.ACCOUNT_NOT_READY, role=role.value, detail=detail, why="not_mapped"
-        ) from None
+        raise CannotBook(HoldReason.ACCOUNT_NOT_READY, role=role.value, detail=detail, why="not_mapped") from None
     require_ready((found,), day, policy)
     return found
 
@@ -111,9 +109,7 @@ def vat_of(lines: Iterable[InvoiceLine]) -> Decimal:
     cents = Decimal("0.01")
     return sum(
         (
-            (line.gross.to_decimal() * line.vat_percent / (100 + line.vat_percent)).quantize(
-                cents, ROUND_HALF_UP
-            )
+            (line.gross.to_decimal() * line.vat_percent / (100 + line.vat_percent)).quantize(cents, ROUND_HALF_UP)
             for line in lines
         ),
         Decimal(0),

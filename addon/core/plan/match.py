@@ -24,9 +24,7 @@ from addon.core.plan.situation import CannotBook, OpenMovement, Outcome
 from addon.core.rules import Policy
 
 
-def plan_matches(
-    group: Sequence[OpenMovement], found: tuple[InvoiceView, ...] | None, policy: Policy
-) -> list[Outcome]:
+def plan_matches(group: Sequence[OpenMovement], found: tuple[InvoiceView, ...] | None, policy: Policy) -> list[Outcome]:
     """Plan the movements of one order number and sign together: several captures may fill one invoice."""
     order = order_number(group[0].movement, policy)
     facts = {"order_number": order}
@@ -51,9 +49,7 @@ def plan_matches(
         return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
     difference = invoice.balance - total
     if abs(difference).minor > policy.tolerance_minor:
-        return _hold_all(
-            group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(invoice.balance), paid=str(total)
-        )
+        return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(invoice.balance), paid=str(total))
     outcomes: list[Outcome] = []
     last = group[-1]
     for entry in group:
@@ -65,9 +61,7 @@ def plan_matches(
     return outcomes
 
 
-def _match(
-    entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order: str, policy: Policy
-) -> Document:
+def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order: str, policy: Policy) -> Document:
     movement = entry.movement
     require_precision(movement.amount, policy)
     day, _ = open_day(max(day_of(movement, policy), invoice.invoice_date), policy)

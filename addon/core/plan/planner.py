@@ -35,9 +35,7 @@ class LostPart(AssertionError):
 def plan(situation: Situation, policy: Policy) -> Plan:
     """Say what should be booked. Deterministic; raises `LostPart` if a part was dropped or used twice."""
     planner = _Planner(situation, policy)
-    for entry in sorted(
-        situation.movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)
-    ):
+    for entry in sorted(situation.movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
         planner.take(entry)
     planner.finish()
     result = Plan(tuple(planner.documents), tuple(planner.holds), tuple(planner.waits), tuple(planner.nought))
@@ -46,9 +44,7 @@ def plan(situation: Situation, policy: Policy) -> Plan:
 
 
 def _check_nothing_lost(situation: Situation, result: Plan) -> None:
-    expected = sorted(
-        (entry.movement.ref, part) for entry in situation.movements for part in entry.open_parts
-    )
+    expected = sorted((entry.movement.ref, part) for entry in situation.movements for part in entry.open_parts)
     groups = [document.parts for document in result.documents]
     groups += [hold.parts for hold in result.holds]
     groups += [wait.parts for wait in result.waits]
@@ -118,9 +114,7 @@ class _Planner:
             case MovementKind.PAYOUT_REVERSAL:
                 self.attempt((part,), lambda: self.payout_reversal(movement))
             case MovementKind.UNRECOGNISED:
-                self.hold(
-                    (part,), HoldReason.UNKNOWN_KIND, kind=movement.raw_kind, amount=str(movement.amount)
-                )
+                self.hold((part,), HoldReason.UNKNOWN_KIND, kind=movement.raw_kind, amount=str(movement.amount))
             case (
                 MovementKind.SALE_REVERSAL
                 | MovementKind.REFUND_REVERSAL
@@ -229,9 +223,7 @@ class _Planner:
             )
             before = self.carrying.get(currency)
             if foreign and before is not None:
-                self.carrying[currency] = Carrying(
-                    before.balance + effect.balance, before.books + effect.books
-                )
+                self.carrying[currency] = Carrying(before.balance + effect.balance, before.books + effect.books)
         return outcome
 
     def payout_reversal(self, movement: Movement) -> Outcome:

@@ -122,9 +122,7 @@ def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | Wait
         return None
     rate = value_rate(policy, movement.currency, day_of(movement, policy))
     if rate is None:
-        return Wait(
-            (PartRef(movement.ref, "amount"),), WaitReason.RATE, facts=(("currency", movement.currency),)
-        )
+        return Wait((PartRef(movement.ref, "amount"),), WaitReason.RATE, facts=(("currency", movement.currency),))
     return rate.convert(movement.amount)
 
 

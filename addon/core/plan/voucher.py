@@ -190,9 +190,7 @@ def plan_payout(
     )
 
 
-def plan_payout_reversal(
-    movement: Movement, voucher: PlannedPayout | None, policy: Policy
-) -> Document | Wait:
+def plan_payout_reversal(movement: Movement, voucher: PlannedPayout | None, policy: Policy) -> Document | Wait:
     """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved."""
     part = (PartRef(movement.ref, "amount"),)
     if voucher is None:
@@ -214,9 +212,7 @@ def plan_payout_reversal(
     )
 
 
-def _payout_sides(
-    amount: Money, carrying: Carrying | None, day: date, policy: Policy
-) -> PlannedPayout | None:
+def _payout_sides(amount: Money, carrying: Carrying | None, day: date, policy: Policy) -> PlannedPayout | None:
     """What bank and clearing move by in the books' currency; None while no rate is known."""
     if amount.currency == policy.books_currency:
         return PlannedPayout(amount, amount)
