@@ -343,9 +343,7 @@ class StripeAccount:
             amount_shipping=amount_shipping,
         )
         settled, balance_currency, rate = self._settled(amount, currency, created)
-        fees = self._processing_fees(
-            settled, balance_currency, country, rate is not None, application_fee, created
-        )
+        fees = self._processing_fees(settled, balance_currency, country, rate is not None, application_fee, created)
         day = datetime.fromtimestamp(created, UTC).date()
         available_on = _midnight(business_days_later(day, self.schedule_delay_days))
         kind = "charge" if card else "payment"
@@ -394,9 +392,7 @@ class StripeAccount:
         self, name: str | None, email: str | None, country: str | None = "SE", at: datetime | None = None
     ) -> str:
         """Save a buyer; the id goes into `charge(customer=…)`."""
-        return self.customers.add(
-            Customer(f"cus_{self._token(14)}", self._seconds(at), name, email, country)
-        ).id
+        return self.customers.add(Customer(f"cus_{self._token(14)}", self._seconds(at), name, email, country)).id
 
     def checkout_session(
         self,
@@ -478,7 +474,7 @@ class StripeAccount:
         pending: bool = False,
         at: datetime | None = None,
     ) -> str:
-        """Pay back what is left of a charge, or a part, at the rate of the refund's own day. The fee stays."""
+        """Pay back what is left of a charge, or a part, at the refund's own day's rate. The fee stays."""
         charge = self.get_charge(charge_id)
         left = charge.amount - charge.amount_refunded
         amount = left if amount is None else amount
@@ -506,9 +502,7 @@ class StripeAccount:
             type="refund" if card else "payment_refund",
             reporting_category="refund",
             created=created,
-            description=f"REFUND FOR CHARGE ({charge.description})"
-            if charge.description
-            else "REFUND FOR CHARGE",
+            description=f"REFUND FOR CHARGE ({charge.description})" if charge.description else "REFUND FOR CHARGE",
             source=refund.id,
             rate=rate,
         )
@@ -657,9 +651,7 @@ class StripeAccount:
             created=created,
             description=f"Chargeback reversal for {dispute.charge}",
             source=dispute.id,
-            fee_details=(
-                (FeeDetail(-returned, withdrawn.currency, "Dispute fee", "stripe_fee"),) if returned else ()
-            ),
+            fee_details=((FeeDetail(-returned, withdrawn.currency, "Dispute fee", "stripe_fee"),) if returned else ()),
         )
         dispute.balance_transactions.append(row.id)
         dispute.status = "won"
@@ -804,9 +796,7 @@ class StripeAccount:
             raise NotPossible(f"only {available} {currency.upper()} is available")
         return self._make_payout(amount, currency, created, automatic=False, method=method).id
 
-    def _make_payout(
-        self, amount: int, currency: str, created: int, *, automatic: bool, method: str
-    ) -> Payout:
+    def _make_payout(self, amount: int, currency: str, created: int, *, automatic: bool, method: str) -> Payout:
         day = datetime.fromtimestamp(created, UTC).date()
         instant = method == "instant"
         arrival = created if instant else _midnight(business_days_later(day, self.transit_days))

@@ -60,8 +60,8 @@ class Caller:
             raise StripeRefusal(
                 403,
                 f"The provided key '{_masked(self.key)}' does not have the required permissions for this "
-                f"endpoint on account '{self.account.id}'. Having the 'rak_{permission}' permission would allow "
-                "this request to continue.",
+                f"endpoint on account '{self.account.id}'. Having the 'rak_{permission}' permission would "
+                "allow this request to continue.",
             )
 
 
@@ -179,9 +179,7 @@ def read_params(pairs: Iterator[tuple[str, str]], allowed: tuple[str, ...]) -> P
         found = re.fullmatch(r"([A-Za-z_]+)((?:\[[^\]]*\])*)", key)
         name = found.group(1) if found else key
         if name not in allowed:
-            raise StripeRefusal(
-                400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name
-            )
+            raise StripeRefusal(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
         inner = re.findall(r"\[([^\]]*)\]", found.group(2)) if found else []
         if not inner:
             if value == "":
@@ -263,7 +261,7 @@ class Api:
                 raise StripeRefusal(401, "The Authorization header cannot be read.") from error
         raise StripeRefusal(
             401,
-            "You did not provide an API key. Provide your API key in the Authorization header, using Bearer auth.",
+            "You did not provide an API key. Provide it in the Authorization header, using Bearer auth.",
         )
 
     def caller(self) -> Caller:
@@ -287,8 +285,8 @@ class Api:
     def _no_access(self, key: str, wanted: str) -> StripeRefusal:
         return StripeRefusal(
             403,
-            f"The provided key '{_masked(key)}' does not have access to account '{wanted}' (or that account does not "
-            "exist). Application access may have been revoked.",
+            f"The provided key '{_masked(key)}' does not have access to account '{wanted}' (or that account "
+            "does not exist). Application access may have been revoked.",
             code="account_invalid",
         )
 
@@ -308,9 +306,7 @@ class Api:
                 return self._own(self.world.accounts[connection.account], key, None, wanted)
         raise StripeRefusal(401, f"Invalid API Key provided: {_masked(key)}")
 
-    def _own(
-        self, account: StripeAccount, key: str, permissions: frozenset[str] | None, wanted: str | None
-    ) -> Caller:
+    def _own(self, account: StripeAccount, key: str, permissions: frozenset[str] | None, wanted: str | None) -> Caller:
         if wanted is not None and wanted != account.id:
             raise self._no_access(key, wanted)
         return Caller(account, key, permissions, platform=False)
@@ -384,9 +380,7 @@ class Api:
         caller = self.caller()
         caller.need(listing.permission)
         params = self.query(*_PAGING, *listing.filters, *listing.times)
-        wanted = [
-            (read, params.plain[name]) for name, read in listing.filters.items() if name in params.plain
-        ]
+        wanted = [(read, params.plain[name]) for name, read in listing.filters.items() if name in params.plain]
         spans = {name: read_span(params, name) for name in listing.times if name != "created"}
 
         def keep(item: Any) -> bool:
@@ -448,9 +442,7 @@ class Api:
                 getattr(row, name) == value for name, value in equal
             )
 
-        rows_of_page, more = self.page(
-            account.ledger, "balance transaction", params, keep, (earliest, latest)
-        )
+        rows_of_page, more = self.page(account.ledger, "balance transaction", params, keep, (earliest, latest))
         data = [render_balance_transaction(account, row) for row in rows_of_page]
         return self.answer(caller, _list("/v1/balance_transactions", data, more), params)
 
@@ -574,9 +566,7 @@ class Api:
         """Checkout sessions, most usefully by payment_intent."""
         caller = self.caller()
         caller.need("checkout_session_read")
-        params = self.query(
-            *_PAGING, "created", "payment_intent", "customer", "status", "subscription", "payment_link"
-        )
+        params = self.query(*_PAGING, "created", "payment_intent", "customer", "status", "subscription", "payment_link")
         account = caller.account
         intent = params.plain.get("payment_intent")
         charge_id = None if intent is None else account.charge_of_intent.get(intent, "")
@@ -661,9 +651,7 @@ class Api:
             self.world.endpoints,
             "webhook_endpoint",
             params,
-            lambda endpoint: (
-                endpoint.account == caller.account.id and endpoint.id not in self.world.removed_endpoints
-            ),
+            lambda endpoint: endpoint.account == caller.account.id and endpoint.id not in self.world.removed_endpoints,
             (None, None),
         )
         data = [render_webhook_endpoint(caller.account, endpoint) for endpoint in found]
@@ -739,7 +727,7 @@ def _matches(pattern: str, event_type: str) -> bool:
 
 
 class _Replays:
-    """Idempotency-Key: the first answer again for the same call, a refusal for another one under the same key."""
+    """Idempotency-Key: the first answer again for the same call, a refusal for another under its key."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[str, int, Json]] = {}
@@ -757,7 +745,7 @@ class _Replays:
         if kept[0] != asked:
             raise StripeRefusal(
                 400,
-                "Keys for idempotent requests can only be used with the same parameters they were first used with.",
+                "Keys for idempotent requests can only be used with the parameters they were first used with.",
                 type="idempotency_error",
             )
         return kept[1], kept[2]
@@ -765,9 +753,7 @@ class _Replays:
 
 def make_app(world: StripeWorld) -> Flask:
     """The WSGI app: /v1, the Connect and marketplace pages, faults in front, every call counted."""
-    app = Flask(
-        __name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static"
-    )
+    app = Flask(__name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static")
     api = Api(world)
     replays = _Replays()
 

@@ -20,8 +20,8 @@ Item = TypeVar("Item", bound=Listed)
 class Collection(Generic[Item]):
     """A sorted store of one kind of object.
 
-    The key is (created, arrival), so many objects of one second keep a stable place; a cursor is a position in
-    this order and not a time, which is why rows made between two page calls shift nothing.
+    The key is (created, arrival), so many objects of one second keep a stable place; a cursor is a position
+    in this order and not a time, which is why rows made between two page calls shift nothing.
     """
 
     def __init__(self) -> None:

@@ -60,9 +60,7 @@ def make_control_app(world: StripeWorld) -> Flask:
     app = Flask(__name__)
 
     def answer(body: object, status: int = 200) -> Response:
-        return Response(
-            json.dumps(body, ensure_ascii=False, default=str), status, content_type="application/json"
-        )
+        return Response(json.dumps(body, ensure_ascii=False, default=str), status, content_type="application/json")
 
     def asked() -> dict[str, Any]:
         body = request.get_json(silent=True)
@@ -104,9 +102,7 @@ def make_control_app(world: StripeWorld) -> Flask:
 
     @app.get("/faults")
     def faults() -> Response:
-        return answer(
-            {"active": [asdict(fault) for fault in world.faults.active], "struck": world.faults.struck}
-        )
+        return answer({"active": [asdict(fault) for fault in world.faults.active], "struck": world.faults.struck})
 
     @app.post("/faults")
     def add_fault() -> Response:

@@ -11,12 +11,25 @@ Json = dict[str, Any]
 Load = Callable[[str], Json | None]
 
 _DEEPEST = 4
+_OF_CHARGE = frozenset(
+    {
+        "application",
+        "application_fee",
+        "balance_transaction",
+        "customer",
+        "failure_balance_transaction",
+        "invoice",
+        "on_behalf_of",
+        "payment_intent",
+        "refunds",
+        "review",
+        "source_transfer",
+        "transfer",
+    }
+)
 _EXPANDABLE: dict[str, frozenset[str]] = {
     "balance_transaction": frozenset({"source"}),
-    "charge": frozenset(
-        "application application_fee balance_transaction customer failure_balance_transaction invoice on_behalf_of "
-        "payment_intent refunds review source_transfer transfer".split()
-    ),
+    "charge": _OF_CHARGE,
     "payment_intent": frozenset(
         "application customer invoice latest_charge on_behalf_of payment_method review".split()
     ),
@@ -54,7 +67,7 @@ _LISTS_ON_REQUEST = {("charge", "refunds"), ("checkout.session", "line_items")}
 
 
 def expand_answer(answer: Json, paths: Iterable[str], load: Load) -> None:
-    """Expand in place. Lists want paths that start with `data.`; too deep or unknown paths are refused (400)."""
+    """Expand in place; lists want paths that start with `data.`, too deep or unknown ones are refused."""
     for path in paths:
         fields = path.split(".")
         if answer.get("object") == "list":

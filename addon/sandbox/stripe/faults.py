@@ -24,11 +24,11 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_HTML = b"<!DOCTYPE html><html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
 
 
 class ConnectionLost(ConnectionAbortedError):
-    """The connection ends without an answer. Under a WSGI server the socket closes; in process it is raised."""
+    """The connection ends without an answer: under a server the socket closes, in process this is raised."""
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class Fault:
     """One way to fail, for the calls whose `METHOD path` matches a regular expression.
 
     The first `after` matching calls go well, then `times` calls fail (None: for ever). `lost_before` never
-    reaches the server's books, `lost_after` is lost on the way back; `timeout` does the work and keeps silent for
-    `seconds`, `timeout_before` keeps silent without doing it; `slow` answers after `seconds`.
+    reaches the server's books, `lost_after` is lost on the way back; `timeout` does the work and keeps silent
+    for `seconds`, `timeout_before` keeps silent without doing it; `slow` answers after `seconds`.
     """
 
     kind: Kind
@@ -155,6 +155,7 @@ class FaultyApp:
         self._faults = faults
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a call, or fail it as the first matching fault says; ConnectionLost where no answer comes."""
         fault = self._faults.strike(f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}")
         if fault is None:
             return self._app(environ, start_response)

@@ -163,7 +163,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class TaxLine:
-    """Tax of a Checkout session as Stripe Tax worked it out: `percentage` in per cent, amounts in smallest units."""
+    """Tax of a Checkout session as Stripe Tax worked it out; `percentage` in per cent."""
 
     amount: int
     taxable_amount: int
@@ -212,7 +212,7 @@ class Event:
 
 @dataclass(slots=True)
 class WebhookEndpoint:
-    """An address that wants to be told. `account` is the owner; `connect` asks for connected accounts' events."""
+    """An address that wants to be told; `connect` asks for the connected accounts' events."""
 
     id: str
     created: int
@@ -234,9 +234,9 @@ class WebhookEndpoint:
 class FeeRules:
     """What Stripe takes. Percentages in per cent, fixed parts in smallest units of the balance currency.
 
-    Defaults are Swedish list prices. `conversion_in_rate` is the other truth of where the conversion fee goes:
-    hidden in the rate instead of named in the row. `won_dispute_returns_fee_before` is the day Stripe stopped
-    giving the dispute fee back.
+    Defaults are Swedish list prices. `conversion_in_rate` is the other truth of where the conversion fee
+    goes: hidden in the rate instead of named in the row. `won_dispute_returns_fee_before` is the day Stripe
+    stopped giving the dispute fee back.
     """
 
     percent_home: Decimal = Decimal("1.5")
@@ -245,9 +245,22 @@ class FeeRules:
     conversion_in_rate: bool = False
     vat_percent: Decimal = Decimal("0")
     fixed: tuple[tuple[str, int], ...] = (
-        ("sek", 180), ("nok", 200), ("dkk", 180), ("eur", 25), ("gbp", 20), ("usd", 30), ("chf", 30), ("pln", 100),
-    )  # fmt: skip
+        ("sek", 180),
+        ("nok", 200),
+        ("dkk", 180),
+        ("eur", 25),
+        ("gbp", 20),
+        ("usd", 30),
+        ("chf", 30),
+        ("pln", 100),
+    )
     dispute_fee: tuple[tuple[str, int], ...] = (
-        ("sek", 20000), ("nok", 22000), ("dkk", 15000), ("eur", 2000), ("gbp", 2000), ("usd", 1500), ("pln", 8500),
-    )  # fmt: skip
+        ("sek", 20000),
+        ("nok", 22000),
+        ("dkk", 15000),
+        ("eur", 2000),
+        ("gbp", 2000),
+        ("usd", 1500),
+        ("pln", 8500),
+    )
     won_dispute_returns_fee_before: int = 1750118400  # 2025-06-17

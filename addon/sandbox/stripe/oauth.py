@@ -87,16 +87,12 @@ class _Consent:
 
     def page(self) -> Response:
         """The page that asks the person."""
-        accounts = [
-            account for account in self.world.accounts.values() if not account.controlled_by_other_platform
-        ]
+        accounts = [account for account in self.world.accounts.values() if not account.controlled_by_other_platform]
         page = render_template(
             "consent.html",
             consent=self,
             accounts=accounts,
-            controlled=[
-                account for account in self.world.accounts.values() if account.controlled_by_other_platform
-            ],
+            controlled=[account for account in self.world.accounts.values() if account.controlled_by_other_platform],
             permissions=_APP_PERMISSIONS if self.marketplace else (),
         )
         return Response(page, content_type="text/html; charset=utf-8")
@@ -127,9 +123,7 @@ def add_oauth_routes(app: Flask, world: StripeWorld) -> None:
                 return visit.page()
             account = world.accounts.get(request.form.get("account", ""))
             if request.form.get("answer") != "allow" or account is None:
-                return visit.back(
-                    {"error": "access_denied", "error_description": "The user denied your request"}
-                )
+                return visit.back({"error": "access_denied", "error_description": "The user denied your request"})
             if account.controlled_by_other_platform:
                 return visit.back(
                     {
@@ -137,9 +131,7 @@ def add_oauth_routes(app: Flask, world: StripeWorld) -> None:
                         "error_description": "This account is controlled by another platform.",
                     }
                 )
-            code = Code(
-                f"ac_{world.token(32)}", account.id, visit.redirect_uri, visit.scope, world.now_seconds()
-            )
+            code = Code(f"ac_{world.token(32)}", account.id, visit.redirect_uri, visit.scope, world.now_seconds())
             world.codes[code.code] = code
             if marketplace:
                 return visit.back({"code": code.code, "stripe_user_id": account.id})
@@ -176,7 +168,7 @@ def add_oauth_routes(app: Flask, world: StripeWorld) -> None:
                 return _flat_error(
                     401,
                     "invalid_client",
-                    f"This application is not connected to stripe account {wanted}, or there is no such account.",
+                    f"This application is not connected to stripe account {wanted}, or it does not exist.",
                 )
             return _flat({"stripe_user_id": wanted})
 
@@ -206,8 +198,7 @@ def _take_code(world: StripeWorld) -> tuple[Code | None, str]:
         world.connections.pop(code.account, None)
         world.uninstall_app(world.accounts[code.account])
         return None, (
-            "This authorization code has already been used. "
-            "All tokens issued with this code have been revoked."
+            "This authorization code has already been used. All tokens issued with this code have been revoked."
         )
     if world.now_seconds() > code.made + CODE_LIFETIME_S:
         return None, "Authorization code expired."

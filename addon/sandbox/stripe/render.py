@@ -405,9 +405,7 @@ def render_customer(account: StripeAccount, customer: Customer) -> Json:
     }
 
 
-def render_checkout_session(
-    account: StripeAccount, session: CheckoutSession, breakdown: bool = False
-) -> Json:
+def render_checkout_session(account: StripeAccount, session: CheckoutSession, breakdown: bool = False) -> Json:
     """A completed Checkout session; `breakdown` adds the tax lines, which Stripe gives on request only."""
     charge = account.get_charge(session.charge)
     tax = sum(line.amount for line in session.taxes)
@@ -534,9 +532,7 @@ def render_invoice_payment(account: StripeAccount, payment: InvoicePayment) -> J
     }
 
 
-def render_webhook_endpoint(
-    account: StripeAccount, endpoint: WebhookEndpoint, with_secret: bool = False
-) -> Json:
+def render_webhook_endpoint(account: StripeAccount, endpoint: WebhookEndpoint, with_secret: bool = False) -> Json:
     """A webhook address; its secret is told once, in the answer to its making."""
     rendered: Json = {
         "id": endpoint.id,

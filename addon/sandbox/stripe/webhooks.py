@@ -120,9 +120,7 @@ class Courier:
                 return []
             now = time.monotonic()
             due = [waiting for waiting in self._waiting if ignore_delay or waiting.not_before <= now]
-            self._waiting = [
-                waiting for waiting in self._waiting if not ignore_delay and waiting.not_before > now
-            ]
+            self._waiting = [waiting for waiting in self._waiting if not ignore_delay and waiting.not_before > now]
             if self.switches.reorder:
                 self._chance.shuffle(due)
         return [self._attempt(waiting) for waiting in due]

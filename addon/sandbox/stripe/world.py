@@ -74,8 +74,8 @@ class StripeWorld:
     """Stripe, played. One WSGI app answers for api.stripe.com, connect.stripe.com and the app marketplace.
 
     Three ways into an account, as in the real one: the platform's key with `Stripe-Account` after Connect
-    OAuth, a Stripe App's access token (one hour, rolling refresh token), or a restricted key the merchant made.
-    `extension` lets Connect grant the scope `read_only`, which ordinary platforms are refused.
+    OAuth, a Stripe App's access token (one hour, rolling refresh token), or a restricted key the merchant
+    made. `extension` lets Connect grant the scope `read_only`, which ordinary platforms are refused.
     """
 
     def __init__(
@@ -204,17 +204,13 @@ class StripeWorld:
     def uninstall_app(self, account: StripeAccount) -> None:
         """The merchant removes the Stripe App: its tokens answer 401 from now on."""
         with self.lock:
-            self.app_tokens = {
-                token: held for token, held in self.app_tokens.items() if held.account != account.id
-            }
+            self.app_tokens = {token: held for token, held in self.app_tokens.items() if held.account != account.id}
 
     def grant_app_token(self, account: StripeAccount) -> AppToken:
         """A fresh pair for a Stripe App; the pair before it is dead."""
         self.uninstall_app(account)
         mode = "live" if account.livemode else "test"
-        token = AppToken(
-            account.id, f"rk_{mode}_app_{self.token(24)}", f"rt_{self.token(32)}", self.now_seconds()
-        )
+        token = AppToken(account.id, f"rk_{mode}_app_{self.token(24)}", f"rt_{self.token(32)}", self.now_seconds())
         self.app_tokens[token.access_token] = token
         return token
 
