@@ -266,9 +266,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         unreadable = {fault.partition(":")[0] for fault in error.faults}
         faults = [fault for fault in faults if fault.partition(":")[0] not in unreadable]
         readable = {name: value for name, value in values.items() if name not in unreadable}
-        raise ConfigurationError(
-            tuple(sorted([*error.faults, *faults, *_unsuitable(world, readable)]))
-        ) from None
+        raise ConfigurationError(tuple(sorted([*error.faults, *faults, *_unsuitable(world, readable)]))) from None
     faults += _unsuitable(world, values)
     if faults:
         raise ConfigurationError(tuple(sorted(faults)))

@@ -113,12 +113,7 @@ def _redacted(value: object) -> object:
             key: REDACTED if isinstance(key, str) and is_secret_name(key) else _redacted(inner)
             for key, inner in value.items()
         }
-    if (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and is_secret_name(value[0])
-    ):
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and is_secret_name(value[0]):
         return [value[0], REDACTED]  # one header of a list of them
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(inner) for inner in value]
@@ -136,9 +131,7 @@ def redact_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     }
 
 
-def configure_logging(
-    *, as_json: bool | None = None, level: str = "INFO", stream: TextIO | None = None
-) -> None:
+def configure_logging(*, as_json: bool | None = None, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Set up logging for this process; call it once, first thing.
 
     as_json: JSON lines for machines; when not said, JSON unless the stream is a terminal.

@@ -84,9 +84,7 @@ _reached_for: list[str] = []
 def _is_local(host: object) -> bool:
     if not isinstance(host, str | bytes):
         return host is None
-    name = (
-        (host.decode("ascii", "replace") if isinstance(host, bytes) else host).strip("[]").partition("%")[0]
-    )
+    name = (host.decode("ascii", "replace") if isinstance(host, bytes) else host).strip("[]").partition("%")[0]
     if name in ("", "localhost", "ip6-localhost") or name.endswith(".localhost"):
         return True
     try:
@@ -201,9 +199,7 @@ def browser() -> "Iterator[Browser]":
     arguments = [*CHROMIUM_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with (
         sync_playwright() as playwright,
-        closing(
-            playwright.chromium.launch(executable_path=executable, args=arguments, timeout=30_000)
-        ) as chromium,
+        closing(playwright.chromium.launch(executable_path=executable, args=arguments, timeout=30_000)) as chromium,
     ):
         yield chromium
 

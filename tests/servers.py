@@ -189,12 +189,8 @@ class PostgresServer:
     def url(self, role: str, database: str) -> str:
         return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
 
-    def _connect(
-        self, database: str = "postgres", role: str = "postgres"
-    ) -> "psycopg.Connection[tuple[object, ...]]":
-        return psycopg.connect(
-            host=str(self.folder), dbname=database, user=role, autocommit=True, connect_timeout=5
-        )
+    def _connect(self, database: str = "postgres", role: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(host=str(self.folder), dbname=database, user=role, autocommit=True, connect_timeout=5)
 
     def initialise(self) -> None:
         """Make the data folder, start the server, make both roles; once."""
@@ -223,9 +219,7 @@ class PostgresServer:
         self.start()
         with self._connect() as connection:
             for role in (OWNER_ROLE, APPLICATION_ROLE):
-                connection.execute(
-                    f"create role {role} login nosuperuser nocreatedb nocreaterole nobypassrls"
-                )
+                connection.execute(f"create role {role} login nosuperuser nocreatedb nocreaterole nobypassrls")
 
     def start(self) -> None:
         settings = {
@@ -294,9 +288,7 @@ class PostgresServer:
         name = f"kvitt_{self._databases}"
         with self._connect() as connection:
             # A pooled connection to the template would forbid copying it.
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [template]
-            )
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [template])
             connection.execute(f"create database {name} template {template} owner {OWNER_ROLE}")
         if template == "template1":
             with self._connect(name) as connection:

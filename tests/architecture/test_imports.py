@@ -48,9 +48,7 @@ def imports_below(folder: Path) -> list[tuple[str, str]]:
         (module_name(path), imported)
         for path in paths
         if path.exists()
-        for imported in imports_of(
-            path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py"
-        )
+        for imported in imports_of(path.read_text(encoding="utf-8"), module_name(path), path.name == "__init__.py")
     ]
 
 
@@ -180,7 +178,5 @@ def test_only_bootstrap_knows_what_is_concrete() -> None:
         ("import importlib\nimportlib.import_module('rq')", "addon.web", True, {"importlib", "rq"}),
     ],
 )
-def test_the_reader_of_imports_sees_them_all(
-    source: str, module: str, is_package: bool, expected: set[str]
-) -> None:
+def test_the_reader_of_imports_sees_them_all(source: str, module: str, is_package: bool, expected: set[str]) -> None:
     assert set(imports_of(source, module, is_package)) == expected

@@ -83,10 +83,7 @@ def test_locks_have_a_hash_for_everything_and_no_address(lock: str) -> None:
 
 
 def test_the_locks_agree_and_hold_what_the_project_asks_for() -> None:
-    pinned = {
-        lock: dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text_of(ROOT / lock), re.MULTILINE))
-        for lock in LOCKS
-    }
+    pinned = {lock: dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text_of(ROOT / lock), re.MULTILINE)) for lock in LOCKS}
     run, dev = (pinned[lock] for lock in LOCKS)
     assert run.items() <= dev.items()
     project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]

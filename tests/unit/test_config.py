@@ -165,9 +165,7 @@ def test_all_faults_are_named_at_once() -> None:
 def test_a_company_that_is_offered_needs_all_of_its_names() -> None:
     faults = faults_of({**PRODUCTION, "PAYPAL_CLIENT_ID": "pp"})
     assert names_of(faults) == {"PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"}
-    assert names_of(faults_of({**PRODUCTION, "ECONOMIC_APP_SECRET_TOKEN": "e"})) == {
-        "ECONOMIC_APP_PUBLIC_TOKEN"
-    }
+    assert names_of(faults_of({**PRODUCTION, "ECONOMIC_APP_SECRET_TOKEN": "e"})) == {"ECONOMIC_APP_PUBLIC_TOKEN"}
 
 
 def test_neither_refusals_nor_representations_show_secrets() -> None:
@@ -211,9 +209,7 @@ def test_a_test_world_may_aim_at_this_machine_and_sets_seconds() -> None:
     assert settings.fortnox_api_url == "http://127.0.0.1:7001/3"
     assert (settings.lookup_quarantine_s, settings.fortnox_calls_per_5_s) == (0.5, 0)
     assert settings.stripe_api_url == "https://api.stripe.com"
-    assert names_of(faults_of({"KVITT_ENV": "test", "STRIPE_API_URL": "http://stripe.com"})) == {
-        "STRIPE_API_URL"
-    }
+    assert names_of(faults_of({"KVITT_ENV": "test", "STRIPE_API_URL": "http://stripe.com"})) == {"STRIPE_API_URL"}
 
 
 def test_sandbox_values_are_refused_in_production_by_what_they_say_themselves() -> None:

@@ -28,8 +28,7 @@ def make_schema(owner_url: str) -> None:
         connection.execute("alter table entry enable row level security")
         connection.execute("alter table entry force row level security")
         connection.execute(
-            "create policy own on entry using "
-            "(company_id = nullif(current_setting('kvitt.company_id', true), '')::int)"
+            "create policy own on entry using (company_id = nullif(current_setting('kvitt.company_id', true), '')::int)"
         )
 
 
@@ -42,8 +41,7 @@ def test_the_application_role_is_no_superuser_and_owns_nothing(
     assert len(prepared) == 1
     with connect(first.app_url) as connection:
         assert connection.execute(
-            "select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb from pg_roles "
-            "where rolname = current_user"
+            "select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb from pg_roles where rolname = current_user"
         ).fetchone() == (False,)
         connection.execute("select set_config('kvitt.company_id', '1', true)")
         connection.execute("insert into entry (company_id) values (1)")
@@ -60,9 +58,7 @@ def test_the_application_role_is_no_superuser_and_owns_nothing(
 
 def test_each_test_gets_an_empty_database(postgres_url: PostgresDatabase) -> None:
     with connect(postgres_url.app_url) as connection:
-        assert connection.execute(
-            "select count(*) from pg_tables where schemaname = 'public'"
-        ).fetchone() == (0,)
+        assert connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone() == (0,)
 
 
 def test_redis_comes_back_empty_after_a_crash(redis_server: RedisServer) -> None:
