@@ -205,7 +205,7 @@ def stripe_money(value: object, currency: object) -> Money:
     try:
         shift = minor_units(code) - stripe_decimals(code)
     except UnknownCurrency as error:
-        raise BadReply(f"Stripe gave an amount in an unknown currency, {_clean(currency, 8)!r}") from error
+        raise BadReply(f"Stripe gave an amount in an unknown currency, {clean_text(currency, 8)!r}") from error
     if shift >= 0:
         return Money(value * 10**shift, code)
     whole, left = divmod(value, 10**-shift)
@@ -221,7 +221,7 @@ def _instant(value: object) -> datetime:
     return datetime.fromtimestamp(value, UTC)
 
 
-def _clean(value: object, limit: int = _LONGEST_TEXT) -> str:
+def clean_text(value: object, limit: int = _LONGEST_TEXT) -> str:
     """A stranger's text on one line: no control or direction characters, bounded."""
     if not isinstance(value, str):
         return ""
@@ -235,7 +235,7 @@ def _clean(value: object, limit: int = _LONGEST_TEXT) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())[:limit].strip()
 
 
-def _ref(value: object) -> str:
+def read_ref(value: object) -> str:
     """The id of an object given as id or in full; empty if there is none that can be read."""
     if isinstance(value, Mapping):
         value = value.get("id")
@@ -282,7 +282,7 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
     buyer's currency cannot be told: its amount in the balance is certain, its document is not. Raises
     `BadReply` if the row's own amounts cannot be read or do not add up.
     """
-    ref = _ref(row.get("id"))
+    ref = read_ref(row.get("id"))
     if not ref:
         raise BadReply("Stripe gave a balance transaction without an id")
     amount = stripe_money(row.get("amount"), row.get("currency"))
@@ -292,7 +292,7 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
     ):
         raise BadReply(f"the amounts of Stripe's {ref} do not add up to its net")
     around = _Around.of(row)
-    raw_kind = f"{_clean(row.get('reporting_category'), 60)}/{_clean(row.get('type'), 60)}"
+    raw_kind = f"{clean_text(row.get('reporting_category'), 60)}/{clean_text(row.get('type'), 60)}"
     kind = decide_kind(row.get("reporting_category"), row.get("type"))
     if kind in _SIGNS and amount.minor * _SIGNS[kind] < 0:
         kind = MovementKind.UNRECOGNISED
@@ -301,7 +301,7 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
         presented = _presented(kind, amount, around)
     except BadReply as error:
         kind, raw_kind = MovementKind.UNRECOGNISED, f"{raw_kind}: {error}"
-    source_ref = _ref(row.get("source"))
+    source_ref = read_ref(row.get("source"))
     return Movement(
         ref=ref,
         kind=kind,
@@ -314,7 +314,7 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
         presented=presented,
         order_numbers=tuple(_order_numbers(around, places)),
         buyer=_buyer(around),
-        description=_clean(row.get("description")),
+        description=clean_text(row.get("description")),
         raw_kind=raw_kind,
     )
 
@@ -338,7 +338,7 @@ def _fees(row: Mapping[str, Any]) -> tuple[Fee, ...]:
         if not detail.get("amount") or detail.get("currency") != currency:
             continue
         amount = stripe_money(detail["amount"], currency)
-        word, text = _clean(detail.get("type"), 60), _clean(detail.get("description"), 200)
+        word, text = clean_text(detail.get("type"), 60), clean_text(detail.get("description"), 200)
         if word in _FEE_PARTS:
             fees.append(Fee(_FEE_PARTS[word], amount, text or word))
         else:
@@ -413,14 +413,14 @@ def _original_ref(kind: MovementKind, around: _Around) -> str:
         return ""
     source = around.row.get("source")
     if around.refund or around.dispute:
-        return _ref(_object(source).get("charge"))
+        return read_ref(_object(source).get("charge"))
     if around.charge:
-        return _ref(around.charge)
+        return read_ref(around.charge)
     if isinstance(source, str) and _CHARGE_IN_TEXT.fullmatch(source):
         return source
     if kind in (MovementKind.DISPUTE, MovementKind.DISPUTE_REVERSAL):
         # "Chargeback withdrawal for ch_…": all there is where the dispute itself could not be read.
-        found = _CHARGE_IN_TEXT.search(_clean(around.row.get("description")))
+        found = _CHARGE_IN_TEXT.search(clean_text(around.row.get("description")))
         return found.group() if found else ""
     return ""
 
@@ -459,7 +459,7 @@ def order_number_value(value: object, *, from_text: bool = False) -> str:
     """
     if type(value) is int:
         value = str(value)
-    text = _clean(value, 4 * _LONGEST_ORDER_NUMBER)
+    text = clean_text(value, 4 * _LONGEST_ORDER_NUMBER)
     if from_text:
         found = (match.group(1).rstrip("-/") for match in _ORDER_IN_TEXT.finditer(text))
         text = next((word for word in found if any(character.isdigit() for character in word)), "")
@@ -473,20 +473,20 @@ def _buyer(around: _Around) -> Buyer:
     emails = (billing.get("email"), around.charge.get("receipt_email"), around.intent.get("receipt_email"))
     countries = (_object(place.get("address")).get("country") for place in (billing, shipping))
     return Buyer(
-        name=_clean(billing.get("name"), 200) or _clean(shipping.get("name"), 200),
+        name=clean_text(billing.get("name"), 200) or clean_text(shipping.get("name"), 200),
         email=next(filter(None, map(_email, emails)), ""),
         country=next(filter(None, map(_country, countries)), ""),
-        vat_number=_clean(billing.get("tax_id"), 40),
+        vat_number=clean_text(billing.get("tax_id"), 40),
     )
 
 
 def _email(value: object) -> str:
-    text = _clean(value, 255)
+    text = clean_text(value, 255)
     return text if _EMAIL.fullmatch(text) else ""
 
 
 def _country(value: object) -> str:
-    text = _clean(value, 8).upper()
+    text = clean_text(value, 8).upper()
     return text if re.fullmatch("[A-Z]{2}", text) else ""
 
 
@@ -509,7 +509,7 @@ _ITEMISATIONS: Final[Mapping[str, Itemisation]] = {
 
 def translate_payout(payout: Mapping[str, Any]) -> Payout:
     """Read a payout as it stands. Raises `BadReply`."""
-    ref = _ref(payout.get("id"))
+    ref = read_ref(payout.get("id"))
     if not ref:
         raise BadReply("Stripe gave a payout without an id")
     arrival = payout.get("arrival_date")
@@ -528,7 +528,7 @@ def translate_payout(payout: Mapping[str, Any]) -> Payout:
         itemisation=(told or Itemisation.PENDING) if automatic else Itemisation.NONE,
         automatic=automatic,
         statement_text=" ".join(
-            filter(None, (_clean(payout.get("statement_descriptor"), 60) or "STRIPE", _clean(trace, 100)))
+            filter(None, (clean_text(payout.get("statement_descriptor"), 60) or "STRIPE", clean_text(trace, 100)))
         ),
     )
 
@@ -539,7 +539,7 @@ def _date(value: object) -> date:
 
 def is_own_row(row: Mapping[str, Any], payout_ref: str) -> bool:
     """Whether a row of a payout's list is the payout itself, not one of the movements that make it up."""
-    return row.get("type") == "payout" and _ref(row.get("source")) == payout_ref
+    return row.get("type") == "payout" and read_ref(row.get("source")) == payout_ref
 
 
 def translate_balances(balance: Mapping[str, Any], at: datetime) -> tuple[Balance, ...]:
@@ -572,7 +572,7 @@ def _unknown(currency: object) -> bool:
 
 def translate_account(account: Mapping[str, Any], *, live: bool) -> ProviderAccount:
     """Who the account belongs to. Raises `BadReply` without an id."""
-    ref = _ref(account.get("id"))
+    ref = read_ref(account.get("id"))
     if not ref:
         raise BadReply("Stripe gave an account without an id")
     dashboard = _object(_object(account.get("settings")).get("dashboard"))
@@ -584,9 +584,9 @@ def translate_account(account: Mapping[str, Any], *, live: bool) -> ProviderAcco
     )
     return ProviderAccount(
         ref=ref,
-        name=next(filter(None, (_clean(name, 200) for name in names)), ref),
+        name=next(filter(None, (clean_text(name, 200) for name in names)), ref),
         country=_country(account.get("country")),
-        default_currency=_clean(account.get("default_currency"), 3).upper(),
+        default_currency=clean_text(account.get("default_currency"), 3).upper(),
         live=live,
     )
 

@@ -1,0 +1,126 @@
+"""Stripe as a payment source: movements, payouts and balances of one account, page by page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from addon.connectors.stripe.client import StripeApi
+from addon.connectors.stripe.translate import (
+    ORDER_PLACES,
+    evidence,
+    is_own_row,
+    read_ref,
+    translate_balances,
+    translate_movement,
+    translate_payout,
+)
+from addon.core.dates import aware
+from addon.core.records import Balance, Movement, Payout
+from addon.ports.errors import BadReply
+from addon.ports.oauth import Authorisation, Grant
+from addon.ports.payments import Fetched, Page, ProviderAccount, SourceCapabilities
+
+CAPABILITIES: Final = SourceCapabilities(
+    name="stripe",
+    itemises_payouts=True,
+    balance_is_current=True,
+    # Rows are written with the event they stand for; the hour covers clocks and answers from a lagging copy.
+    lateness_s=3600,
+)
+
+# Stripe spells out up to four levels (docs.stripe.com/expand), `data` being the first. What a source does not
+# have, a payout no charge for one, is passed over. The charge carries what the buyer and the shop wrote, its
+# PaymentIntent the metadata as edited since, and a refund or dispute leads to both over its charge.
+_EXPAND: Final = (
+    "data.source",
+    "data.source.charge",
+    "data.source.payment_intent",
+    "data.source.charge.payment_intent",
+)
+
+
+class StripeSource:
+    """One Stripe account. Implements `PaymentSource`; safe to share between threads.
+
+    `now` tells the time a balance is of. `authorisation` is who takes the consent back on `disconnect`; none for
+    a pasted key, which only its owner can delete. `order_places` says where order numbers are looked for.
+    """
+
+    def __init__(
+        self,
+        api: StripeApi,
+        *,
+        now: Callable[[], datetime],
+        authorisation: Authorisation | None = None,
+        order_places: tuple[str, ...] = ORDER_PLACES,
+    ) -> None:
+        self._api = api
+        self._now = now
+        self._authorisation = authorisation
+        self._order_places = order_places
+
+    @property
+    def capabilities(self) -> SourceCapabilities:
+        """What Stripe can tell."""
+        return CAPABILITIES
+
+    def fetch_account(self) -> ProviderAccount:
+        """Who the account belongs to, and whether it is live."""
+        return self._api.fetch_account()
+
+    def fetch_movements(self, since: datetime, until: datetime, cursor: str | None) -> Page[Fetched[Movement]]:
+        """Movements from `since` up to, not including, `until`, newest first."""
+        rows, following = self._api.list(
+            "/v1/balance_transactions",
+            cursor,
+            # Stripe counts whole seconds: a window that begins or ends within one takes all of it.
+            created={
+                "gte": math.floor(aware(since).timestamp()),
+                "lt": math.ceil(aware(until).timestamp()),
+            },
+            expand=list(_EXPAND),
+        )
+        self._refuse_test_data(row.get("source") for row in rows)
+        return Page(
+            tuple(Fetched(translate_movement(row, self._order_places), evidence(row)) for row in rows), following
+        )
+
+    def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:
+        """Payouts created since an instant, newest first, as they stand now."""
+        payouts, following = self._api.list(
+            "/v1/payouts", cursor, created={"gte": math.floor(aware(since).timestamp())}
+        )
+        self._refuse_test_data(iter(payouts))
+        return Page(tuple(Fetched(translate_payout(payout), evidence(payout)) for payout in payouts), following)
+
+    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[str]:
+        """References of the rows that make up an automatic payout, its own left out.
+
+        Complete once the payout's itemisation is. Raises `Rejected` for a payout that is not automatic.
+        """
+        rows, following = self._api.list("/v1/balance_transactions", cursor, payout=payout_ref)
+        refs = [read_ref(row) for row in rows if not is_own_row(row, payout_ref)]
+        if not all(refs):
+            raise BadReply("Stripe gave a balance transaction without an id")
+        return Page(tuple(refs), following)
+
+    def fetch_balances(self) -> tuple[Balance, ...]:
+        """The balance per currency as it is now: the sum of all movements there ever were."""
+        return translate_balances(self._api.get("/v1/balance"), aware(self._now()))
+
+    def disconnect(self) -> None:
+        """Take the consent back at Stripe, where there is one."""
+        access = self._api.access
+        if self._authorisation is not None:
+            account = getattr(access, "account", "")
+            self._authorisation.revoke(Grant(access_token="", subject=account, live=access.live))
+
+    def _refuse_test_data(self, objects: Iterator[Any]) -> None:
+        """Test data never enters: not even if a live account's answer should hold some."""
+        if self._api.access.live and any(
+            isinstance(found, Mapping) and found.get("livemode") is False for found in objects
+        ):
+            raise BadReply("Stripe gave test data for a live account")
