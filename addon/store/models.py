@@ -1,5 +1,6 @@
 """The tables. Amounts are whole smallest units beside their currency; instants are aware UTC.
 
+JSON columns do not notice a change inside a value: assign a new one.
 Each table with business data has `company_id` and stands under row-level security in PostgreSQL. The tables of
 `OPEN_TABLES` hold no business data; sweeps, webhooks and sign-in read only those to find ids.
 """
@@ -18,14 +19,17 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
+    MetaData,
     String,
     Text,
     Time,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -59,9 +63,40 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Clipped(TypeDecorator[str]):
+    """Words of strangers for lists and searches: cut to the column's length, without what PostgreSQL refuses.
+
+    NUL characters and halves of surrogate pairs occur in providers' records; the record itself keeps them, as
+    escapes in JSON. Never for references, which must stay what they are or be refused.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        if value is None:
+            return None
+        clean = value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        return clean[: self.length]
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
     type_annotation_map = {
         datetime: Instant(),
         dict[str, Any]: JSON(),
@@ -71,9 +106,19 @@ class Base(DeclarativeBase):
 
 
 class OfCompany:
-    """A row of one company's business data."""
+    """A row of one company's business data. Each of these tables has an index that begins with `company_id`."""
 
-    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"), index=True)
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"))
+
+
+def _within(column: str, table: str) -> ForeignKeyConstraint:
+    """A reference to a row of the same company. PostgreSQL's foreign keys see past row-level security."""
+    return ForeignKeyConstraint(["company_id", column], [f"{table}.company_id", f"{table}.id"])
+
+
+def _referable() -> UniqueConstraint:
+    """What `_within` refers to."""
+    return UniqueConstraint("company_id", "id")
 
 
 # --- Open tables: no business data ---------------------------------------------------------------------------
@@ -84,7 +129,7 @@ class Company(Base):
 
     __tablename__ = "companies"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Clipped(200))
     accounting: Mapped[str] = mapped_column(String(20))
     tenant: Mapped[str] = mapped_column(String(60))
     organisation_number: Mapped[str] = mapped_column(String(30), default="")
@@ -119,7 +164,7 @@ class WebSession(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"))
-    who: Mapped[str] = mapped_column(String(200), default="")
+    who: Mapped[str] = mapped_column(Clipped(200), default="")
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -142,7 +187,7 @@ class ParkedActivation(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     accounting: Mapped[str] = mapped_column(String(20))
     tenant: Mapped[str] = mapped_column(String(60))
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Clipped(200))
     organisation_number: Mapped[str] = mapped_column(String(30), default="")
     country: Mapped[str] = mapped_column(String(2), default="SE")
     grant_sealed: Mapped[bytes] = mapped_column(LargeBinary)
@@ -157,7 +202,7 @@ class WebhookEvent(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     provider: Mapped[str] = mapped_column(String(20))
     event_ref: Mapped[str] = mapped_column(String(120))
-    event_type: Mapped[str] = mapped_column(String(120), default="")
+    event_type: Mapped[str] = mapped_column(Clipped(120), default="")
     account_ref: Mapped[str] = mapped_column(String(80), default="")
     company_id: Mapped[int | None] = mapped_column(Id, ForeignKey("companies.id"))
     received_at: Mapped[datetime]
@@ -202,7 +247,7 @@ class Connection(OfCompany, Base):
     provider: Mapped[str] = mapped_column(String(20))
     way: Mapped[str] = mapped_column(String(20))
     account_ref: Mapped[str] = mapped_column(String(80))
-    account_name: Mapped[str] = mapped_column(String(200), default="")
+    account_name: Mapped[str] = mapped_column(Clipped(200), default="")
     country: Mapped[str] = mapped_column(String(2), default="")
     state: Mapped[str] = mapped_column(String(20), default="connected")
     grant_sealed: Mapped[bytes] = mapped_column(LargeBinary)
@@ -217,7 +262,10 @@ class Connection(OfCompany, Base):
     """Opening balance by currency, in smallest units."""
     invoices_seen_at: Mapped[datetime | None]
     connected_at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("company_id", "provider", "account_ref"),)
+    __table_args__ = (
+        _referable(),
+        UniqueConstraint("company_id", "provider", "account_ref"),
+    )
 
 
 class MovementRow(OfCompany, Base):
@@ -225,7 +273,7 @@ class MovementRow(OfCompany, Base):
 
     __tablename__ = "movements"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    connection_id: Mapped[int] = mapped_column(Id)
     ref: Mapped[str] = mapped_column(String(120))
     kind: Mapped[str] = mapped_column(String(30))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
@@ -238,12 +286,14 @@ class MovementRow(OfCompany, Base):
     source_ref: Mapped[str] = mapped_column(String(120), default="")
     original_ref: Mapped[str] = mapped_column(String(120), default="")
     payout_ref: Mapped[str] = mapped_column(String(120), default="")
-    order_number: Mapped[str] = mapped_column(String(120), default="")
-    buyer: Mapped[str] = mapped_column(String(320), default="")
+    order_number: Mapped[str] = mapped_column(Clipped(120), default="")
+    buyer: Mapped[str] = mapped_column(Clipped(320), default="")
     value: Mapped[dict[str, Any]]
     raw: Mapped[dict[str, Any]]
     fetched_at: Mapped[datetime]
     __table_args__ = (
+        _referable(),
+        _within("connection_id", "connections"),
         UniqueConstraint("connection_id", "ref"),
         Index("ix_movements_list", "company_id", "occurred_at", "id"),
         Index("ix_movements_source", "connection_id", "source_ref"),
@@ -256,8 +306,8 @@ class PartRow(OfCompany, Base):
 
     __tablename__ = "parts"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
-    movement_id: Mapped[int] = mapped_column(Id, ForeignKey("movements.id"), index=True)
+    connection_id: Mapped[int] = mapped_column(Id)
+    movement_id: Mapped[int] = mapped_column(Id, index=True)
     name: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(20))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
@@ -268,12 +318,15 @@ class PartRow(OfCompany, Base):
     wait_until: Mapped[date | None] = mapped_column(Date)
     waiting_since: Mapped[datetime | None]
     searched_at: Mapped[datetime | None]
-    document_id: Mapped[int | None] = mapped_column(Id, ForeignKey("documents.id"), index=True)
+    document_id: Mapped[int | None] = mapped_column(Id, index=True)
     changed_at: Mapped[datetime]
-    set_aside_by: Mapped[str] = mapped_column(String(200), default="")
-    set_aside_where: Mapped[str] = mapped_column(String(200), default="")
+    set_aside_by: Mapped[str] = mapped_column(Clipped(200), default="")
+    set_aside_where: Mapped[str] = mapped_column(Clipped(200), default="")
     """Where it is booked elsewhere; empty: nowhere."""
     __table_args__ = (
+        _within("connection_id", "connections"),
+        _within("movement_id", "movements"),
+        _within("document_id", "documents"),
         UniqueConstraint("movement_id", "name"),
         Index("ix_parts_state", "company_id", "state", "connection_id"),
         CheckConstraint("state <> 'booked' OR document_id IS NOT NULL", name="booked_by_a_document"),
@@ -285,7 +338,7 @@ class PayoutRow(OfCompany, Base):
 
     __tablename__ = "payouts"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    connection_id: Mapped[int] = mapped_column(Id)
     ref: Mapped[str] = mapped_column(String(120))
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
@@ -300,6 +353,7 @@ class PayoutRow(OfCompany, Base):
     raw: Mapped[dict[str, Any]]
     fetched_at: Mapped[datetime]
     __table_args__ = (
+        _within("connection_id", "connections"),
         UniqueConstraint("connection_id", "ref"),
         Index("ix_payouts_list", "company_id", "paid_out_at"),
     )
@@ -310,8 +364,8 @@ class DocumentRow(OfCompany, Base):
 
     __tablename__ = "documents"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
-    run_id: Mapped[int | None] = mapped_column(Id, ForeignKey("runs.id"))
+    connection_id: Mapped[int] = mapped_column(Id)
+    run_id: Mapped[int | None] = mapped_column(Id)
     key: Mapped[str] = mapped_column(String(160))
     kind: Mapped[str] = mapped_column(String(20))
     booking_date: Mapped[date] = mapped_column(Date)
@@ -340,6 +394,9 @@ class DocumentRow(OfCompany, Base):
     approved_at: Mapped[datetime | None]
     booked_at: Mapped[datetime | None]
     __table_args__ = (
+        _referable(),
+        _within("connection_id", "connections"),
+        _within("run_id", "runs"),
         UniqueConstraint("company_id", "key"),
         Index("ix_documents_state", "company_id", "state", "id"),
         Index("ix_documents_source", "connection_id", "source_ref"),
@@ -351,30 +408,56 @@ class DeliveryRow(OfCompany, Base):
 
     __tablename__ = "deliveries"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    document_id: Mapped[int] = mapped_column(Id, ForeignKey("documents.id"), index=True)
+    document_id: Mapped[int] = mapped_column(Id)
     seq: Mapped[int] = mapped_column(Integer)
     key: Mapped[str] = mapped_column(String(180))
     kind: Mapped[str] = mapped_column(String(30))
     payload: Mapped[dict[str, Any]]
+    alone_on: Mapped[str] = mapped_column(String(200), default="")
+    """What only one write may be under way on: an invoice, or the voucher series. Empty: nothing."""
     state: Mapped[str] = mapped_column(String(20), default="proposed")
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     needs_lookup: Mapped[bool] = mapped_column(Boolean, default=False)
+    look_first: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether the present attempt must look before it writes: what `needs_lookup` was when it was claimed."""
     misses: Mapped[int] = mapped_column(Integer, default=0)
     """How many times in a row a look-up has said "not there"."""
+    missed_at: Mapped[datetime | None]
+    """When it first did."""
     doubtful: Mapped[bool] = mapped_column(Boolean, default=False)
     """Whether an attempt ever ended without a readable answer: then booking looks for copies first."""
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
+    first_attempted_at: Mapped[datetime | None]
+    """Look-ups over dates must go back to here."""
     attempted_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     reference: Mapped[str] = mapped_column(String(80), default="")
     answer: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    error_code: Mapped[str] = mapped_column(String(40), default="")
-    error_message: Mapped[str] = mapped_column(Text, default="")
+    error_code: Mapped[str] = mapped_column(Clipped(40), default="")
+    error_message: Mapped[str] = mapped_column(Clipped(2000), default="")
     booked_at: Mapped[datetime | None]
     __table_args__ = (
+        _within("document_id", "documents"),
         UniqueConstraint("company_id", "key"),
+        UniqueConstraint("document_id", "seq"),
         Index("ix_deliveries_work", "company_id", "state", "document_id", "seq"),
+        Index("ix_deliveries_alone", "company_id", "alone_on"),
+        Index(
+            "uq_deliveries_sending_document",
+            "document_id",
+            unique=True,
+            postgresql_where=text("state = 'sending'"),
+            sqlite_where=text("state = 'sending'"),
+        ),
+        Index(
+            "uq_deliveries_sending_alone",
+            "company_id",
+            "alone_on",
+            unique=True,
+            postgresql_where=text("state = 'sending' AND alone_on <> ''"),
+            sqlite_where=text("state = 'sending' AND alone_on <> ''"),
+        ),
     )
 
 
@@ -385,8 +468,8 @@ class CustomerRow(OfCompany, Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(String(160))
     number: Mapped[str] = mapped_column(String(60))
-    name: Mapped[str] = mapped_column(String(1024), default="")
-    email: Mapped[str] = mapped_column(String(320), default="")
+    name: Mapped[str] = mapped_column(Clipped(1024), default="")
+    email: Mapped[str] = mapped_column(Clipped(320), default="")
     __table_args__ = (
         UniqueConstraint("company_id", "key"),
         Index("ix_customers_email", "company_id", "email"),
@@ -398,18 +481,22 @@ class RunRow(OfCompany, Base):
 
     __tablename__ = "runs"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int | None] = mapped_column(Id, ForeignKey("connections.id"))
+    connection_id: Mapped[int | None] = mapped_column(Id)
     trigger: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), default="running")
     phase: Mapped[str] = mapped_column(String(20), default="fetch")
     since: Mapped[date | None] = mapped_column(Date)
     cursor: Mapped[dict[str, Any]] = mapped_column(default=dict)
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    now_doing: Mapped[str] = mapped_column(String(200), default="")
-    message: Mapped[str] = mapped_column(Text, default="")
+    now_doing: Mapped[str] = mapped_column(Clipped(200), default="")
+    message: Mapped[str] = mapped_column(Clipped(2000), default="")
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    __table_args__ = (Index("ix_runs_list", "company_id", "started_at"),)
+    __table_args__ = (
+        _referable(),
+        _within("connection_id", "connections"),
+        Index("ix_runs_list", "company_id", "started_at"),
+    )
 
 
 class CallRow(OfCompany, Base):
@@ -422,11 +509,15 @@ class CallRow(OfCompany, Base):
     at: Mapped[datetime]
     system: Mapped[str] = mapped_column(String(20))
     method: Mapped[str] = mapped_column(String(10))
-    path: Mapped[str] = mapped_column(String(300))
+    path: Mapped[str] = mapped_column(Clipped(300))
     status: Mapped[int | None] = mapped_column(Integer)
     duration_ms: Mapped[int] = mapped_column(Integer)
-    request_ref: Mapped[str] = mapped_column(String(120), default="")
-    note: Mapped[str] = mapped_column(String(200), default="")
+    request_ref: Mapped[str] = mapped_column(Clipped(120), default="")
+    note: Mapped[str] = mapped_column(Clipped(200), default="")
+    __table_args__ = (
+        Index("ix_calls_list", "company_id", "at"),
+        Index("ix_calls_run", "run_id"),
+    )
 
 
 class ProofRow(OfCompany, Base):
@@ -434,7 +525,7 @@ class ProofRow(OfCompany, Base):
 
     __tablename__ = "proofs"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(Id, ForeignKey("connections.id"))
+    connection_id: Mapped[int] = mapped_column(Id)
     run_id: Mapped[int | None] = mapped_column(Id)
     currency: Mapped[str] = mapped_column(String(3))
     at: Mapped[datetime]
@@ -444,7 +535,10 @@ class ProofRow(OfCompany, Base):
     not_booked_minor: Mapped[int] = mapped_column(BigInteger)
     difference_minor: Mapped[int] = mapped_column(BigInteger)
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    __table_args__ = (Index("ix_proofs_list", "company_id", "connection_id", "currency", "at"),)
+    __table_args__ = (
+        _within("connection_id", "connections"),
+        Index("ix_proofs_list", "company_id", "connection_id", "currency", "at"),
+    )
 
 
 class CheckRow(OfCompany, Base):
@@ -493,7 +587,7 @@ class ActivityRow(OfCompany, Base):
     __tablename__ = "activity"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     at: Mapped[datetime]
-    who: Mapped[str] = mapped_column(String(200))
+    who: Mapped[str] = mapped_column(Clipped(200))
     what: Mapped[str] = mapped_column(String(60))
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     __table_args__ = (Index("ix_activity_list", "company_id", "at"),)
