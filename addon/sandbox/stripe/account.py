@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -88,7 +89,7 @@ class StripeAccount:
 
     Switches are plain attributes: `payout_leaves_balance` says when a payout is off the balance that
     /v1/balance tells, `reconciliation_delay_s` how long `?payout=` is incomplete, `livemode` makes it a
-    test-mode twin.
+    test-mode twin. Who acts on an account while its world is served holds `lock` meanwhile.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class StripeAccount:
         livemode: bool = True,
         seed: int = 1,
         on_event: EmitHook | None = None,
+        lock: threading.RLock | None = None,
     ) -> None:
         currencies = tuple(dict.fromkeys((default_currency, *balance_currencies)))
         if _WHOLE_UNIT_PAYOUTS.intersection(currencies):
@@ -140,7 +142,8 @@ class StripeAccount:
         self.events: Collection[Event] = Collection()
         self.charge_of_intent: dict[str, str] = {}
 
-        self._clock = clock
+        self.clock = clock
+        self.lock = threading.RLock() if lock is None else lock
         self._seed = seed
         self._chance = random.Random(f"{seed}/{account_id}")
         self._on_event = on_event
@@ -160,7 +163,7 @@ class StripeAccount:
         return f"{prefix}_3{self._token(20)}"
 
     def _seconds(self, at: datetime | None) -> int:
-        return unix(self._clock.now() if at is None else at)
+        return unix(self.clock.now() if at is None else at)
 
     def _emit(self, event_type: str, object_id: str, created: int) -> None:
         if not self.keep_events:
@@ -892,7 +895,7 @@ class StripeAccount:
 
     def catch_up(self, until: datetime | None = None) -> None:
         """Let time pass: the payout run of each day since the last one, and payouts moved on to `until`."""
-        until = self._clock.now() if until is None else until
+        until = self.clock.now() if until is None else until
         run_at = until.astimezone(UTC).replace(hour=self.payout_hour_utc, minute=0, second=0, microsecond=0)
         if run_at > until:
             run_at -= timedelta(days=1)

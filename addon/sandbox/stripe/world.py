@@ -153,6 +153,7 @@ class StripeWorld:
                 livemode=livemode,
                 seed=self.seed,
                 on_event=self._tell,
+                lock=self.lock,
             )
             self.accounts[account.id] = account
             return account
