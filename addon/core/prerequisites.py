@@ -1,0 +1,527 @@
+"""What the books must be like before Kvitt writes into them: the list, and the check of it.
+
+Method, licence, series and clearing account stop a company; anything else holds just the documents concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final
+
+from addon.core.accounts import AccountRole
+from addon.core.books import Books, ChartAccount, Check, Remedy, Repair, Series
+from addon.core.dates import FinancialYear
+
+STOPPING: Final = frozenset(
+    {
+        "accrual_method",
+        "licence",
+        "scope",
+        "invoice_series",
+        "payment_series",
+        "voucher_series",
+        "clearing_account",
+    }
+)
+"""Checks that stop the whole company while they are red."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prerequisite:
+    """A line of the list that people read before they install: what is checked, why, and where it is mended."""
+
+    code: str
+    title: str
+    why: str
+    where: str
+
+
+PREREQUISITES: Final = (
+    Prerequisite(
+        "accrual_method",
+        "Your books use the accrual method (faktureringsmetoden)",
+        "With the cash method an invoice and its payment make no entries of their own, so nothing can be "
+        "followed from the sale to the bank.",
+        "Fortnox: Settings, Financial years",
+    ),
+    Prerequisite(
+        "licence",
+        "Your Fortnox has the licences for bookkeeping, invoicing and integrations",
+        "Without them Fortnox refuses what Kvitt writes.",
+        "Fortnox: Manage users and licences",
+    ),
+    Prerequisite(
+        "scope",
+        "You have let Kvitt read and write invoices, payments, customers, vouchers, currencies and settings",
+        "Kvitt asks for nothing else, and can do its work with nothing less.",
+        "Install Kvitt again and accept all that is asked for",
+    ),
+    Prerequisite(
+        "financial_year",
+        "There is a financial year for each day that Kvitt books on",
+        "An entry needs a year to stand in.",
+        "Fortnox: Settings, Financial years",
+    ),
+    Prerequisite(
+        "invoice_series",
+        "A voucher series is chosen for customer invoices (B as a rule)",
+        "Fortnox numbers the entries of invoices in it.",
+        "Fortnox: Settings, Bookkeeping, Predefined voucher series",
+    ),
+    Prerequisite(
+        "payment_series",
+        "A voucher series is chosen for incoming payments (C as a rule)",
+        "Fortnox numbers the entries of payments in it.",
+        "Fortnox: Settings, Bookkeeping, Predefined voucher series",
+    ),
+    Prerequisite(
+        "voucher_series",
+        "There is a manual voucher series for Kvitt alone",
+        "Fees and payouts are vouchers. In a series of its own Kvitt can tell what it has written.",
+        "Kvitt can make it, or Fortnox: Settings, Bookkeeping, Voucher series",
+    ),
+    Prerequisite(
+        "clearing_account",
+        "There is an active account for what Stripe owes you, one for each currency (1686 as a rule)",
+        "All that is sold lands there and all that is paid out leaves it, so that what is left is what Stripe "
+        "still owes you.",
+        "Kvitt can activate or make it, or Fortnox: Register, Chart of accounts",
+    ),
+    Prerequisite(
+        "account",
+        "The other accounts are there and active: sales, fees, bank, VAT on fees",
+        "Entries that need a missing account wait in the inbox until it is there.",
+        "Kvitt can activate or make them, or Fortnox: Register, Chart of accounts",
+    ),
+    Prerequisite(
+        "predefined_account",
+        "The accounts that Fortnox itself posts on are active: customer claims 1510, rounding, exchange gain and loss",
+        "Fortnox books invoices and exchange differences there.",
+        "Fortnox: Settings, Bookkeeping, Predefined accounts",
+    ),
+    Prerequisite(
+        "currency",
+        "The currencies that your buyers pay in are added, with automatic rates",
+        "An invoice is made in the currency that the buyer paid.",
+        "Kvitt can add them, or Fortnox: Settings, Currencies",
+    ),
+    Prerequisite(
+        "payment_mode",
+        "There is a way of payment for the clearing account",
+        "It says on which account Fortnox books a payment.",
+        "Kvitt can add it, or Fortnox: Settings, Ways of payment",
+    ),
+    Prerequisite(
+        "locked_period",
+        "The days from which Kvitt starts are not locked",
+        "Nothing can be written into a locked period.",
+        "Fortnox: Settings, Bookkeeping, Locked period; or choose a later start date",
+    ),
+    Prerequisite(
+        "warehouse",
+        "The warehouse module does not hold invoices back",
+        "With it Fortnox lets an invoice be booked only once its goods are marked as delivered.",
+        "Fortnox: Settings, Warehouse",
+    ),
+    Prerequisite(
+        "easy_vat",
+        "Simplified VAT (EasyVat) fits the rates that you use",
+        "With it Fortnox chooses sales accounts by itself and takes its standard rates only.",
+        "Fortnox: Settings, VAT",
+    ),
+)
+"""The list, in the order in which people should read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a company's connections need of its books.
+
+    `accounts` are the numbers by role (`sales:SE25`) that documents will be booked on, an empty number where
+    nothing is mapped; `clearing` the clearing accounts by `connection name and currency`; `currencies` those of
+    invoices, the books' own left out.
+    """
+
+    first_day: date
+    today: date
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    clearing: Mapping[str, str] = field(default_factory=dict)
+    currencies: tuple[str, ...] = ()
+    voucher_series: str = ""
+    invoices: bool = True
+    """Whether invoices are made (Plus), and so exchange accounts and the invoice series are needed."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names for accounts that are to be made, by number."""
+
+
+_PREDEFINED_ALWAYS = (AccountRole.CUSTOMER_CLAIMS.value, AccountRole.ROUNDING.value)
+_PREDEFINED_FOREIGN = (AccountRole.EXCHANGE_GAIN.value, AccountRole.EXCHANGE_LOSS.value)
+
+
+def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
+    """Test every prerequisite that concerns these needs, in the order of `PREREQUISITES`."""
+    years = _years_touched(books, needs)
+    return (
+        *_accrual(years),
+        *_access("licence", books.missing_licences),
+        *_access("scope", books.missing_scopes),
+        *_unreadable(books),
+        *_financial_years(books, needs),
+        *_predefined_series(books, needs),
+        *_voucher_series(books, needs, years),
+        *_clearing(books, needs, years),
+        *_accounts(books, needs, years),
+        *_predefined_accounts(books, needs, years),
+        *_currencies(books, needs),
+        *_payment_modes(books, needs),
+        _locked_period(books, needs),
+        _flag(books, "warehouse"),
+        _flag(books, "easy_vat"),
+    )
+
+
+def _check(
+    code: str,
+    ok: bool,
+    subject: str = "",
+    year_ref: str = "",
+    repair: Repair | None = None,
+    details: tuple[tuple[str, str], ...] = (),
+) -> Check:
+    stops = code in STOPPING
+    return Check(code, ok, stops, subject, year_ref, None if ok else repair, details)
+
+
+def _years_touched(books: Books, needs: Needs) -> tuple[FinancialYear, ...]:
+    return tuple(
+        year
+        for year in sorted(books.years, key=lambda year: year.first_day)
+        if year.last_day >= needs.first_day and year.first_day <= needs.today
+    )
+
+
+def _named(year: FinancialYear) -> tuple[tuple[str, str], ...]:
+    return (("year", f"{year.first_day.isoformat()} – {year.last_day.isoformat()}"),)
+
+
+def _accrual(years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    for year in years:
+        yield _check("accrual_method", year.accrual, year.ref, year.ref, details=_named(year))
+
+
+def _access(code: str, missing: tuple[str, ...]) -> Iterator[Check]:
+    if not missing:
+        yield _check(code, True)
+    for name in missing:
+        yield _check(code, False, name, details=(("name", name),))
+
+
+def _unreadable(books: Books) -> Iterator[Check]:
+    """Parts of the books that we were not let read: what hangs on them cannot be checked."""
+    for part in books.unreadable:
+        if part not in books.missing_scopes and part not in books.missing_licences:
+            yield Check("scope", False, stops=False, subject=part, details=(("unreadable", part),))
+
+
+def _financial_years(books: Books, needs: Needs) -> Iterator[Check]:
+    day = needs.first_day
+    while day <= needs.today:
+        year = books.year_of(day)
+        if year is None:
+            later = [other.first_day for other in books.years if other.first_day > day]
+            yield _check("financial_year", False, day.isoformat(), details=(("day", day.isoformat()),))
+            if not later:
+                return
+            day = min(later)
+            continue
+        yield _check("financial_year", True, year.ref, year.ref, details=_named(year))
+        day = year.last_day + timedelta(days=1)
+
+
+def _predefined_series(books: Books, needs: Needs) -> Iterator[Check]:
+    series = {"payment_series": books.payment_series}
+    if needs.invoices:
+        series = {"invoice_series": books.invoice_series, **series}
+    for code, letter in series.items():
+        unreadable = any(part in ("voucher_series", "predefined_series") for part in books.unreadable)
+        check = _check(code, bool(letter), letter, details=(("series", letter),) if letter else ())
+        # What we may not read need not be missing: that is said once, by its own line, and does not stop.
+        yield Check(code, True, check.stops, details=(("unreadable", "yes"),)) if unreadable else check
+
+
+def _voucher_series(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    code = needs.voucher_series
+    for year in years:
+        series = next((one for one in books.series if one.code == code and one.year_ref == year.ref), None)
+        details = (("series", code), *_named(year))
+        if series is None:
+            repair = Repair(Remedy.CREATE_SERIES, code, year.ref, SERIES_NAME) if code else None
+            yield _check("voucher_series", False, code, year.ref, repair, (*details, ("fault", "missing")))
+        elif not series.manual:
+            yield _check("voucher_series", False, code, year.ref, None, (*details, ("fault", "not_manual")))
+        elif series.needs_approval:
+            yield _check("voucher_series", False, code, year.ref, None, (*details, ("fault", "approval")))
+        else:
+            yield _check("voucher_series", True, code, year.ref, details=details)
+
+
+def _account_fault(account: ChartAccount | None) -> str:
+    if account is None:
+        return "missing"
+    if not account.active:
+        return "inactive"
+    if account.needs_cost_centre:
+        return "cost_centre"
+    return "project" if account.needs_project else ""
+
+
+def _account_check(books: Books, needs: Needs, year: FinancialYear, code: str, number: str, use: str) -> Check:
+    account = books.account(number, year.ref)
+    fault = _account_fault(account)
+    repair = None
+    name = account.name if account is not None else needs.names.get(number, "")
+    if fault == "missing":
+        repair = Repair(Remedy.CREATE_ACCOUNT, number, year.ref, name or number)
+    elif fault == "inactive":
+        repair = Repair(Remedy.ACTIVATE_ACCOUNT, number, year.ref, name)
+    details = (("account", number), ("name", name), ("use", use), *_named(year))
+    return _check(code, not fault, number, year.ref, repair, (*details, ("fault", fault)) if fault else details)
+
+
+def _unmapped(code: str, use: str) -> Check:
+    return _check(code, False, use, details=(("use", use), ("fault", "not_mapped")))
+
+
+def _clearing(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    for use, number in sorted(needs.clearing.items()):
+        if not number:
+            yield _unmapped("clearing_account", use)
+            continue
+        for year in years:
+            yield _account_check(books, needs, year, "clearing_account", number, use)
+
+
+def _accounts(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    uses: dict[str, list[str]] = {}
+    for use, number in sorted(needs.accounts.items()):
+        if not number:
+            yield _unmapped("account", use)
+        elif number not in needs.clearing.values():
+            uses.setdefault(number, []).append(use)
+    for number, names in sorted(uses.items()):
+        for year in years:
+            yield _account_check(books, needs, year, "account", number, ", ".join(names))
+
+
+def _predefined_accounts(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    if "predefined_accounts" in books.unreadable:
+        return
+    numbers = dict(books.predefined)
+    roles = (*_PREDEFINED_ALWAYS, *(_PREDEFINED_FOREIGN if needs.currencies else ()))
+    for role in roles:
+        number = numbers.get(role, "")
+        if not number:
+            yield _unmapped("predefined_account", role)
+            continue
+        for year in years:
+            yield _account_check(books, needs, year, "predefined_account", number, role)
+
+
+def _currencies(books: Books, needs: Needs) -> Iterator[Check]:
+    for code in sorted(set(needs.currencies) - {books.identity.currency}):
+        known = books.currency(code)
+        if known is None:
+            repair = Repair(Remedy.ADD_CURRENCY, code, name=code)
+            yield _check("currency", False, code, repair=repair, details=(("fault", "missing"),))
+        else:
+            fault = () if known.automatic else (("fault", "not_automatic"),)
+            yield _check("currency", known.automatic, code, details=fault)
+
+
+def _payment_modes(books: Books, needs: Needs) -> Iterator[Check]:
+    if "payment_modes" in books.unreadable:
+        return
+    modes = {number: code for code, number in books.payment_modes}
+    for use, number in sorted(needs.clearing.items()):
+        if not number:
+            continue
+        code = modes.get(number, "")
+        repair = Repair(Remedy.ADD_PAYMENT_MODE, number, name=needs.names.get(number, use))
+        details = (("account", number), ("use", use), *((("mode", code),) if code else ()))
+        yield _check("payment_mode", bool(code), number, repair=repair, details=details)
+
+
+def _locked_period(books: Books, needs: Needs) -> Check:
+    through = books.locked_through
+    if through is None:
+        return _check("locked_period", True)
+    details = (("through", through.isoformat()), ("start", needs.first_day.isoformat()))
+    return _check("locked_period", through < needs.first_day, details=details)
+
+
+def _flag(books: Books, name: str) -> Check:
+    present = name in books.flags
+    # Simplified VAT takes the standard rates, and Kvitt sends no others: worth knowing, nothing to mend.
+    return _check(name, name == "easy_vat" or not present, details=(("present", "yes" if present else "no"),))
+
+
+# --- defaults out of the company's own chart ------------------------------------------------------------------
+
+SERIES_NAME: Final = "Kvitt"
+
+# Fortnox gives A to M a meaning of its own (K wages, M VAT …), so ours is looked for behind them.
+_SERIES_LETTERS = "VQXZWYUTSRPON"
+
+_CLEARING_CANDIDATES = ("1686", "1687", "1688", "1689", *(str(number) for number in range(1580, 1590)))
+"""BAS 2026 made 1686 of what was 1580 (facts on accounting practice, 1.1); many charts still have 1580."""
+
+_NAMES: Final = {
+    "1686": "Fordringar för kontokort och kuponger",
+    "1930": "Företagskonto",
+    "2614": "Utgående moms omvänd skattskyldighet, 25 %",
+    "2641": "Debiterad ingående moms",
+    "2645": "Beräknad ingående moms på förvärv från utlandet",
+    "3001": "Försäljning inom Sverige, 25 % moms",
+    "3002": "Försäljning inom Sverige, 12 % moms",
+    "3003": "Försäljning inom Sverige, 6 % moms",
+    "3004": "Försäljning inom Sverige, momsfri",
+    "3105": "Försäljning varor till land utanför EU",
+    "3740": "Öres- och kronutjämning",
+    "3960": "Valutakursvinster på fordringar och skulder av rörelsekaraktär",
+    "4531": "Import tjänster land utanför EU, 25 % moms",
+    "4535": "Inköp av tjänster från annat EU-land, 25 %",
+    "4598": "Justering, omvänd moms",
+    "6570": "Bankkostnader",
+    "7960": "Valutakursförluster på fordringar och skulder av rörelsekaraktär",
+}
+"""Swedish names of accounts as BAS has them, for those that a person asks us to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Account numbers by role, and names for those that would have to be made."""
+
+    numbers: Mapping[str, str]
+    names: Mapping[str, str]
+
+
+def _latest_chart(books: Books, today: date) -> dict[str, ChartAccount]:
+    year = books.year_of(today) or max(books.years, key=lambda year: year.last_day, default=None)
+    if year is None:
+        return {}
+    return {account.number: account for account in books.accounts if account.year_ref == year.ref}
+
+
+def propose_company_accounts(books: Books, today: date) -> Proposal:
+    """Accounts for sales, fees and differences: what the company's chart and predefined accounts really have."""
+    chart = _latest_chart(books, today)
+    predefined = dict(books.predefined)
+
+    def first_active(*numbers: str) -> str:
+        active = (number for number in numbers if number in chart and chart[number].active)
+        there = (number for number in numbers if number in chart)
+        return next(active, next(there, numbers[0]))
+
+    numbers = {
+        "sales:SE25": first_active("3001", "3010", "3041"),
+        "sales:SE12": first_active("3002", "3011", "3042"),
+        "sales:SE6": first_active("3003", "3012", "3043"),
+        "sales:SE0": first_active("3004", "3013", "3044"),
+        "sales:EXPORT": first_active("3105", "3305"),
+        "fee": first_active("6570", "6040"),
+        "fee_basis": "4535",
+        "fee_basis:NON_EU": "4531",
+        "fee_basis_contra": "4598",
+        "fee_output_vat": "2614",
+        "fee_input_vat": "2645",
+        "fee_domestic_vat": "2641",
+        "rounding": predefined.get("rounding") or "3740",
+        "exchange_gain": predefined.get("exchange_gain") or "3960",
+        "exchange_loss": predefined.get("exchange_loss") or "7960",
+    }
+    return Proposal(numbers, {number: _NAMES[number] for number in numbers.values() if number in _NAMES})
+
+
+def propose_connection_accounts(
+    books: Books, today: date, provider_name: str, currencies: tuple[str, ...], taken: frozenset[str]
+) -> Proposal:
+    """A clearing and a bank account for each balance currency of a new connection.
+
+    The account that the company already has for this provider comes first, then 1686, then 1580, then the free
+    numbers beside them; never one that is `taken` by something else or that the chart has for another purpose.
+    """
+    chart = _latest_chart(books, today)
+    numbers: dict[str, str] = {}
+    names: dict[str, str] = {}
+    used = set(taken)
+    home = books.identity.currency
+    for currency in sorted(currencies, key=lambda code: (code != home, code)):
+        clearing = _clearing_for(chart, provider_name, currency, home, used)
+        used.add(clearing)
+        numbers[f"clearing:{currency}"] = clearing
+        names[clearing] = f"Fordran {provider_name} {currency}"
+        bank = _bank_for(chart, currency, home, used)
+        if currency != home:
+            used.add(bank)
+        numbers[f"bank:{currency}"] = bank
+        names[bank] = _NAMES.get(bank, f"Valutakonto {currency}")
+    return Proposal(numbers, names)
+
+
+def account_name(number: str, fallback: str) -> str:
+    """What to call an account that is to be made."""
+    return _NAMES.get(number, fallback)
+
+
+def _clearing_for(
+    chart: Mapping[str, ChartAccount], provider_name: str, currency: str, home: str, used: set[str]
+) -> str:
+    for account in chart.values():
+        words = account.name.upper().split()
+        other_currency = any(len(word) == 3 and word != currency and word in _CURRENCY_WORDS for word in words)
+        named = provider_name.upper() in words and account.number.startswith(("15", "16"))
+        right = currency in words if currency != home else not other_currency
+        if named and right and account.active and account.number not in used:
+            return account.number
+    standard = [number for number in ("1686", "1580") if number not in used]
+    for number in standard:
+        if currency == home and number in chart and chart[number].active:
+            return number
+    if currency == home and "1686" not in used:
+        return "1686"
+    free = [number for number in _CLEARING_CANDIDATES if number not in used and number not in chart]
+    wider = (str(number) for number in range(1600, 1700) if str(number) not in used | set(chart))
+    # The plain 1686 is left to the books' own currency.
+    return next((number for number in free if number != "1686"), next(wider, "1686"))
+
+
+_CURRENCY_WORDS = frozenset("EUR USD GBP NOK DKK SEK CHF PLN JPY CAD AUD".split())
+
+
+def _bank_for(chart: Mapping[str, ChartAccount], currency: str, home: str, used: set[str]) -> str:
+    banks = [account for number, account in sorted(chart.items()) if number.startswith("19")]
+    if currency == home:
+        standard = chart.get("1930")
+        if standard is not None and standard.active:
+            return "1930"
+        active = (account.number for account in banks if account.active and account.number[2:] >= "20")
+        return next(active, "1930")
+    named = (
+        account.number
+        for account in banks
+        if currency in account.name.upper().split() and account.active and account.number not in used
+    )
+    free = (str(number) for number in range(1980, 1990) if str(number) not in used | set(chart))
+    plain = "1980" if "1980" in chart and "1980" not in used else ""
+    return next(named, plain or next(free, "1980"))
+
+
+def propose_series(books: Books) -> str:
+    """A manual series named for Kvitt if there is one, else a letter that no year and no standard uses."""
+    ours: list[Series] = [one for one in books.series if one.manual and SERIES_NAME.lower() in one.name.lower()]
+    if ours:
+        return ours[0].code
+    used = {one.code for one in books.series} | {books.invoice_series, books.payment_series}
+    return next((letter for letter in _SERIES_LETTERS if letter not in used), "KV")

@@ -1,0 +1,371 @@
+"""Installing: a consent arrives, is parked until the person in that browser confirms it, and becomes a company.
+
+Fortnox may start this itself, from its marketplace, so the consent need not belong to anything that we began.
+That is why nothing is bound to a company before a person has seen its name and pressed a button.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from addon.core.books import Identity
+from addon.ports.calls import Lane
+from addon.ports.errors import PortError
+from addon.ports.oauth import Grant
+from addon.services import activity
+from addon.services.calls import CallLog
+from addon.services.connections import RECONNECT, NotConnected, StaticTokens, get_accounting, lost
+from addon.services.context import Services
+from addon.services.settings import plan_next_run, settle_state
+from addon.store.models import (
+    AccountingConnection,
+    Company,
+    CompanySettings,
+    CompanyWork,
+    Connection,
+    ParkedActivation,
+    WebSession,
+)
+
+PARKED_FOR: Final = timedelta(minutes=30)
+SIGNED_IN_FOR: Final = timedelta(days=14)
+LOOK_UP_FIRST_FOR: Final = timedelta(days=7)
+"""How long after a re-install each first attempt looks whether the document is there already."""
+
+_SEEN_EVERY = timedelta(minutes=5)
+
+
+class NothingParked(LookupError):
+    """The activation was confirmed already, or waited too long."""
+
+
+class UnknownCompany(LookupError):
+    """No company has this id, tenant or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedView:
+    """A consent that waits for its confirmation."""
+
+    accounting: str
+    tenant: str
+    name: str
+    organisation_number: str
+    country: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """Who is signed in to which company."""
+
+    company_id: int
+    company_name: str
+    accounting: str
+    state: str
+    stop_reason: str
+    who: str
+    time_zone: str
+    sandbox: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """A connection in a list."""
+
+    id: int
+    provider: str
+    mode: str
+    state: str
+    account_ref: str
+    account_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyView:
+    """A company in a list, with its connections."""
+
+    id: int
+    name: str
+    accounting: str
+    tenant: str
+    state: str
+    stop_reason: str
+    connections: tuple[ConnectionView, ...]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+# --- parking --------------------------------------------------------------------------------------------------
+
+
+def receive(services: Services, system: str, code: str, redirect_uri: str) -> str:
+    """Turn a code into a parked activation: exchange it, ask who the company is, park. Gives the token.
+
+    Raises the errors of `addon.ports.errors`; a code lives ten minutes, so this happens at once.
+    """
+    grant = services.outside.accounting_authorisation(system).exchange(code, redirect_uri)
+    books = services.outside.accounting(system, grant.subject, StaticTokens(grant), CallLog(), Lane.CLICK)
+    return park(services, system, grant, books.fetch_identity())
+
+
+def park(services: Services, system: str, grant: Grant, identity: Identity) -> str:
+    """Keep a consent until it is confirmed; the token goes into that browser's cookie and nowhere else."""
+    token = secrets.token_urlsafe(32)
+    now = services.now()
+    with services.db.open() as session:
+        session.execute(delete(ParkedActivation).where(ParkedActivation.expires_at < now))
+        session.add(
+            ParkedActivation(
+                token_hash=_hash(token),
+                accounting=system,
+                tenant=identity.tenant,
+                name=identity.name[:200],
+                organisation_number=identity.organisation_number[:30],
+                country=identity.country[:2],
+                grant_sealed=services.box.seal_grant(grant),
+                created_at=now,
+                expires_at=now + PARKED_FOR,
+            )
+        )
+    return token
+
+
+def _parked(session: Session, token: str, now: datetime) -> ParkedActivation | None:
+    row = session.scalars(select(ParkedActivation).where(ParkedActivation.token_hash == _hash(token))).one_or_none()
+    return row if row is not None and row.expires_at > now else None
+
+
+def parked(services: Services, token: str) -> ParkedView | None:
+    """The activation that a browser's token stands for, as long as it waits."""
+    with services.db.open() as session:
+        row = _parked(session, token, services.now())
+        if row is None:
+            return None
+        return ParkedView(row.accounting, row.tenant, row.name, row.organisation_number, row.country, row.expires_at)
+
+
+def discard(services: Services, token: str) -> None:
+    """Forget a parked activation whose person said no."""
+    with services.db.open() as session:
+        session.execute(delete(ParkedActivation).where(ParkedActivation.token_hash == _hash(token)))
+
+
+# --- confirming -----------------------------------------------------------------------------------------------
+
+
+def confirm(services: Services, token: str, who: str) -> int:
+    """Make the company that a parked activation names, or bind its consent to the one that is there.
+
+    Gives the company's id. Raises `NothingParked`. Pressing twice does no harm: the activation goes last.
+    """
+    now = services.now()
+    with services.db.open() as session:
+        row = _parked(session, token, now)
+        if row is None:
+            raise NothingParked("this activation was confirmed already, or waited too long")
+        waiting = ParkedView(row.accounting, row.tenant, row.name, row.organisation_number, row.country, row.expires_at)
+        grant = services.box.open_grant(row.grant_sealed)
+    try:
+        company_id = _company_for(services, waiting, now)
+    except IntegrityError:
+        company_id = _company_for(services, waiting, now)  # the other press of the button was faster
+    _bind(services, company_id, waiting, grant, who, now)
+    discard(services, token)
+    return company_id
+
+
+def _company_for(services: Services, waiting: ParkedView, now: datetime) -> int:
+    with services.db.open() as session:
+        company = session.scalars(
+            select(Company).where(Company.accounting == waiting.accounting, Company.tenant == waiting.tenant)
+        ).one_or_none()
+        if company is None:
+            company = Company(
+                accounting=waiting.accounting,
+                tenant=waiting.tenant,
+                country=waiting.country or "SE",
+                sandbox=services.sandbox,
+                created_at=now,
+            )
+            session.add(company)
+        company.name = waiting.name
+        company.organisation_number = waiting.organisation_number
+        session.flush()
+        if session.get(CompanyWork, company.id) is None:
+            session.add(CompanyWork(company_id=company.id))
+        return company.id
+
+
+def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant, who: str, now: datetime) -> None:
+    with services.db.company(company_id) as session:
+        row = session.scalars(select(AccountingConnection).with_for_update()).one_or_none()
+        again = row is not None
+        if row is None:
+            row = AccountingConnection(system=waiting.accounting, connected_at=now)
+            session.add(row)
+        else:
+            # Somebody may have restored books or database meanwhile: what we think is not there may be.
+            row.lookups_first_until = now + LOOK_UP_FIRST_FOR
+        row.state = "connected"
+        row.grant_sealed = services.box.seal_grant(grant)
+        row.expires_at = grant.expires_at
+        row.renewed_at = now
+        if session.scalars(select(CompanySettings)).one_or_none() is None:
+            session.add(CompanySettings(values={}))
+        company = session.get_one(Company, company_id)
+        if company.state == "disconnected":
+            company.state = "setting_up"
+        if company.stop_reason == RECONNECT:
+            company.stop_reason = ""
+        session.flush()
+        settle_state(session, now)
+        what = "installed_again" if again else "installed"
+        activity.record(session, who, what, {"system": waiting.accounting, "company": waiting.name}, now)
+
+
+def consent_revoked(services: Services, system: str, tenant: str) -> int | None:
+    """Their side says that a company took its consent back: stop its work, keep its data. The company's id."""
+    company_id = find_tenant(services, system, tenant)
+    if company_id is not None:
+        try:
+            lost(services, company_id)
+        except NotConnected:
+            return None
+    return company_id
+
+
+def uninstall(services: Services, company_id: int, who: str) -> None:
+    """Give up the access to the books at the person's wish; data stays, work stops, sessions end."""
+    now = services.now()
+    with services.db.company_reading(company_id) as session:
+        row = get_accounting(session)
+        system, grant = row.system, services.box.open_grant(row.grant_sealed)
+    try:
+        services.outside.accounting_authorisation(system).revoke(grant)
+        told = "yes"
+    except PortError as error:
+        told = f"no: {type(error).__name__}"
+    with services.db.company(company_id) as session:
+        row = get_accounting(session, for_update=True)
+        row.state = "disconnected"
+        row.grant_sealed = services.box.seal_grant(Grant(access_token=""))
+        row.expires_at = None
+        company = session.get_one(Company, company_id)
+        company.state = "disconnected"
+        plan_next_run(session, company, now)
+        activity.record(session, who, "uninstalled", {"system": system, "system_told": told}, now)
+    with services.db.open() as session:
+        session.execute(delete(WebSession).where(WebSession.company_id == company_id))
+
+
+# --- who is signed in -----------------------------------------------------------------------------------------
+
+
+def sign_in(services: Services, company_id: int, who: str) -> str:
+    """Open a session of a browser; the token goes into its cookie, only its hash is kept."""
+    token = secrets.token_urlsafe(32)
+    now = services.now()
+    with services.db.open() as session:
+        session.execute(delete(WebSession).where(WebSession.expires_at < now))
+        session.add(
+            WebSession(
+                token_hash=_hash(token),
+                company_id=company_id,
+                who=who[:200],
+                created_at=now,
+                seen_at=now,
+                expires_at=now + SIGNED_IN_FOR,
+            )
+        )
+    return token
+
+
+def session_company(services: Services, token: str) -> SessionView | None:
+    """Who a browser's token stands for; None if nobody, or not any more."""
+    if not token:
+        return None
+    now = services.now()
+    with services.db.open() as session:
+        found = session.execute(
+            select(WebSession, Company)
+            .join(Company, Company.id == WebSession.company_id)
+            .where(WebSession.token_hash == _hash(token), WebSession.expires_at > now)
+        ).one_or_none()
+        if found is None:
+            return None
+        row, company = found
+        seen_at = row.seen_at
+        view = SessionView(
+            company_id=company.id,
+            company_name=company.name,
+            accounting=company.accounting,
+            state=company.state,
+            stop_reason=company.stop_reason,
+            who=row.who,
+            time_zone=company.time_zone,
+            sandbox=company.sandbox,
+        )
+        if now - seen_at > _SEEN_EVERY:
+            session.execute(update(WebSession).where(WebSession.id == row.id).values(seen_at=now))
+    return view
+
+
+def sign_out(services: Services, token: str) -> None:
+    """End a browser's session."""
+    with services.db.open() as session:
+        session.execute(delete(WebSession).where(WebSession.token_hash == _hash(token)))
+
+
+# --- companies ------------------------------------------------------------------------------------------------
+
+
+def find_tenant(services: Services, system: str, tenant: str) -> int | None:
+    """The company of a tenant in an accounting system."""
+    with services.db.open() as session:
+        return session.scalar(select(Company.id).where(Company.accounting == system, Company.tenant == tenant))
+
+
+def find_company(services: Services, text: str) -> int:
+    """The company that a person on the command line means: its id, its tenant, or its name. Raises `UnknownCompany`.
+
+    A name may be shortened as long as only one company begins with it.
+    """
+    wanted = text.strip()
+    with services.db.open() as session:
+        rows = session.execute(select(Company.id, Company.tenant, Company.name).order_by(Company.id)).all()
+    exact = [row.id for row in rows if wanted in (str(row.id), row.tenant, row.name)]
+    if wanted.isdecimal() and int(wanted) in [row.id for row in rows]:
+        return int(wanted)
+    begun = [row.id for row in rows if wanted and row.name.casefold().startswith(wanted.casefold())]
+    found = exact or begun
+    if len(found) != 1:
+        many = "several companies are" if found else "no company is"
+        raise UnknownCompany(f"{many} called {wanted!r}; `kvitt companies` lists them")
+    return int(found[0])
+
+
+def companies(services: Services) -> tuple[CompanyView, ...]:
+    """All companies with their connections, each read in its own session."""
+    with services.db.open() as session:
+        rows = session.scalars(select(Company).order_by(Company.id)).all()
+        plain = [(row.id, row.name, row.accounting, row.tenant, row.state, row.stop_reason) for row in rows]
+    views = []
+    for company_id, name, accounting, tenant, state, stop_reason in plain:
+        with services.db.company_reading(company_id) as session:
+            connections = tuple(
+                ConnectionView(row.id, row.provider, row.mode, row.state, row.account_ref, row.account_name)
+                for row in session.scalars(select(Connection).order_by(Connection.id))
+            )
+        views.append(CompanyView(company_id, name, accounting, tenant, state, stop_reason, connections))
+    return tuple(views)

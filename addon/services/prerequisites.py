@@ -1,0 +1,426 @@
+"""Prerequisites: read the books, check them against what the connections need, keep the result, mend on demand.
+
+Reading also finds the defaults: accounts that the company's chart really has, a voucher series for Kvitt alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from addon.core.accounts import AccountRole
+from addon.core.books import Books, Check, Remedy, Repair
+from addon.core.dates import booking_date, start_of_day
+from addon.core.prerequisites import (
+    PREREQUISITES,
+    Needs,
+    Prerequisite,
+    account_name,
+    check_books,
+    propose_company_accounts,
+    propose_series,
+)
+from addon.core.records import Movement
+from addon.core.rules import FeeVat, Mode
+from addon.ports.accounting import AccountingSystem
+from addon.ports.calls import Lane
+from addon.ports.errors import PortError
+from addon.services import activity
+from addon.services.calls import CallLog
+from addon.services.connections import (
+    RECONNECT,
+    accounting_system,
+    load_books,
+    payment_source,
+    propose_accounts,
+)
+from addon.services.context import Services
+from addon.services.policy import provider_name
+from addon.services.settings import (
+    CompanyConfig,
+    own_company,
+    propose,
+    read_company,
+    read_connection,
+    settle_state,
+)
+from addon.store.codec import decode, encode
+from addon.store.models import BooksRow, CheckRow, Connection, MovementRow, RateRow
+
+__all__ = ["PREREQUISITES", "Prerequisite", "StoredCheck", "check", "latest", "repair"]
+
+_SAMPLE_PAGES: Final = 5
+_SEEN: Final = "seen_currencies"
+"""Where a connection's row keeps which currencies its movements have had, so that old ones are not read again."""
+
+
+class UnknownCheck(LookupError):
+    """The company has no such check any more, or nothing that can be mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheck:
+    """A check as last made, under the number that Repair names it by."""
+
+    id: int
+    check: Check
+    checked_at: datetime
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+
+def check(
+    services: Services, company_id: int, system: AccountingSystem | None = None, lane: Lane = Lane.CLICK
+) -> tuple[Check, ...]:
+    """Read the books, keep them, find defaults, test all prerequisites, and stop or free the company.
+
+    `system` is for a run that has one open already. Raises the errors of `addon.ports.errors`; then nothing
+    has changed.
+    """
+    for connection_id in _unsampled(services, company_id):
+        _sample(services, company_id, connection_id)
+    log = CallLog()
+    with services.db.company_reading(company_id) as session:
+        first_day, today = _days(session, services.now())
+    try:
+        reader = system if system is not None else accounting_system(services, company_id, log, lane)
+        books = reader.fetch_books(first_day, today)
+    finally:
+        log.save(services, company_id)
+    return _keep(services, company_id, books)
+
+
+def _days(session: Session, now: datetime) -> tuple[date, date]:
+    """From the earliest start of a connection until today, in the company's zone."""
+    today = booking_date(now, read_company(session).time_zone)
+    starts = [row.start_date for row in _active(session) if row.start_date is not None]
+    return min([*starts, today.replace(day=1)]), today
+
+
+def _active(session: Session) -> tuple[Connection, ...]:
+    return tuple(session.scalars(select(Connection).where(Connection.state != "disconnected").order_by(Connection.id)))
+
+
+def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...]:
+    now = services.now()
+    with services.db.company(company_id) as session:
+        _store_books(session, books, now)
+        store_rates(session, books)
+        _update_company(session, books)
+        config = read_company(session)
+        today = booking_date(now, config.time_zone)
+        company_proposal = propose_company_accounts(books, today)
+        values = {f"accounts.{role}": number for role, number in company_proposal.numbers.items()}
+        propose(session, {**values, "voucher_series": propose_series(books)})
+        for row in _active(session):
+            balances, _presented = _seen(session, row)
+            propose_accounts(session, row, books, tuple(sorted(balances)), now)
+        session.flush()
+        checks = check_books(books, _needs(session, books, now))
+        _store_checks(session, checks, now)
+        _settle(session, checks, now)
+    return checks
+
+
+def _store_books(session: Session, books: Books, now: datetime) -> None:
+    row = session.scalars(select(BooksRow).with_for_update()).one_or_none()
+    if row is None:
+        row = BooksRow()
+        session.add(row)
+    row.value = encode(books)
+    row.read_at = now
+
+
+def store_rates(session: Session, books: Books) -> None:
+    """Keep the rates that the books show: they are fixings that later bookings go by. The caller commits."""
+    rates = [currency.rate for currency in books.currencies if currency.rate is not None]
+    if not rates:
+        return
+    known = {
+        (row.base, row.quote, row.fixed_on)
+        for row in session.execute(
+            select(RateRow.base, RateRow.quote, RateRow.fixed_on).where(
+                RateRow.fixed_on >= min(rate.fixed_on for rate in rates)
+            )
+        )
+    }
+    session.add_all(
+        RateRow(
+            base=rate.base,
+            quote=rate.quote,
+            fixed_on=rate.fixed_on,
+            rate=str(rate.rate),
+            unit=rate.unit,
+            source=rate.source,
+        )
+        for rate in rates
+        if (rate.base, rate.quote, rate.fixed_on) not in known
+    )
+
+
+def _update_company(session: Session, books: Books) -> None:
+    company = own_company(session)
+    identity = books.identity
+    company.name = identity.name[:200] or company.name
+    company.organisation_number = identity.organisation_number[:30]
+    company.country = identity.country or company.country
+    company.currency = identity.currency or company.currency
+
+
+# --- what the connections need --------------------------------------------------------------------------------
+
+
+def _unsampled(services: Services, company_id: int) -> tuple[int, ...]:
+    """Connections of which nothing has been fetched and nothing is known."""
+    with services.db.company_reading(company_id) as session:
+        return tuple(
+            row.id
+            for row in _active(session)
+            if row.state == "connected" and row.fetched_until is None and _SEEN not in row.settings
+        )
+
+
+def _sample(services: Services, company_id: int, connection_id: int) -> None:
+    """Look at the first pages of movements, only to learn which currencies the provider uses; nothing is kept."""
+    log = CallLog()
+    with services.db.company_reading(company_id) as session:
+        row = session.get_one(Connection, connection_id)
+        zone = read_company(session).time_zone
+        start = start_of_day(row.start_date or booking_date(row.connected_at, zone), zone)
+    balances: set[str] = set()
+    presented: set[str] = set()
+    cursor: str | None = None
+    try:
+        source = payment_source(services, company_id, connection_id, log)
+        for _ in range(_SAMPLE_PAGES):
+            page = source.fetch_movements(start, services.now(), cursor)
+            for item in page.items:
+                _note_currencies(item.value, balances, presented)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    except PortError:
+        # The check of the books goes on without; the run that fetches will know.
+        return
+    finally:
+        log.save(services, company_id)
+    with services.db.company(company_id) as session:
+        row = session.get_one(Connection, connection_id)
+        row.settings = {**row.settings, _SEEN: _seen_value(balances, presented, 0)}
+
+
+def _note_currencies(movement: Movement, balances: set[str], presented: set[str]) -> None:
+    balances.add(movement.currency)
+    if movement.presented is not None:
+        presented.add(movement.presented.currency)
+
+
+def _seen_value(balances: Iterable[str], presented: Iterable[str], movement_id: int) -> dict[str, Any]:
+    return {"balances": sorted(balances), "presented": sorted(presented), "movement_id": movement_id}
+
+
+def _seen(session: Session, row: Connection) -> tuple[set[str], set[str]]:
+    """Balance and buyers' currencies of all movements that were ever fetched; only new ones are looked at."""
+    stored: Mapping[str, Any] = row.settings.get(_SEEN, {})
+    balances, presented = set(stored.get("balances", ())), set(stored.get("presented", ()))
+    last = int(stored.get("movement_id", 0))
+    newest = session.scalar(select(func.max(MovementRow.id)).where(MovementRow.connection_id == row.id)) or 0
+    if newest > last:
+        new = select(MovementRow.currency, MovementRow.presented_currency).where(
+            MovementRow.connection_id == row.id, MovementRow.id > last
+        )
+        for currency, shown in session.execute(new.distinct()):
+            balances.add(currency)
+            presented.add(shown)
+        presented.discard("")
+        row.settings = {**row.settings, _SEEN: _seen_value(balances, presented, newest)}
+    balances |= set(read_connection(row).currencies())
+    return balances, presented
+
+
+def _needs(session: Session, books: Books, now: datetime) -> Needs:
+    config = read_company(session)
+    first_day, today = _days(session, now)
+    home = books.identity.currency
+    accounts: dict[str, str] = {}
+    clearing: dict[str, str] = {}
+    names: dict[str, str] = {}
+    currencies: set[str] = set()
+    invoices = False
+    rows = _active(session)
+    for row in rows:
+        own = read_connection(row)
+        balances, presented = _seen(session, row)
+        plus = own.mode is not Mode.BASIC  # also where nothing is chosen: then the fuller list is shown
+        invoices = invoices or plus
+        for currency in sorted(balances):
+            clearing[f"{row.provider} {currency}"] = number = own.accounts.get(f"clearing:{currency}", "")
+            names[number] = f"Fordran {provider_name(row.provider)} {currency}"
+            bank = f"{AccountRole.BANK.value}:{currency}"
+            accounts[bank] = own.accounts.get(bank, "")
+            names[accounts[bank]] = account_name(accounts[bank], f"Valutakonto {currency}")
+        if plus:
+            currencies |= presented | balances
+    for role in _roles_needed(config, invoices=invoices, any_connection=bool(rows)):
+        accounts[role] = config.accounts.get(role, "")
+        names[accounts[role]] = account_name(accounts[role], role)
+    return Needs(
+        first_day=first_day,
+        today=today,
+        accounts=accounts,
+        clearing=clearing,
+        currencies=tuple(sorted(currencies - {home})),
+        voucher_series=config.voucher_series,
+        invoices=invoices or not rows,
+        names=names,
+    )
+
+
+_REVERSE_CHARGE: Final = ("fee_basis_contra", "fee_output_vat", "fee_input_vat")
+
+
+def _roles_needed(config: CompanyConfig, *, invoices: bool, any_connection: bool) -> tuple[str, ...]:
+    roles = ["fee"]
+    if invoices or not any_connection:
+        roles.append(f"sales:SE{config.default_vat_percent}")
+        if config.export_without_vat:
+            roles.append("sales:EXPORT")
+    match config.fee_vat:
+        case FeeVat.EU_REVERSE_CHARGE:
+            roles += ["fee_basis", *_REVERSE_CHARGE]
+        case FeeVat.NON_EU_REVERSE_CHARGE:
+            roles += ["fee_basis:NON_EU", *_REVERSE_CHARGE]
+        case FeeVat.DOMESTIC:
+            roles.append("fee_domestic_vat")
+        case FeeVat.EXEMPT:
+            pass
+    return (*roles, "rounding")
+
+
+# --- keeping --------------------------------------------------------------------------------------------------
+
+
+def _store_checks(session: Session, checks: Iterable[Check], now: datetime) -> None:
+    """Replace the results; a line that is still there keeps its number, which an open page may name."""
+    rows = {(row.code, row.subject, row.year_ref): row for row in session.scalars(select(CheckRow))}
+    kept: set[int] = set()
+    seen: set[tuple[str, str, str]] = set()
+    for result in checks:
+        place = (result.code, result.subject, result.year_ref)
+        if place in seen:
+            continue
+        seen.add(place)
+        row = rows.get(place)
+        if row is None:
+            row = CheckRow(code=result.code, subject=result.subject, year_ref=result.year_ref)
+            session.add(row)
+        else:
+            kept.add(row.id)
+        row.ok = result.ok
+        row.stops = result.stops
+        row.repair = encode(result.repair) if result.repair is not None else {}
+        row.details = dict(result.details)
+        row.checked_at = now
+    gone = [row.id for row in rows.values() if row.id not in kept]
+    if gone:
+        session.execute(delete(CheckRow).where(CheckRow.id.in_(gone)))
+
+
+def _settle(session: Session, checks: Iterable[Check], now: datetime) -> None:
+    company = own_company(session)
+    if company.stop_reason == RECONNECT:
+        # We have just read the books, so the connection works again.
+        company.stop_reason = ""
+    before = company.stop_reason
+    company.stop_reason = next((result.code for result in checks if result.stops and not result.ok), "")
+    settle_state(session, now)
+    if before != company.stop_reason:
+        what = "stopped" if company.stop_reason else "freed"
+        activity.record(session, activity.KVITT, what, {"reason": company.stop_reason or before}, now)
+
+
+def latest(services: Services, company_id: int) -> tuple[StoredCheck, ...]:
+    """The checks as last made, in the order of `PREREQUISITES`."""
+    order = {entry.code: position for position, entry in enumerate(PREREQUISITES)}
+    with services.db.company_reading(company_id) as session:
+        found = [
+            StoredCheck(
+                row.id,
+                Check(
+                    row.code,
+                    row.ok,
+                    row.stops,
+                    row.subject,
+                    row.year_ref,
+                    decode(Repair, row.repair) if row.repair else None,
+                    tuple((name, str(text)) for name, text in row.details.items()),
+                ),
+                row.checked_at,
+            )
+            for row in session.scalars(select(CheckRow))
+        ]
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (order.get(one.check.code, 99), one.check.year_ref, one.check.subject),
+        )
+    )
+
+
+# --- mending --------------------------------------------------------------------------------------------------
+
+
+def repair(services: Services, company_id: int, check_row_id: int, who: str) -> tuple[Check, ...]:
+    """Mend in the accounting system what a red check names, at a person's wish, and check everything again.
+
+    Raises `UnknownCheck`, and the errors of `addon.ports.errors`: `Rejected` where they do not let us.
+    """
+    with services.db.company_reading(company_id) as session:
+        row = session.get(CheckRow, check_row_id)
+        if row is None or row.ok or not row.repair:
+            raise UnknownCheck("this was mended already, or cannot be mended from here")
+        wanted = decode(Repair, row.repair)
+    log = CallLog()
+    try:
+        accounting_system(services, company_id, log, Lane.CLICK).repair(wanted)
+    finally:
+        log.save(services, company_id)
+    with services.db.company(company_id) as session:
+        facts = {"remedy": wanted.remedy.value, "subject": wanted.subject, "year": wanted.year_ref}
+        activity.record(session, who, "repaired", facts, services.now())
+    return check(services, company_id)
+
+
+def repair_all(services: Services, company_id: int, who: str) -> tuple[Check, ...]:
+    """Mend all that can be mended, one thing after the other, and check once at the end."""
+    wanted = [
+        one.check.repair for one in latest(services, company_id) if not one.check.ok and one.check.repair is not None
+    ]
+    # Ways of payment name accounts, so those come last.
+    wanted.sort(key=lambda one: one.remedy is Remedy.ADD_PAYMENT_MODE)
+    log = CallLog()
+    done: list[Repair] = []
+    try:
+        system = accounting_system(services, company_id, log, Lane.CLICK)
+        for one in wanted:
+            system.repair(one)
+            done.append(one)
+    finally:
+        log.save(services, company_id)
+        with services.db.company(company_id) as session:
+            for one in done:
+                facts = {"remedy": one.remedy.value, "subject": one.subject, "year": one.year_ref}
+                activity.record(session, who, "repaired", facts, services.now())
+    return check(services, company_id)
+
+
+def books_of(services: Services, company_id: int) -> Books | None:
+    """What was last read of the books."""
+    with services.db.company_reading(company_id) as session:
+        return load_books(session)

@@ -1,0 +1,632 @@
+"""The settings of companies and connections: their names, what they may be, their defaults, and changing them.
+
+All values are kept as text and read by one function each, so that the command line, the settings page and the
+database speak of the same thing. A change is saved whole or not at all, and is logged with old and new value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from addon.core.accounts import AccountRole
+from addon.core.books import OrderField
+from addon.core.currencies import MINOR_UNITS
+from addon.core.dates import next_daily_run
+from addon.core.rules import FeeVat, LockedRule, Mode
+from addon.services import activity
+from addon.services.context import Services
+from addon.store.database import company_of
+from addon.store.models import Company, CompanySettings, CompanyWork, Connection, DocumentRow
+
+Scope = Literal["company", "connection"]
+Kind = Literal["text", "choice", "yes_no", "number", "amount", "date", "time", "zone", "account", "list"]
+
+
+class UnknownConnection(LookupError):
+    """The company has no connection of this number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """Why a value was not taken: a sentence for the person who gave it."""
+
+    key: str
+    value: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `parse` turns its text into its value and raises `ValueError` with a sentence."""
+
+    key: str
+    scope: Scope
+    kind: Kind
+    default: str
+    choices: tuple[str, ...]
+    parse: Callable[[str], Any]
+
+
+# --- reading text ---------------------------------------------------------------------------------------------
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _yes_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return text == "yes"
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _tolerance(text: str) -> Decimal:
+    try:
+        value = Decimal(text.replace(",", "."))
+    except InvalidOperation:
+        raise ValueError("must be an amount from 0.00 to 1.00") from None
+    if not value.is_finite() or not 0 <= value <= 1 or value != value.quantize(Decimal("0.01")):
+        raise ValueError("must be an amount from 0.00 to 1.00")
+    return value
+
+
+def _text(longest: int) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if len(text) > longest:
+            raise ValueError(f"must be {longest} characters at most")
+        if any(not character.isprintable() for character in text):
+            raise ValueError("must be one line of plain text")
+        return text
+
+    return parse
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date, year-month-day") from None
+
+
+def _optional_date(text: str) -> date | None:
+    return _date(text) if text else None
+
+
+def _time(text: str) -> time:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError("must be a time of day, 05:00 for example")
+    return time.fromisoformat(text)
+
+
+def _zone(text: str) -> ZoneInfo:
+    if text not in available_timezones():
+        raise ValueError("must be a time zone, Europe/Stockholm for example")
+    return ZoneInfo(text)
+
+
+def _account(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9]{3,9}", text):
+        raise ValueError("must be an account number")
+    return text
+
+
+def _series(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9A-ZÅÄÖ]{1,10}", text):
+        raise ValueError("must be the code of a voucher series, one to ten capital letters")
+    return text
+
+
+def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be an instant") from None
+    if at.tzinfo is None:
+        raise ValueError("must be an instant with its zone")
+    return at
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The entries of a list written with commas, without blanks and repetitions."""
+    return tuple(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
+
+
+_PLACE = re.compile(r"[A-Za-z0-9_.#: -]{1,80}")
+
+
+def _places(text: str) -> tuple[str, ...]:
+    places = split_list(text)
+    if not places:
+        raise ValueError("must name one place at least")
+    if len(places) > 20 or any(not _PLACE.fullmatch(place) for place in places):
+        raise ValueError("must be a list of fields, metadata.order_id for example")
+    return places
+
+
+def _order_fields(text: str) -> tuple[OrderField, ...]:
+    names = split_list(text)
+    known = {field.value for field in OrderField}
+    if not names or any(name not in known for name in names):
+        raise ValueError(f"must be a list of {', '.join(sorted(known))}")
+    return tuple(OrderField(name) for name in names)
+
+
+def _mode(text: str) -> Mode | None:
+    if text == Mode.SETTLEMENT:
+        raise ValueError("the settlement mode is not built yet")
+    if text and text not in (Mode.BASIC, Mode.PLUS):
+        raise ValueError("must be basic or plus")
+    return Mode(text) if text else None
+
+
+# --- what there is --------------------------------------------------------------------------------------------
+
+DEFAULT_ORDER_PLACES: Final = (
+    "metadata.order_number",
+    "metadata.order_id",
+    "metadata.Order #",
+    "metadata.orderId",
+    "metadata.order",
+    "payment_intent.metadata.order_number",
+    "payment_intent.metadata.order_id",
+    "payment_intent.metadata.Order #",
+    "payment_intent.metadata.orderId",
+    "payment_intent.metadata.order",
+    "payment_intent.payment_details.order_reference",
+    "description",
+)
+"""Where shops put their order number, the surest place first (WooCommerce, Shopify, Magento, own code)."""
+
+COMPANY_ACCOUNTS: Final = (
+    "sales:SE25",
+    "sales:SE12",
+    "sales:SE6",
+    "sales:SE0",
+    "sales:EXPORT",
+    "fee",
+    "fee_basis",
+    "fee_basis:NON_EU",
+    "fee_basis_contra",
+    "fee_output_vat",
+    "fee_input_vat",
+    "fee_domestic_vat",
+    "rounding",
+    "exchange_gain",
+    "exchange_loss",
+    "disputes",
+    "reserve",
+)
+"""Account roles that a company maps. Customer claims are the accounting system's own and only read."""
+
+CONNECTION_ACCOUNT_ROLES: Final = (AccountRole.CLEARING.value, AccountRole.BANK.value)
+"""Account roles that a connection maps, once for each currency."""
+
+_ACCOUNTS = "accounts."
+
+
+def _setting(
+    key: str, scope: Scope, kind: Kind, default: str, parse: Callable[[str], Any], choices: tuple[str, ...] = ()
+) -> Setting:
+    return Setting(key, scope, kind, default, choices, parse)
+
+
+def _choices(key: str, scope: Scope, default: str, *choices: str) -> Setting:
+    return Setting(key, scope, "choice", default, choices, _choice(*choices))
+
+
+def _all() -> dict[str, Setting]:
+    settings = [
+        _setting("time_zone", "company", "zone", "Europe/Stockholm", _zone),
+        _setting("daily_at", "company", "time", "05:00", _time),
+        _choices("approve", "company", "automatic", "automatic", "first"),
+        _choices("locked_period", "company", LockedRule.HOLD.value, *(rule.value for rule in LockedRule)),
+        _choices("customers", "company", "per_buyer", "per_buyer", "collective"),
+        _choices("sale_document", "company", "booked", "booked"),
+        _setting("invoice_text", "company", "text", "", _text(200)),
+        _choices("default_vat_percent", "company", "25", "25", "12", "6", "0"),
+        _setting("export_without_vat", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
+        _choices("fee_vat", "company", FeeVat.EU_REVERSE_CHARGE.value, *(choice.value for choice in FeeVat)),
+        _setting("fee_vat_confirmed_by", "company", "text", "", _text(200)),
+        _setting("fee_vat_confirmed_at", "company", "text", "", _instant),
+        _setting("voucher_series", "company", "text", "", _series),
+        _setting("wait_days", "company", "number", "14", _whole_number(0, 180)),
+        _setting("tolerance", "company", "amount", "0.00", _tolerance),
+        _choices("rounds_to_whole", "company", "unknown", "unknown", "yes", "no"),
+        *(_setting(_ACCOUNTS + role, "company", "account", "", _account) for role in COMPANY_ACCOUNTS),
+        _setting("mode", "connection", "choice", "", _mode, (Mode.BASIC.value, Mode.PLUS.value)),
+        _setting("start_date", "connection", "date", "", _optional_date),
+        _setting("order_places", "connection", "list", ",".join(DEFAULT_ORDER_PLACES), _places),
+        _setting("order_fields", "connection", "list", "order_number,your_reference", _order_fields),
+    ]
+    return {setting.key: setting for setting in settings}
+
+
+SETTINGS: Final[dict[str, Setting]] = _all()
+"""All settings but the accounts of connections, which exist for each currency: see `find_setting`."""
+
+_WRITTEN_BY_US: Final = frozenset({"fee_vat_confirmed_at"})
+_COLUMNS: Final = frozenset({"mode", "start_date"})
+"""Settings of a connection that stand in columns of its row."""
+
+
+def find_setting(key: str, scope: Scope) -> Setting | None:
+    """The setting of a name, `accounts.clearing:EUR` and its like included; None if there is none."""
+    setting = SETTINGS.get(key)
+    if setting is not None:
+        return setting if setting.scope == scope else None
+    role, _, currency = key.removeprefix(_ACCOUNTS).partition(":")
+    of_connection = role in CONNECTION_ACCOUNT_ROLES and currency in MINOR_UNITS
+    if scope == "connection" and key.startswith(_ACCOUNTS) and of_connection:
+        return _setting(key, "connection", "account", "", _account)
+    return None
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyConfig:
+    """A company's settings, read. `accounts` has keys as in `AccountMap`; `tolerance` is in major units."""
+
+    time_zone: ZoneInfo
+    daily_at: time
+    approve_first: bool
+    locked_rule: LockedRule
+    collective_customers: bool
+    invoice_text: str
+    default_vat_percent: int
+    export_without_vat: bool
+    fee_vat: FeeVat
+    fee_vat_confirmed_by: str
+    fee_vat_confirmed_at: datetime | None
+    voucher_series: str
+    wait_days: int
+    tolerance: Decimal
+    rounds_to_whole: bool | None
+    """None: not known yet."""
+    accounts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionConfig:
+    """A connection's settings, read. `mode` None: the person has not chosen yet."""
+
+    mode: Mode | None
+    start_date: date | None
+    order_places: tuple[str, ...]
+    order_fields: tuple[OrderField, ...]
+    accounts: Mapping[str, str]
+
+    def currencies(self) -> tuple[str, ...]:
+        """The balance currencies that have a clearing account."""
+        prefix = f"{AccountRole.CLEARING.value}:"
+        return tuple(sorted(key.removeprefix(prefix) for key in self.accounts if key.startswith(prefix)))
+
+
+def _company_row(session: Session, *, for_update: bool = False) -> CompanySettings | None:
+    query = select(CompanySettings)
+    return session.scalars(query.with_for_update() if for_update else query).one_or_none()
+
+
+def _accounts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key.removeprefix(_ACCOUNTS): str(number)
+        for key, number in values.items()
+        if key.startswith(_ACCOUNTS) and number
+    }
+
+
+def read_company(session: Session) -> CompanyConfig:
+    """The settings of the company that the session is bound to, defaults where nothing was set."""
+    row = _company_row(session)
+    stored: Mapping[str, Any] = row.values if row is not None else {}
+
+    def value(key: str) -> Any:
+        setting = SETTINGS[key]
+        return setting.parse(str(stored.get(key, setting.default)))
+
+    rounds = value("rounds_to_whole")
+    return CompanyConfig(
+        time_zone=value("time_zone"),
+        daily_at=value("daily_at"),
+        approve_first=value("approve") == "first",
+        locked_rule=LockedRule(value("locked_period")),
+        collective_customers=value("customers") == "collective",
+        invoice_text=value("invoice_text"),
+        default_vat_percent=int(value("default_vat_percent")),
+        export_without_vat=value("export_without_vat"),
+        fee_vat=FeeVat(value("fee_vat")),
+        fee_vat_confirmed_by=value("fee_vat_confirmed_by"),
+        fee_vat_confirmed_at=value("fee_vat_confirmed_at"),
+        voucher_series=value("voucher_series"),
+        wait_days=value("wait_days"),
+        tolerance=value("tolerance"),
+        rounds_to_whole=None if rounds == "unknown" else rounds == "yes",
+        accounts=_accounts(stored),
+    )
+
+
+def read_connection(row: Connection) -> ConnectionConfig:
+    """The settings of a connection, defaults where nothing was set."""
+    stored: Mapping[str, Any] = row.settings
+
+    def value(key: str) -> Any:
+        setting = SETTINGS[key]
+        return setting.parse(str(stored.get(key, setting.default)))
+
+    return ConnectionConfig(
+        mode=Mode(row.mode) if row.mode else None,
+        start_date=row.start_date,
+        order_places=value("order_places"),
+        order_fields=value("order_fields"),
+        accounts=_accounts(stored),
+    )
+
+
+def get_connection(session: Session, connection_id: int, *, for_update: bool = False) -> Connection:
+    """A connection of the session's company. Raises `UnknownConnection`."""
+    query = select(Connection).where(Connection.id == connection_id)
+    row = session.scalars(query.with_for_update() if for_update else query).one_or_none()
+    if row is None:
+        raise UnknownConnection(f"the company has no connection {connection_id}")
+    return row
+
+
+def _present(session: Session, row: Connection | None) -> dict[str, str]:
+    """All settings of a scope with their values, as text."""
+    if row is None:
+        stored_row = _company_row(session)
+        stored: Mapping[str, Any] = stored_row.values if stored_row is not None else {}
+        scope: Scope = "company"
+    else:
+        stored = {
+            **{key: text for key, text in row.settings.items() if find_setting(key, "connection")},
+            "mode": row.mode,
+            "start_date": row.start_date.isoformat() if row.start_date else "",
+        }
+        scope = "connection"
+    present = {key: setting.default for key, setting in SETTINGS.items() if setting.scope == scope}
+    present |= {key: str(text) for key, text in stored.items()}
+    return present
+
+
+def values(services: Services, company_id: int, connection_id: int | None = None) -> dict[str, str]:
+    """All settings of a company, or of one of its connections, as text. Raises `UnknownConnection`."""
+    with services.db.company_reading(company_id) as session:
+        row = get_connection(session, connection_id) if connection_id is not None else None
+        return _present(session, row)
+
+
+# --- changing -------------------------------------------------------------------------------------------------
+
+
+def change(
+    services: Services,
+    company_id: int,
+    who: str,
+    changes: Mapping[str, str],
+    connection_id: int | None = None,
+) -> tuple[SettingFault, ...]:
+    """Save settings, all or none: nothing is saved if any fault is returned. Each change is logged.
+
+    Raises `UnknownConnection`.
+    """
+    scope: Scope = "company" if connection_id is None else "connection"
+    wanted = {key.strip(): text.strip() for key, text in changes.items()}
+    faults = [fault for key, text in wanted.items() if (fault := _fault(key, text, scope))]
+    if faults:
+        return tuple(faults)
+    now = services.now()
+    with services.db.company(company_id) as session:
+        row = get_connection(session, connection_id, for_update=True) if connection_id is not None else None
+        old = _present(session, row)
+        changed = {key: text for key, text in wanted.items() if old.get(key, "") != text}
+        if row is None and ("fee_vat" in changed or "fee_vat_confirmed_by" in wanted):
+            # Whoever decides the fees' VAT stands by it with name and date.
+            changed["fee_vat_confirmed_by"] = wanted.get("fee_vat_confirmed_by") or who
+            changed["fee_vat_confirmed_at"] = now.isoformat()
+        faults = _conflicts(session, row, {**old, **changed}, changed)
+        if faults:
+            return tuple(faults)
+        if row is None:
+            _save_company(session, changed, now)
+        else:
+            _save_connection(session, row, changed, now)
+        for key, text in changed.items():
+            if key in _WRITTEN_BY_US:
+                continue
+            facts = {"setting": key, "old": old.get(key, ""), "new": text}
+            if row is not None:
+                facts |= {"connection": str(row.id), "provider": row.provider}
+            activity.record(session, who, "settings_changed", facts, now)
+    return ()
+
+
+def propose(session: Session, values_by_key: Mapping[str, str], row: Connection | None = None) -> None:
+    """Set what a person has not set: defaults found in the books. The caller commits.
+
+    Nothing that has a value is changed.
+    """
+    if row is not None:
+        missing = {key: text for key, text in values_by_key.items() if not row.settings.get(key)}
+        row.settings = {**row.settings, **missing}
+        return
+    stored = _stored(session)
+    missing = {key: text for key, text in values_by_key.items() if not stored.values.get(key)}
+    stored.values = {**stored.values, **missing}
+
+
+def _fault(key: str, text: str, scope: Scope) -> SettingFault | None:
+    setting = find_setting(key, scope)
+    if setting is None or key in _WRITTEN_BY_US:
+        where = "a company" if scope == "company" else "a connection"
+        return SettingFault(key, text, f"is no setting of {where}")
+    try:
+        setting.parse(text)
+    except ValueError as error:
+        return SettingFault(key, text, str(error))
+    return None
+
+
+def _conflicts(
+    session: Session, row: Connection | None, result: Mapping[str, str], changed: Mapping[str, str]
+) -> list[SettingFault]:
+    if row is None:
+        return []
+    faults = _account_conflicts(session, row, result, changed)
+    if "start_date" in changed:
+        if not changed["start_date"]:
+            faults.append(SettingFault("start_date", "", "must be a date"))
+        elif _has_documents(session, row):
+            faults.append(
+                SettingFault(
+                    "start_date",
+                    changed["start_date"],
+                    "cannot change any more: entries have been made from the date that is set",
+                )
+            )
+    if "mode" in changed and not changed["mode"]:
+        faults.append(SettingFault("mode", "", "must be basic or plus"))
+    return faults
+
+
+def _account_conflicts(
+    session: Session, row: Connection, result: Mapping[str, str], changed: Mapping[str, str]
+) -> list[SettingFault]:
+    """A clearing account that anything else is booked on can prove nothing."""
+    taken: dict[str, str] = {}
+    for other in session.scalars(select(Connection).where(Connection.id != row.id)):
+        for key, number in _accounts(other.settings).items():
+            taken.setdefault(number, f"{other.provider} {key}")
+    for key, number in read_company(session).accounts.items():
+        taken.setdefault(number, key)
+    faults = []
+    prefix = f"{_ACCOUNTS}{AccountRole.CLEARING.value}:"
+    own = {key: number for key, number in result.items() if key.startswith(_ACCOUNTS) and number}
+    for key, number in own.items():
+        if key not in changed:
+            continue
+        if key.startswith(prefix):
+            twice = next((other for other, same in own.items() if same == number and other != key), None)
+            user = twice.removeprefix(_ACCOUNTS) if twice else taken.get(number)
+        else:
+            user = next(
+                (
+                    other.removeprefix(_ACCOUNTS)
+                    for other, same in own.items()
+                    if same == number and other.startswith(prefix)
+                ),
+                None,
+            )
+        if user is not None:
+            faults.append(
+                SettingFault(
+                    key, number, f"account {number} is used for {user}; a clearing account is for one thing only"
+                )
+            )
+    return faults
+
+
+def _has_documents(session: Session, row: Connection) -> bool:
+    query = (
+        select(DocumentRow.id)
+        .where(DocumentRow.connection_id == row.id, DocumentRow.state.in_(("approved", "sending", "booked")))
+        .limit(1)
+    )
+    return session.scalar(query) is not None
+
+
+def _stored(session: Session) -> CompanySettings:
+    row = _company_row(session, for_update=True)
+    if row is None:
+        row = CompanySettings(values={})
+        session.add(row)
+    return row
+
+
+def own_company(session: Session) -> Company:
+    """The company that the session is bound to."""
+    return session.get_one(Company, company_of(session))
+
+
+def _save_company(session: Session, changed: Mapping[str, str], now: datetime) -> None:
+    row = _stored(session)
+    row.values = {**row.values, **changed}
+    if "time_zone" in changed or "daily_at" in changed:
+        # The clock reads these without entering the company, so they stand on its open row as well.
+        config = read_company(session)
+        company = own_company(session)
+        company.time_zone = config.time_zone.key
+        company.daily_at = config.daily_at
+        plan_next_run(session, company, now)
+
+
+def _save_connection(session: Session, row: Connection, changed: Mapping[str, str], now: datetime) -> None:
+    row.settings = {
+        **row.settings,
+        **{key: text for key, text in changed.items() if key not in _COLUMNS},
+    }
+    if "start_date" in changed:
+        row.start_date = _date(changed["start_date"])
+        # What was fetched began on another day, and so did the opening balance.
+        row.fetched_until = None
+        row.opening = {}
+    if "mode" in changed:
+        row.mode = changed["mode"]
+        session.flush()
+        settle_state(session, now)
+
+
+def settle_state(session: Session, now: datetime) -> None:
+    """Work out the company's state from its stop reason and connections. The caller commits.
+
+    Setting up until a mode is chosen for a connection; then active, or stopped while there is a reason.
+    """
+    company = own_company(session)
+    if company.state == "disconnected":
+        plan_next_run(session, company, now)
+        return
+    chosen = select(Connection.id).where(Connection.mode != "", Connection.state != "disconnected").limit(1)
+    if session.scalar(chosen) is None:
+        company.state = "setting_up"
+    else:
+        company.state = "stopped" if company.stop_reason else "active"
+    plan_next_run(session, company, now)
+
+
+def plan_next_run(session: Session, company: Company, now: datetime) -> None:
+    """Write when the company's next daily run is due; never, where it is not active. The caller commits."""
+    work = session.get(CompanyWork, company.id)
+    if work is None:
+        work = CompanyWork(company_id=company.id)
+        session.add(work)
+    active = company.state in ("active", "stopped")
+    work.next_run_at = next_daily_run(now, ZoneInfo(company.time_zone), company.daily_at) if active else None
