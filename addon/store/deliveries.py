@@ -1,0 +1,494 @@
+"""The delivery outbox: who may make which remote write, and what became of it. All by the database's clock.
+
+Plain functions over a company's session; the caller commits. `claim` must be committed before a byte leaves and
+each `record_…` at once after the answer, with no transaction open while the outside world is asked:
+
+    with db.company(company_id) as session:
+        claimed = claim(session, delivery_id, lease_s, quarantine_s)
+    # look up and write here
+    with db.company(company_id) as session:
+        record_booked(session, claimed, answer)
+
+A crash between the two needs no handler: the row says `sending` with a lease, and `needs_lookup` is set. Each
+attempt has a number; whoever was taken over finds another number and gets `ClaimLost` instead of writing.
+These functions write past rows that the session has already loaded: read them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal, null, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
+
+from addon.core.books import StepAnswer
+from addon.core.delivery import DeliveryState
+from addon.core.documents import (
+    BookInvoice,
+    BookPayment,
+    CreateCustomer,
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    DateCreditNote,
+    Document,
+    PostVoucher,
+    RoundInvoice,
+    Step,
+)
+from addon.store.clock import database_now
+from addon.store.codec import decode_step, encode
+from addon.store.models import DeliveryRow, DocumentRow
+
+VOUCHERS: Final = "vouchers"
+"""What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
+
+_AS_WRITTEN = {"synchronize_session": False}
+_UNDER_DELIVERY = (DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
+
+
+class ClaimLost(RuntimeError):
+    """The lease ran out and somebody else has taken the delivery over: write nothing, record nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until `lease_until`. `attempt` is its fencing number.
+
+    `look_first`: an earlier attempt may have landed, so look before writing. `doubtful`: some attempt ever ended
+    without a readable answer, so list copies before booking. `misses`: look-ups in a row that found nothing.
+    """
+
+    delivery_id: int
+    document_id: int
+    seq: int
+    key: str
+    step: Step
+    attempt: int
+    look_first: bool
+    doubtful: bool
+    misses: int
+    first_attempted_at: datetime
+    attempted_at: datetime
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A delivery whose turn it is."""
+
+    delivery_id: int
+    document_id: int
+    seq: int
+    key: str
+    kind: str
+
+
+# --- From documents to deliveries ----------------------------------------------------------------------------
+
+
+def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
+    """For each step's key: what no other write may be under way on at the same time, or nothing.
+
+    Payments are recognised by invoice and count, so an invoice takes one write at a time, from whichever document;
+    a customer too, or two sales would make the same buyer twice.
+    """
+    found: dict[str, str] = {}
+    for step in steps:
+        match step:
+            case CreateCustomer():
+                found[step.key] = f"customer/{step.customer.key}"
+            case CreateInvoice():
+                found[step.key] = f"invoice/{step.key}"
+            case RoundInvoice() | BookInvoice() | CreditInvoice():
+                found[step.key] = f"invoice/{step.invoice_key}"
+            case DateCreditNote():
+                found[step.key] = f"invoice/{step.credit_key}"
+            case CreatePayment():
+                found[step.key] = (
+                    f"number/{step.invoice_number}" if step.invoice_number else f"invoice/{step.invoice_key}"
+                )
+            case BookPayment():
+                found[step.key] = found.get(step.payment_key, "")
+            case PostVoucher():
+                found[step.key] = VOUCHERS
+    return found
+
+
+def new_deliveries(document: Document, document_id: int, state: DeliveryState) -> list[DeliveryRow]:
+    """The rows of a document's steps, in order, to be added to a session; `state` proposed or approved."""
+    alone = alone_on(document.steps)
+    return [
+        DeliveryRow(
+            document_id=document_id,
+            seq=seq,
+            key=step.key,
+            kind=step.kind,
+            payload=encode(step),
+            alone_on=alone[step.key],
+            state=state.value,
+        )
+        for seq, step in enumerate(document.steps)
+    ]
+
+
+def approve(session: Session, document_ids: Sequence[int]) -> int:
+    """Approve proposed documents and their deliveries; how many documents it were. The caller commits."""
+    approved = session.scalars(
+        update(DocumentRow)
+        .where(DocumentRow.id.in_(document_ids), DocumentRow.state == DeliveryState.PROPOSED.value)
+        .values(state=DeliveryState.APPROVED.value, approved_at=database_now())
+        .returning(DocumentRow.id),
+        execution_options=_AS_WRITTEN,
+    ).all()
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.document_id.in_(approved), DeliveryRow.state == DeliveryState.PROPOSED.value)
+        .values(state=DeliveryState.APPROVED.value),
+        execution_options=_AS_WRITTEN,
+    )
+    return len(approved)
+
+
+# --- Whose turn it is ----------------------------------------------------------------------------------------
+
+
+def _runnable(quarantine_s: float) -> ColumnElement[bool]:
+    """Approved, or given up by an attempt whose lease ran out so long ago that nothing of it can still land."""
+    return and_(
+        or_(
+            DeliveryRow.state == DeliveryState.APPROVED.value,
+            and_(
+                DeliveryRow.state == DeliveryState.SENDING.value,
+                DeliveryRow.lease_until <= database_now(-quarantine_s),
+            ),
+        ),
+        or_(DeliveryRow.not_before.is_(None), DeliveryRow.not_before <= database_now()),
+    )
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Its document is under delivery, all earlier steps are booked, and nothing is under way on what it needs alone.
+
+    An attempt without a readable answer is under way until it has been looked up. Of two such, should a restored
+    database have them, the older goes first.
+    """
+    earlier, other = aliased(DeliveryRow), aliased(DeliveryRow)
+    return and_(
+        exists().where(DocumentRow.id == DeliveryRow.document_id, DocumentRow.state.in_(_UNDER_DELIVERY)),
+        ~exists().where(
+            earlier.document_id == DeliveryRow.document_id,
+            earlier.seq < DeliveryRow.seq,
+            earlier.state != DeliveryState.BOOKED.value,
+        ),
+        ~exists().where(
+            other.company_id == DeliveryRow.company_id,
+            other.alone_on == DeliveryRow.alone_on,
+            other.alone_on != "",
+            other.id != DeliveryRow.id,
+            or_(
+                other.state == DeliveryState.SENDING.value,
+                and_(
+                    other.state == DeliveryState.APPROVED.value,
+                    other.needs_lookup,
+                    other.attempt > 0,
+                    or_(~DeliveryRow.needs_lookup, DeliveryRow.attempt == 0, other.id < DeliveryRow.id),
+                ),
+            ),
+        ),
+    )
+
+
+def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready, ...]:
+    """Deliveries whose turn it is, oldest document first: one of each document, one on each invoice.
+
+    Reads only. They can be claimed side by side; `claim` checks all of it again.
+    """
+    found: list[Ready] = []
+    alone: set[str] = set()
+    # First what was given up, then the rest: each is one range of the index, in the order wanted.
+    for state in (DeliveryState.SENDING.value, DeliveryState.APPROVED.value):
+        rows = session.execute(
+            select(
+                DeliveryRow.id,
+                DeliveryRow.document_id,
+                DeliveryRow.seq,
+                DeliveryRow.key,
+                DeliveryRow.kind,
+                DeliveryRow.alone_on,
+            )
+            .where(DeliveryRow.state == state, _runnable(quarantine_s), _in_turn())
+            .order_by(DeliveryRow.document_id, DeliveryRow.seq)
+            .limit(limit * 4)
+        )
+        for delivery_id, document_id, seq, key, kind, needed in rows:
+            if needed not in alone and len(found) < limit:
+                alone |= {needed} - {""}
+                found.append(Ready(delivery_id, document_id, seq, key, kind))
+    return tuple(found)
+
+
+def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
+    """When the next delivery that waits may be tried: a retry, or what an attempt without an end left behind.
+
+    None if none is under delivery. May be past: then there is something to do now.
+    """
+    turn = case(
+        (
+            DeliveryRow.state == DeliveryState.APPROVED.value,
+            func.coalesce(DeliveryRow.not_before, database_now()),
+        ),
+        else_=DeliveryRow.lease_until,
+    )
+    rows = session.execute(
+        select(DeliveryRow.state, func.min(turn))
+        .where(
+            DeliveryRow.state.in_(_UNDER_DELIVERY),
+            exists().where(DocumentRow.id == DeliveryRow.document_id, DocumentRow.state.in_(_UNDER_DELIVERY)),
+        )
+        .group_by(DeliveryRow.state)
+    ).all()
+    turns = [
+        at + timedelta(seconds=quarantine_s) if state == DeliveryState.SENDING.value else at for state, at in rows if at
+    ]
+    return min(turns, default=None)
+
+
+# --- One attempt ---------------------------------------------------------------------------------------------
+
+
+def claim(
+    session: Session, delivery_id: int, lease_s: float, quarantine_s: float, *, always_look: bool = False
+) -> Claimed | None:
+    """Make a delivery ours for `lease_s` seconds; None if it is another's, not approved, or not its turn.
+
+    One UPDATE … RETURNING, which the caller commits before a byte leaves. It sets `needs_lookup`, which only a
+    readable answer clears. A delivery whose holder vanished is taken over when its lease has been over for
+    `quarantine_s` seconds, and is doubtful from then on. `always_look` makes first attempts look first too, as
+    after a restore.
+    """
+    taken_over = DeliveryRow.state == DeliveryState.SENDING.value
+    statement = (
+        update(DeliveryRow)
+        .where(DeliveryRow.id == delivery_id, _runnable(quarantine_s), _in_turn())
+        .values(
+            state=DeliveryState.SENDING.value,
+            lease_until=database_now(lease_s),
+            attempt=DeliveryRow.attempt + 1,
+            first_attempted_at=func.coalesce(DeliveryRow.first_attempted_at, database_now()),
+            attempted_at=database_now(),
+            ended_at=None,
+            look_first=true() if always_look else DeliveryRow.needs_lookup,
+            needs_lookup=True,
+            doubtful=case((taken_over, true()), else_=DeliveryRow.doubtful),
+            # Look-ups that an attempt made before it vanished say nothing of what it wrote afterwards.
+            misses=case((taken_over, 0), else_=DeliveryRow.misses),
+            missed_at=case((taken_over, null()), else_=DeliveryRow.missed_at),
+        )
+        .returning(
+            DeliveryRow.id,
+            DeliveryRow.document_id,
+            DeliveryRow.seq,
+            DeliveryRow.key,
+            DeliveryRow.payload,
+            DeliveryRow.attempt,
+            DeliveryRow.look_first,
+            DeliveryRow.doubtful,
+            DeliveryRow.misses,
+            DeliveryRow.first_attempted_at,
+            DeliveryRow.attempted_at,
+            DeliveryRow.lease_until,
+        )
+    )
+    try:
+        with session.begin_nested():
+            row = session.execute(statement, execution_options=_AS_WRITTEN).one_or_none()
+    except IntegrityError:
+        # Two claims at the same instant on one invoice: the table's own law let one of them through.
+        return None
+    if row is None:
+        return None
+    if row.seq == 0 and row.attempt == 1:
+        session.execute(
+            update(DocumentRow)
+            .where(DocumentRow.id == row.document_id, DocumentRow.state == DeliveryState.APPROVED.value)
+            .values(state=DeliveryState.SENDING.value),
+            execution_options=_AS_WRITTEN,
+        )
+    return Claimed(
+        delivery_id=row.id,
+        document_id=row.document_id,
+        seq=row.seq,
+        key=row.key,
+        step=decode_step(row.payload),
+        attempt=row.attempt,
+        look_first=row.look_first,
+        doubtful=row.doubtful,
+        misses=row.misses,
+        first_attempted_at=row.first_attempted_at,
+        attempted_at=row.attempted_at,
+        lease_until=row.lease_until,
+    )
+
+
+def _ours(claimed: Claimed) -> ColumnElement[bool]:
+    return and_(
+        DeliveryRow.id == claimed.delivery_id,
+        DeliveryRow.state == DeliveryState.SENDING.value,
+        DeliveryRow.attempt == claimed.attempt,
+    )
+
+
+def _end(session: Session, claimed: Claimed, state: DeliveryState, **values: Any) -> None:
+    ended = session.execute(
+        update(DeliveryRow)
+        .where(_ours(claimed))
+        .values(state=state.value, lease_until=None, ended_at=database_now(), **values)
+        .returning(DeliveryRow.id),
+        execution_options=_AS_WRITTEN,
+    )
+    if ended.first() is None:
+        raise ClaimLost(f"{claimed.key}: attempt {claimed.attempt} was taken over")
+
+
+def record_booked(session: Session, claimed: Claimed, answer: StepAnswer) -> bool:
+    """The write stands there, made now or found. True if it was the document's last. The caller commits.
+
+    Then the document is booked too; its parts, number and amounts are the caller's. Raises `ClaimLost`: whoever
+    took over will find the write.
+    """
+    _end(
+        session,
+        claimed,
+        DeliveryState.BOOKED,
+        reference=answer.reference,
+        answer=encode(answer),
+        booked_at=database_now(),
+        needs_lookup=False,
+        not_before=None,
+        misses=0,
+        missed_at=None,
+        error_code="",
+        error_message="",
+    )
+    booked = session.execute(
+        update(DocumentRow)
+        .where(
+            DocumentRow.id == claimed.document_id,
+            DocumentRow.state.in_(_UNDER_DELIVERY),
+            ~exists().where(DeliveryRow.document_id == DocumentRow.id, DeliveryRow.state != DeliveryState.BOOKED.value),
+        )
+        .values(state=DeliveryState.BOOKED.value, booked_at=database_now())
+        .returning(DocumentRow.id),
+        execution_options=_AS_WRITTEN,
+    )
+    return booked.first() is not None
+
+
+def record_rejected(
+    session: Session, claimed: Claimed, code: str, message: str, *, while_looking: bool = False
+) -> None:
+    """They read it and said no: delivery and document are rejected, a person must act. The caller commits.
+
+    `while_looking`: it was the look-up that they refused, so the earlier attempt is still to be looked up.
+    Raises `ClaimLost`.
+    """
+    _end(
+        session,
+        claimed,
+        DeliveryState.REJECTED,
+        needs_lookup=while_looking,
+        not_before=None,
+        error_code=code,
+        error_message=message,
+    )
+    session.execute(
+        update(DocumentRow).where(DocumentRow.id == claimed.document_id).values(state=DeliveryState.REJECTED.value),
+        execution_options=_AS_WRITTEN,
+    )
+
+
+def reopen(session: Session, delivery_id: int) -> bool:
+    """Try a rejected delivery again, now that a person has mended what stopped it. The caller commits."""
+    reopened = session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.id == delivery_id, DeliveryRow.state == DeliveryState.REJECTED.value)
+        .values(state=DeliveryState.APPROVED.value, not_before=None, error_code="", error_message="")
+        .returning(DeliveryRow.document_id),
+        execution_options=_AS_WRITTEN,
+    ).first()
+    if reopened is None:
+        return False
+    session.execute(
+        update(DocumentRow)
+        .where(DocumentRow.id == reopened.document_id, DocumentRow.state == DeliveryState.REJECTED.value)
+        .values(state=DeliveryState.SENDING.value),
+        execution_options=_AS_WRITTEN,
+    )
+    return True
+
+
+def record_try_later(session: Session, claimed: Claimed, delay: timedelta, message: str = "") -> None:
+    """Nothing happened there; leave it alone for `delay`. The caller commits. Raises `ClaimLost`.
+
+    That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind.
+    """
+    _end(
+        session,
+        claimed,
+        DeliveryState.APPROVED,
+        needs_lookup=DeliveryRow.look_first,
+        not_before=database_now(delay.total_seconds()),
+        error_message=message,
+    )
+
+
+def record_unknown(session: Session, claimed: Claimed, quarantine_s: float, message: str = "") -> None:
+    """It may have happened: look before writing, not before the quarantine is over. The caller commits.
+
+    Doubtful from now on. Raises `ClaimLost`.
+    """
+    _end(
+        session,
+        claimed,
+        DeliveryState.APPROVED,
+        needs_lookup=True,
+        doubtful=True,
+        misses=0,
+        missed_at=None,
+        not_before=database_now(quarantine_s),
+        error_message=message,
+    )
+
+
+def record_miss(session: Session, claimed: Claimed, quarantine_s: float) -> bool:
+    """A look-up found nothing there. True: write now, under this same claim. The caller commits, in both cases.
+
+    "Not there" counts when it has been said twice, a tenth of the quarantine apart. After the first time the
+    delivery is given back (False), to be claimed again for the second. Raises `ClaimLost`.
+    """
+    apart_s = quarantine_s / 10
+    cleared = session.execute(
+        update(DeliveryRow)
+        .where(_ours(claimed), DeliveryRow.misses > 0, DeliveryRow.missed_at <= database_now(-apart_s))
+        # What follows is a first write again: should it vanish, it needs two misses of its own.
+        .values(look_first=false(), misses=0, missed_at=None)
+        .returning(DeliveryRow.id),
+        execution_options=_AS_WRITTEN,
+    )
+    if cleared.first() is not None:
+        return True
+    _end(
+        session,
+        claimed,
+        DeliveryState.APPROVED,
+        needs_lookup=True,
+        misses=DeliveryRow.misses + literal(1),
+        missed_at=func.coalesce(DeliveryRow.missed_at, database_now()),
+        not_before=database_now(apart_s),
+    )
+    return False
