@@ -40,8 +40,8 @@ local slot = math.max(now, tonumber(redis.call('GET', epoch)) + window,
                       tonumber(redis.call('GET', not_before) or '0'))
 local bulk = tonumber(redis.call('GET', next_bulk) or '0')
 if lane == 'bulk' then slot = math.max(slot, bulk) end
--- The last `calls` slots, those still to come included: a window that holds this one must hold one fewer of
-them. local oldest = redis.call('ZREVRANGE', slots, calls - 1, calls - 1, 'WITHSCORES')
+-- The last `calls` slots, future ones included: a window with this one in it must hold fewer of them.
+local oldest = redis.call('ZREVRANGE', slots, calls - 1, calls - 1, 'WITHSCORES')
 if oldest[2] then slot = math.max(slot, tonumber(oldest[2]) + window) end
 if slot - now > longest then return now - slot end
 

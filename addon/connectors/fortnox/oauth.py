@@ -30,9 +30,7 @@ TENANT_CLAIM: Final = "tenantid"
 TRIES: Final = 3
 """How often the token endpoint must say no before consent counts as gone: it has been seen to stumble."""
 PAUSE_S: Final = 0.5
-_CONSENT_GONE: Final = frozenset(
-    {"invalid_grant", "unauthorized_client", "access_denied", "invalid_scope", "invalid_request"}
-)
+_CONSENT_GONE: Final = frozenset({"invalid_grant", "unauthorized_client", "access_denied"})
 
 
 def _now() -> datetime:
@@ -129,7 +127,7 @@ class FortnoxAuthorisation:
         for attempt in range(1, TRIES + 1):
             reply = self._token({"grant_type": "client_credentials"}, tenant=grant.subject)
             if reply.status == 200:
-                return self._grant(reply, grant)
+                return self._grant(reply, grant, write=False)
             refusal = self._refusal(reply, write=False)
             gone = isinstance(refusal, Rejected) and refusal.code in _CONSENT_GONE
             if not gone and reply.status < 500:
@@ -179,12 +177,13 @@ class FortnoxAuthorisation:
         message = translate.words(document.get("error_description"))[:300]
         return Rejected(code, message or code, HoldReason.REJECTED.value)
 
-    def _grant(self, reply: Reply, before: Grant) -> Grant:
-        """Read a token answer; what it does not say stays as it was. Raises `OutcomeUnknown` if it is unreadable."""
+    def _grant(self, reply: Reply, before: Grant, *, write: bool = True) -> Grant:
+        """Read a token answer; what it does not say stays as it was. An answer without a token is a fault."""
         document = _json(reply)
         access_token = translate.words(document.get("access_token"))
         if not access_token:
-            raise OutcomeUnknown("Fortnox token endpoint: an answer without a token")
+            message = "Fortnox token endpoint: an answer without a token"
+            raise OutcomeUnknown(message) if write else TryLater(message)
         try:
             seconds = translate.whole(document.get("expires_in", 3600))
         except Unreadable:
