@@ -1,0 +1,143 @@
+"""Serving a simulated service on a loopback port: threads, keep-alive, and connections that end without an answer."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import InternalServerError
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_LARGEST_BODY = 50_000_000
+
+
+class _Handler(WSGIRequestHandler):
+    """Answers requests with keep-alive.
+
+    Werkzeug's own handler closes every connection, because it cannot tell how much of a body the app left
+    unread; this one reads the body first and sends whole answers with their length, so both sides may go on.
+    An app that raises ConnectionError ends the connection without a byte.
+    """
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        environ = self.make_environ()
+        if environ.get("wsgi.input_terminated"):
+            body = environ["wsgi.input"].read()
+            environ["CONTENT_LENGTH"] = str(len(body))
+        else:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if length > _LARGEST_BODY:
+                self.close_connection = True
+                return
+            if length and self.headers.get("Expect", "").lower() == "100-continue":
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.wfile.flush()
+            body = self.rfile.read(length) if length else b""
+        environ["wsgi.input"] = io.BytesIO(body)
+        try:
+            status, headers, content = _call(self.server.app, environ)
+        except ConnectionError:
+            self._hang_up()
+            return
+        except Exception as error:
+            self.server.log("error", "the app raised %r", error)
+            status, headers, content = _call(InternalServerError(), environ)
+        self._send(status, headers, content)
+
+    def _send(self, status: str, headers: list[tuple[str, str]], content: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "connection", "transfer-encoding"):
+                self.send_header(name, value)
+        if int(code) != 204:
+            told = next((value for name, value in headers if name.lower() == "content-length"), None)
+            self.send_header("Content-Length", told if self.command == "HEAD" and told else str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+        self.wfile.flush()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was faster
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """The status line; apps that name a Server of their own keep it, so none is added."""
+        self.send_response_only(code, message)
+        self.send_header("Date", self.date_time_string())
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Requests are not logged."""
+
+
+def _call(app: WSGIApplication, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
+    kept: list[tuple[str, list[tuple[str, str]]]] = []
+    chunks: list[bytes] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        kept.append((status, headers))
+        return chunks.append
+
+    result: Iterable[bytes] = app(environ, start_response)
+    try:
+        chunks.extend(result)
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+    status, headers = kept[-1]
+    return status, headers, b"".join(chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service that listens until `shutdown`."""
+
+    port: int
+    _server: BaseWSGIServer
+    _thread: threading.Thread
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def shutdown(self) -> None:
+        """Stop listening; requests under way end by themselves."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+def serve_threaded(app: WSGIApplication, port: int = 0) -> Server:
+    """Serve a WSGI app on 127.0.0.1, one thread a connection; port 0 takes a free one.
+
+    Raises OSError when the port is taken.
+    """
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    try:
+        server = make_server(
+            "127.0.0.1", listener.getsockname()[1], app, threaded=True, request_handler=_Handler, fd=listener.fileno()
+        )
+    finally:
+        listener.close()  # the server holds a duplicate of its own
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    return Server(server.server_port, server, thread)
