@@ -47,6 +47,9 @@ from addon.store.models import DeliveryRow, DocumentRow
 VOUCHERS: Final = "vouchers"
 """What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
 
+SEQ_STEP: Final = 10
+"""Steps are numbered with gaps: what an answer calls for is put between."""
+
 _AS_WRITTEN = {"synchronize_session": False}
 _UNDER_DELIVERY = (DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
 
@@ -125,7 +128,7 @@ def new_deliveries(document: Document, document_id: int, state: DeliveryState) -
     return [
         DeliveryRow(
             document_id=document_id,
-            seq=seq,
+            seq=seq * SEQ_STEP,
             key=step.key,
             kind=step.kind,
             payload=encode(step),

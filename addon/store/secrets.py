@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from addon.ports.oauth import Grant
+from addon.core.grants import Grant
 from addon.store.codec import Undecodable, decode, encode
 
 

@@ -24,7 +24,8 @@ def _grant(connection: Connection, role: str) -> None:
     """Let the application use the tables, own nothing, and only ever add to the activity log."""
     exists = connection.execute(text("select 1 from pg_roles where rolname = :role"), {"role": role}).first()
     itself = connection.execute(text("select current_user")).scalar_one()
-    if exists is None or itself == role:
+    built = connection.execute(text("select to_regclass('activity')")).scalar_one()
+    if exists is None or itself == role or built is None:
         return
     name = connection.dialect.identifier_preparer.quote(role)
     schema = connection.dialect.identifier_preparer.quote(
