@@ -399,7 +399,7 @@ def disconnect(services: Services, company_id: int, connection_id: int, who: str
 
 def company_of_account(services: Services, provider: str, account_ref: str) -> int | None:
     """Which company has connected a provider's account."""
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         claim = session.get(ProviderAccount, (provider, account_ref))
         return claim.company_id if claim is not None else None
 
@@ -446,5 +446,5 @@ def account_gone(services: Services, provider: str, account_ref: str) -> None:
 
 def company_states(services: Services) -> tuple[tuple[int, str], ...]:
     """Ids and states of all companies, from the open table."""
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         return tuple((row.id, row.state) for row in session.scalars(select(Company).order_by(Company.id)))

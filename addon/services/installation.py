@@ -148,7 +148,7 @@ def _parked(session: Session, token: str, now: datetime) -> ParkedActivation | N
 
 def parked(services: Services, token: str) -> ParkedView | None:
     """The activation that a browser's token stands for, as long as it waits."""
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         row = _parked(session, token, services.now())
         if row is None:
             return None
@@ -170,7 +170,7 @@ def confirm(services: Services, token: str, who: str) -> int:
     Gives the company's id. Raises `NothingParked`. Pressing twice does no harm: the activation goes last.
     """
     now = services.now()
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         row = _parked(session, token, now)
         if row is None:
             raise NothingParked("this activation was confirmed already, or waited too long")
@@ -296,7 +296,7 @@ def session_company(services: Services, token: str) -> SessionView | None:
     if not token:
         return None
     now = services.now()
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         found = session.execute(
             select(WebSession, Company)
             .join(Company, Company.id == WebSession.company_id)
@@ -316,8 +316,10 @@ def session_company(services: Services, token: str) -> SessionView | None:
             time_zone=company.time_zone,
             sandbox=company.sandbox,
         )
-        if now - seen_at > _SEEN_EVERY:
-            session.execute(update(WebSession).where(WebSession.id == row.id).values(seen_at=now))
+        row_id = row.id
+    if now - seen_at > _SEEN_EVERY:
+        with services.db.open() as session:
+            session.execute(update(WebSession).where(WebSession.id == row_id).values(seen_at=now))
     return view
 
 
@@ -332,7 +334,7 @@ def sign_out(services: Services, token: str) -> None:
 
 def find_tenant(services: Services, system: str, tenant: str) -> int | None:
     """The company of a tenant in an accounting system."""
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         return session.scalar(select(Company.id).where(Company.accounting == system, Company.tenant == tenant))
 
 
@@ -342,7 +344,7 @@ def find_company(services: Services, text: str) -> int:
     A name may be shortened as long as only one company begins with it.
     """
     wanted = text.strip()
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         rows = session.execute(select(Company.id, Company.tenant, Company.name).order_by(Company.id)).all()
     exact = [row.id for row in rows if wanted in (str(row.id), row.tenant, row.name)]
     if wanted.isdecimal() and int(wanted) in [row.id for row in rows]:
@@ -357,7 +359,7 @@ def find_company(services: Services, text: str) -> int:
 
 def companies(services: Services) -> tuple[CompanyView, ...]:
     """All companies with their connections, each read in its own session."""
-    with services.db.open() as session:
+    with services.db.open_reading() as session:
         rows = session.scalars(select(Company).order_by(Company.id)).all()
         plain = [(row.id, row.name, row.accounting, row.tenant, row.state, row.stop_reason) for row in rows]
     views = []

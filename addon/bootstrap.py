@@ -1,0 +1,278 @@
+"""The one place that knows every concrete class: it puts a process together out of its settings.
+
+Connectors are imported when they are first used: together with what they stand on they take a second.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from addon.config import Settings, load_settings
+from addon.log import configure_logging, get_logger
+from addon.ports.accounting import AccountingSystem
+from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
+from addon.ports.errors import BadReply
+from addon.ports.oauth import Authorisation
+from addon.ports.payments import PaymentSource
+from addon.services.context import Services
+from addon.store.database import Database
+from addon.store.secrets import SealedBox
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from redis import Redis
+
+    from addon.connectors.http import DeadlineTransport, HttpClient
+    from addon.connectors.stripe import StripePlatform
+
+LONGEST_CALL_S: Final = 60.0
+"""A whole call, by our own clock; leases are three times as long."""
+
+_STRIPE_CONNECT: Final = "https://connect.stripe.com"
+
+
+class NotOffered(LookupError):
+    """This installation has no credentials for an outside company, or does not know it."""
+
+
+def utc_now() -> datetime:
+    """The present instant."""
+    return datetime.now(UTC)
+
+
+def _secret(value: SecretStr | str | None, name: str) -> str:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not text:
+        raise NotOffered(f"{name} is not set")
+    return text
+
+
+class LiveOutside:
+    """The way to the outside over the network. Implements `Outside`.
+
+    Make it after a fork. All clients share one pool of connections, which needs no closing but the process's end.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._now = now
+
+    @cached_property
+    def _transport(self) -> DeadlineTransport:
+        from addon.connectors.http import DeadlineTransport
+
+        return DeadlineTransport()
+
+    @cached_property
+    def _redis(self) -> Redis:
+        from redis import Redis
+
+        url = self._settings.redis_url
+        if url is None:
+            raise NotOffered("REDIS_URL is not set, and calls to Fortnox are paced through Redis")
+        client: Redis = Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+        return client
+
+    def _http(self, system: str, observer: CallObserver | None = None) -> HttpClient:
+        from addon.connectors.http import HttpClient
+
+        deadline_s = min(LONGEST_CALL_S, self._settings.lease_s / 3)
+        return HttpClient(system, observer, transport=self._transport, deadline_s=deadline_s, now=self._now)
+
+    def _pace(self, tenant: str) -> Pace:
+        from addon.connectors.pace import NoPace, RedisPace
+
+        calls = self._settings.fortnox_calls_per_5_s
+        return RedisPace(self._redis, f"fortnox:{tenant}", calls=calls) if calls else NoPace()
+
+    def accounting(
+        self, system: str, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane
+    ) -> AccountingSystem:
+        """One company's books. Raises `NotOffered` for a system that is not known."""
+        if system != "fortnox":
+            raise NotOffered(f"there is no accounting system {system!r}")
+        from addon.connectors.fortnox import FortnoxAccounting, FortnoxClient
+
+        client = FortnoxClient(
+            self._http(system, observer), self._settings.fortnox_api_url, tokens, self._pace(tenant), lane
+        )
+        return FortnoxAccounting(client, now=self._now)
+
+    def accounting_authorisation(self, system: str) -> Authorisation:
+        """The consent of an accounting system. Raises `NotOffered`."""
+        if system != "fortnox":
+            raise NotOffered(f"there is no accounting system {system!r}")
+        from addon.connectors.fortnox import FortnoxAuthorisation
+
+        settings = self._settings
+        return FortnoxAuthorisation(
+            self._http(system),
+            client_id=_secret(settings.fortnox_client_id, "FORTNOX_CLIENT_ID"),
+            client_secret=_secret(settings.fortnox_client_secret, "FORTNOX_CLIENT_SECRET"),
+            auth_url=settings.fortnox_auth_url,
+            api_url=settings.fortnox_api_url,
+            now=self._now,
+        )
+
+    def _platform(self) -> StripePlatform:
+        from addon.connectors.stripe import StripePlatform
+
+        settings = self._settings
+        return StripePlatform(
+            client_id=_secret(settings.stripe_client_id, "STRIPE_CLIENT_ID"),
+            secret_key=_secret(settings.stripe_secret_key, "STRIPE_SECRET_KEY"),
+            api_url=settings.stripe_api_url,
+            connect_url=settings.stripe_connect_url,
+        )
+
+    def payments(
+        self, provider: str, way: str, account_ref: str, tokens: TokenSource, observer: CallObserver
+    ) -> PaymentSource:
+        """One connection to a provider. Raises `NotOffered`, and `Rejected` for a pasted key that will not do.
+
+        A key whose account is not known yet (`account_ref` empty) is tried out on everything that it must read.
+        """
+        if provider != "stripe":
+            raise NotOffered(f"there is no payment provider {provider!r}")
+        from addon.connectors.stripe import (
+            AppAccess,
+            ConnectAccess,
+            KeyAccess,
+            StripeAccess,
+            StripeApi,
+            StripeSource,
+            check_restricted_key,
+        )
+
+        http = self._http(provider, observer)
+        api_url = self._settings.stripe_api_url
+        authorisation: Authorisation | None = None
+        access: StripeAccess
+        match way:
+            case "connect":
+                access = ConnectAccess(account_ref, self._platform().secret_key)
+                authorisation = self.payment_authorisation(provider, way)
+            case "app":
+                access = AppAccess(account_ref, tokens)
+            case "key":
+                key = tokens.current()
+                if not account_ref:
+                    check_restricted_key(key, http, api_url=api_url)
+                access = KeyAccess(key)
+            case _:
+                raise NotOffered(f"there is no way {way!r} into {provider}")
+        return StripeSource(StripeApi(http, access, api_url=api_url), now=self._now, authorisation=authorisation)
+
+    def payment_authorisation(self, provider: str, way: str) -> Authorisation:
+        """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""
+        if provider != "stripe" or way not in ("connect", "app"):
+            raise KeyError(f"{provider}/{way}")
+        from addon.connectors.stripe import AppAuthorisation, ConnectAuthorisation
+
+        platform = self._platform()
+        if way == "connect":
+            return ConnectAuthorisation(platform, self._http(provider))
+        if platform.connect_url == _STRIPE_CONNECT:
+            return AppAuthorisation(platform, self._http(provider), now=self._now)
+        return AppAuthorisation(platform, self._http(provider), now=self._now, marketplace_url=platform.connect_url)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNews:
+    """What a webhook told, after its signature was checked. `account` is theirs: account or tenant."""
+
+    ref: str
+    type: str
+    account: str
+    live: bool
+    disconnected: bool
+    """Whether it says that the company took its consent back."""
+
+
+class BadWebhook(ValueError):
+    """A message that is not from whom it says, too old, or unreadable."""
+
+
+def read_webhook(settings: Settings, provider: str, body: bytes, signature: str, now: datetime) -> WebhookNews | None:
+    """Check and read a webhook of `stripe` or `fortnox`; None for one that does not matter. Raises `BadWebhook`."""
+    try:
+        if provider == "stripe":
+            from addon.connectors.stripe import read_event
+            from addon.connectors.stripe.webhooks import DISCONNECTED
+
+            keys = [
+                key.strip()
+                for key in _secret(settings.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET").split(",")
+                if key.strip()
+            ]
+            event = read_event(body, signature, keys, now)
+            return WebhookNews(event.ref, event.type, event.account, event.live, event.type == DISCONNECTED)
+        if provider == "fortnox":
+            from addon.connectors.fortnox import ConsentChange
+            from addon.connectors.fortnox import read_webhook as read_consent
+
+            news = read_consent(body)
+            if news is None:
+                return None
+            gone = news.change is ConsentChange.REVOKED
+            return WebhookNews("", news.change.value, news.tenant, True, gone)
+    except BadReply as error:
+        raise BadWebhook(str(error)) from error
+    raise NotOffered(f"there are no webhooks of {provider!r}")
+
+
+def process_name() -> str:
+    """What this process is called in lease rows."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def build(settings: Settings, **replaced: Any) -> Services:
+    """The services of this process; `replaced` takes fields of `Services` for tests (now, outside, nudge …)."""
+    now = replaced.pop("now", utc_now)
+    fields: dict[str, Any] = {
+        "db": Database(settings.database_url, settings.migration_url),
+        "box": SealedBox([key.strip() for key in settings.token_keys.get_secret_value().split(",")]),
+        "now": now,
+        "outside": LiveOutside(settings, now),
+        "nudge": _nudge(settings.redis_url),
+        "quarantine_s": int(settings.lookup_quarantine_s),
+        "lease_s": int(settings.lease_s),
+        "sandbox": settings.kvitt_env == "sandbox",
+        "holder": process_name(),
+    }
+    fields.update(replaced)
+    return Services(**fields)
+
+
+def _nudge(redis_url: str | None) -> Callable[[int], None]:
+    """Tell the queue that a company wants work. The wish stands in the database, so a lost nudge loses nothing."""
+
+    def nudge(company_id: int) -> None:
+        if redis_url is None:
+            return
+        from addon.jobs import queue
+
+        try:
+            queue.nudge(redis_url, company_id)
+        except queue.QueueAway as error:
+            get_logger(__name__).warning("nudge_lost", company_id=company_id, error=str(error))
+
+    return nudge
+
+
+def build_web() -> Flask:
+    """The web application of this process, from the environment: for `gunicorn app:app`."""
+    from addon.web import create_app
+
+    settings = load_settings()
+    configure_logging()
+    return create_app(build(settings), settings)

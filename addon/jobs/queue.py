@@ -1,0 +1,95 @@
+"""The queue: nudges that a company wants work. A nudge carries the company's id and nothing else.
+
+At most two jobs of a company exist: one that runs and one that waits. Job names are unique, so that a thousand
+webhooks make one job; a nudge that comes while the job runs takes the second name.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUEUE: Final = "kvitt"
+JOB_TIMEOUT_S: Final = 600
+"""Far above what a slice takes: RQ's time-out strikes anywhere, also between a write and its record."""
+
+RUN_SLICE: Final = "addon.jobs.tasks.run_slice"
+CHECK_COMPANY: Final = "addon.jobs.tasks.check_company"
+
+
+class QueueAway(Exception):
+    """Redis does not answer. What was to be queued stands in the database, and a sweep finds it."""
+
+
+@lru_cache(maxsize=8)
+def connect(redis_url: str) -> Redis:
+    """A client of the queue's Redis. Waiting for work blocks longer than any answer takes, so no time-out on it."""
+    client: Redis = Redis.from_url(redis_url, socket_connect_timeout=5, health_check_interval=30)
+    return client
+
+
+def get_queue(redis_url: str) -> Queue:
+    """The queue; it carries JSON, so that nothing in a stolen Redis can be executed."""
+    return Queue(QUEUE, connection=connect(redis_url), serializer=JSONSerializer)
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise QueueAway(f"Redis does not answer: {type(error).__name__}") from error
+
+
+def nudge(redis_url: str, company_id: int) -> bool:
+    """Queue a slice of work for a company, unless one waits already. Raises `QueueAway`."""
+    return _enqueue_once(redis_url, RUN_SLICE, company_id, "company")
+
+
+def nudge_check(redis_url: str, company_id: int) -> bool:
+    """Queue a check of a company's prerequisites, unless one waits already. Raises `QueueAway`."""
+    return _enqueue_once(redis_url, CHECK_COMPANY, company_id, "check")
+
+
+def _enqueue_once(redis_url: str, function: str, company_id: int, name: str) -> bool:
+    with _answering():
+        queue = get_queue(redis_url)
+        for job_id in (f"{name}-{company_id}", f"{name}-{company_id}-next"):
+            try:
+                queue.enqueue(
+                    function,
+                    company_id,
+                    job_id=job_id,
+                    unique=True,
+                    # A finished job must free its name at once; a failed one leaves no trace that would block.
+                    result_ttl=0,
+                    failure_ttl=0,
+                    job_timeout=JOB_TIMEOUT_S,
+                )
+            except DuplicateJobError:
+                if _waits(queue, job_id):
+                    return False  # it has not begun: what is wanted now it will see
+                continue
+            return True
+    return False
+
+
+def _waits(queue: Queue, job_id: str) -> bool:
+    job = queue.fetch_job(job_id)
+    return job is not None and job.is_queued
+
+
+def size(redis_url: str) -> int:
+    """How many jobs wait. Raises `QueueAway`."""
+    with _answering():
+        return int(get_queue(redis_url).count)

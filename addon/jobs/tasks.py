@@ -1,0 +1,85 @@
+"""What a worker does: take an id, build what is needed in this very process, call one service."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+from addon.config import load_settings
+from addon.log import bind_company, get_logger
+from addon.ports.errors import PortError
+from addon.services import due, prerequisites, runs
+from addon.services.context import Services
+
+_PR_SET_PDEATHSIG: Final = 1
+_SHORT_WAIT_S: Final = 5.0
+"""A slice that may go on so soon is waited for; a longer pause is left to the clock."""
+_TASK_S: Final = 60.0
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this work horse when its worker dies: an orphan would go on writing unseen."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        # The worker died between its fork and this line.
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _services() -> Services:
+    from addon.bootstrap import build
+
+    return build(load_settings())
+
+
+def run_slice(company_id: int) -> None:
+    """Carry the company's work on for one slice; queue the next one where there is more."""
+    die_with_parent()
+    services = _services()
+    try:
+        with bind_company(company_id):
+            _slice(services, company_id)
+    finally:
+        services.db.close()
+
+
+def _slice(services: Services, company_id: int) -> None:
+    log = get_logger(__name__)
+    ends = time.monotonic() + _TASK_S
+    while True:
+        result = runs.run_slice(services, company_id)
+        if not result.more:
+            return
+        pause_s = result.retry_in_s or 0.0
+        if pause_s <= 0:
+            # To the end of the queue: a long backfill must not keep other companies waiting.
+            services.nudge(company_id)
+            return
+        if pause_s > _SHORT_WAIT_S or time.monotonic() + pause_s > ends:
+            due.come_back(services, company_id, pause_s)
+            log.info("slice_pauses", pause_s=round(pause_s, 1))
+            return
+        time.sleep(pause_s)
+
+
+def check_company(company_id: int) -> None:
+    """Check a company's prerequisites; one that was stopped and is well again gets its run."""
+    die_with_parent()
+    services = _services()
+    try:
+        with bind_company(company_id):
+            try:
+                checks = prerequisites.check(services, company_id)
+            except PortError as error:
+                get_logger(__name__).warning("check_failed", error=f"{type(error).__name__}: {error}")
+                return
+            if not any(check.stops and not check.ok for check in checks):
+                runs.want(services, company_id, "clock")
+    finally:
+        services.db.close()

@@ -1,0 +1,76 @@
+"""What is due: companies whose time has come, whose work was asked for and lost, or whose pause is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+
+from addon.core.dates import next_daily_run
+from addon.services.context import Services
+from addon.store import leases
+from addon.store.models import Company, CompanyWork
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A company with something to do. `by_clock`: its daily time (or the end of a pause) has come, just now."""
+
+    company_id: int
+    state: str
+    by_clock: bool
+    daily: bool
+    """Whether it is the daily run, not the end of a pause."""
+
+
+def claim_due(services: Services, limit: int = 200) -> tuple[Due, ...]:
+    """Find what is due and set each company's next time; of several clocks only one gets a company's turn."""
+    with services.db.open() as session:
+        now = services.db.now(session)
+        found = []
+        for company_id in leases.due(session, now, limit):
+            company = session.get(Company, company_id)
+            work = session.get(CompanyWork, company_id)
+            if company is None or work is None:
+                continue
+            by_clock = daily = False
+            at = work.next_run_at
+            if at is not None and at <= now:
+                following = _next_daily(company, now)
+                claimed = session.execute(
+                    update(CompanyWork)
+                    .where(CompanyWork.company_id == company_id, CompanyWork.next_run_at == at)
+                    .values(next_run_at=following)
+                    .returning(CompanyWork.company_id),
+                    execution_options={"synchronize_session": False},
+                ).first()
+                if claimed is None:
+                    continue
+                by_clock = True
+                daily = _is_daily_time(company, at)
+            found.append(Due(company_id, company.state, by_clock, daily))
+    return tuple(found)
+
+
+def _next_daily(company: Company, now: datetime) -> datetime | None:
+    from zoneinfo import ZoneInfo
+
+    if company.state not in ("active", "stopped"):
+        return None
+    return next_daily_run(now, ZoneInfo(company.time_zone), company.daily_at)
+
+
+def _is_daily_time(company: Company, at: datetime) -> bool:
+    from zoneinfo import ZoneInfo
+
+    return next_daily_run(at - timedelta(seconds=1), ZoneInfo(company.time_zone), company.daily_at) == at
+
+
+def come_back(services: Services, company_id: int, pause_s: float) -> None:
+    """Have the clock return to a company after a pause, if its next time is not earlier anyway."""
+    with services.db.open() as session:
+        at = services.db.now(session) + timedelta(seconds=pause_s)
+        work = session.get(CompanyWork, company_id)
+        if work is not None and (work.next_run_at is None or work.next_run_at > at):
+            leases.schedule(session, company_id, at)
