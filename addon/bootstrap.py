@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,6 @@ from addon.config import Settings, load_settings
 from addon.log import configure_logging, get_logger
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
-from addon.ports.errors import BadReply
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.services.context import Services
@@ -28,11 +26,11 @@ from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
 if TYPE_CHECKING:
-    from flask import Flask
     from redis import Redis
 
     from addon.connectors.http import DeadlineTransport, HttpClient
     from addon.connectors.stripe import StripePlatform
+    from addon.web.hooks import ReadWebhook
 
 LONGEST_CALL_S: Final = 60.0
 """A whole call, by our own clock; leases are three times as long."""
@@ -186,48 +184,28 @@ class LiveOutside:
         return AppAuthorisation(platform, self._http(provider), now=self._now, marketplace_url=platform.connect_url)
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookNews:
-    """What a webhook told, after its signature was checked. `account` is theirs: account or tenant."""
+def webhook_readers(settings: Settings) -> Mapping[str, ReadWebhook]:
+    """How to read what other companies' servers send, by company. Each raises `BadReply` for what is not theirs."""
+    from addon.connectors.fortnox import ConsentChange
+    from addon.connectors.fortnox import read_webhook as read_consent
+    from addon.connectors.stripe import read_event
+    from addon.connectors.stripe.webhooks import DISCONNECTED, SIGNATURE_HEADER
+    from addon.web.hooks import Announced
 
-    ref: str
-    type: str
-    account: str
-    live: bool
-    disconnected: bool
-    """Whether it says that the company took its consent back."""
+    secret = settings.stripe_webhook_secret.get_secret_value() if settings.stripe_webhook_secret else ""
+    keys = tuple(key.strip() for key in secret.split(",") if key.strip())
 
+    def stripe(body: bytes, headers: Mapping[str, str], now: datetime) -> Announced:
+        event = read_event(body, headers.get(SIGNATURE_HEADER, ""), keys, now)
+        return Announced(event.ref, event.type, event.account, event.live, event.type == DISCONNECTED)
 
-class BadWebhook(ValueError):
-    """A message that is not from whom it says, too old, or unreadable."""
+    def fortnox(body: bytes, headers: Mapping[str, str], now: datetime) -> Announced | None:
+        news = read_consent(body)
+        if news is None:
+            return None
+        return Announced("", news.change.value, news.tenant, ended=news.change is ConsentChange.REVOKED)
 
-
-def read_webhook(settings: Settings, provider: str, body: bytes, signature: str, now: datetime) -> WebhookNews | None:
-    """Check and read a webhook of `stripe` or `fortnox`; None for one that does not matter. Raises `BadWebhook`."""
-    try:
-        if provider == "stripe":
-            from addon.connectors.stripe import read_event
-            from addon.connectors.stripe.webhooks import DISCONNECTED
-
-            keys = [
-                key.strip()
-                for key in _secret(settings.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET").split(",")
-                if key.strip()
-            ]
-            event = read_event(body, signature, keys, now)
-            return WebhookNews(event.ref, event.type, event.account, event.live, event.type == DISCONNECTED)
-        if provider == "fortnox":
-            from addon.connectors.fortnox import ConsentChange
-            from addon.connectors.fortnox import read_webhook as read_consent
-
-            news = read_consent(body)
-            if news is None:
-                return None
-            gone = news.change is ConsentChange.REVOKED
-            return WebhookNews("", news.change.value, news.tenant, True, gone)
-    except BadReply as error:
-        raise BadWebhook(str(error)) from error
-    raise NotOffered(f"there are no webhooks of {provider!r}")
+    return {"stripe": stripe, "fortnox": fortnox} if keys else {"fortnox": fortnox}
 
 
 def process_name() -> str:
@@ -269,10 +247,8 @@ def _nudge(redis_url: str | None) -> Callable[[int], None]:
     return nudge
 
 
-def build_web() -> Flask:
-    """The web application of this process, from the environment: for `gunicorn app:app`."""
-    from addon.web import create_app
-
+def load() -> Settings:
+    """The settings of this process, from its environment, and its log set up. Raises `ConfigurationError`."""
     settings = load_settings()
     configure_logging()
-    return create_app(build(settings), settings)
+    return settings
