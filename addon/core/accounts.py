@@ -67,7 +67,10 @@ class AccountMap:
     numbers: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, role: AccountRole, detail: str = "") -> Account | None:
-        """The account for a role, the one with this detail first; None if there is none."""
+        """The account for a role and exactly this detail; None if there is none.
+
+        No falling back on the role alone: fees taken from a EUR balance must not land on the SEK clearing account.
+        """
         number = self.numbers.get(f"{role.value}:{detail}") if detail else self.numbers.get(role.value)
         return Account(role, number) if number else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from addon.core.currencies import minor_units
 
@@ -16,6 +16,14 @@ class CurrencyMismatch(ValueError):
 
 class InexactAmount(ValueError):
     """A decimal amount has more decimals than its currency's smallest unit."""
+
+
+def _half_away(numerator: int, denominator: int) -> int:
+    """Divide and round half away from nought. Whole numbers, so that no decimal precision cuts anything off first."""
+    magnitude, rest = divmod(abs(numerator), denominator)
+    if 2 * rest >= denominator:
+        magnitude += 1
+    return -magnitude if numerator < 0 else magnitude
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +48,20 @@ class Money:
 
     @classmethod
     def from_decimal(cls, value: Decimal, currency: str) -> Money:
-        """Read an amount in major units. Raises `InexactAmount` if it is finer than the smallest unit."""
-        scaled = value.scaleb(minor_units(currency))
-        if scaled != scaled.to_integral_value():
+        """Read an amount in major units. Raises `InexactAmount` if it is finer than the smallest unit, or no number."""
+        if not value.is_finite():
+            raise InexactAmount(f"{value} is no amount of {currency}")
+        numerator, denominator = value.as_integer_ratio()
+        minor, left = divmod(numerator * 10 ** minor_units(currency), denominator)
+        if left:
             raise InexactAmount(f"{value} has more decimals than {currency}")
-        return cls(int(scaled), currency)
+        return cls(minor, currency)
 
     @classmethod
     def rounded(cls, value: Decimal, currency: str) -> Money:
         """Round an amount in major units to the smallest unit, half away from nought."""
-        scaled = value.scaleb(minor_units(currency)).quantize(Decimal(1), ROUND_HALF_UP)
-        return cls(int(scaled), currency)
+        numerator, denominator = value.as_integer_ratio()
+        return cls(_half_away(numerator * 10 ** minor_units(currency), denominator), currency)
 
     @classmethod
     def total(cls, amounts: Iterable[Money], currency: str) -> Money:
@@ -134,7 +145,8 @@ class Money:
 
     def tax_included(self, rate_percent: Decimal) -> Money:
         """The tax inside a gross amount at a rate in percent, rounded half away from nought."""
-        return Money.rounded(self.to_decimal() * rate_percent / (100 + rate_percent), self.currency)
+        numerator, denominator = rate_percent.as_integer_ratio()
+        return Money(_half_away(self.minor * numerator, 100 * denominator + numerator), self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +175,6 @@ class ExchangeRate:
         """Turn an amount of the base currency into the quote currency, rounded half away from nought."""
         if amount.currency != self.base:
             raise CurrencyMismatch(f"a rate for {self.base} cannot convert {amount}")
-        return Money.rounded(amount.to_decimal() * self.rate / self.unit, self.quote)
+        numerator, denominator = self.rate.as_integer_ratio()
+        scale_up, scale_down = 10 ** minor_units(self.quote), 10 ** minor_units(self.base)
+        return Money(_half_away(amount.minor * numerator * scale_up, denominator * self.unit * scale_down), self.quote)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from addon.core.money import Money
 from addon.core.records import Balance, Movement, Payout
 
 T = TypeVar("T")
@@ -51,6 +52,14 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PayoutItem:
+    """A movement inside a payout: its reference, and what it did to the balance."""
+
+    ref: str
+    net: Money
+
+
 class PaymentSource(Protocol):
     """One connection to a provider. All calls may raise the errors of `addon.ports.errors`."""
 
@@ -71,8 +80,8 @@ class PaymentSource(Protocol):
         """Payouts created since an instant, as they stand now."""
         ...
 
-    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[str]:
-        """References of the movements that make up an itemised payout, its own movement left out."""
+    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:
+        """The movements that make up an itemised payout, its own movement left out."""
         ...
 
     def fetch_balances(self) -> tuple[Balance, ...]:

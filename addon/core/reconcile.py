@@ -1,0 +1,157 @@
+"""Prove: the clearing identity and the payout proof, over what was fetched and what was read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from addon.core.books import LedgerEntry
+from addon.core.money import Money
+from addon.core.records import Payout
+
+
+@dataclass(frozen=True, slots=True)
+class NotBooked:
+    """Money of parts that are not in the books, signed as the balance moves, by why."""
+
+    held: Money
+    waiting: Money
+    under_way: Money
+    """Payouts on their way to the bank."""
+    planned: Money
+    """Documents that wait for approval or delivery, and what was just fetched."""
+    set_aside: Money
+    """Set aside by a person and booked nowhere."""
+
+    def total(self) -> Money:
+        """All of it."""
+        return self.held + self.waiting + self.under_way + self.planned + self.set_aside
+
+
+@dataclass(frozen=True, slots=True)
+class BookedEffect:
+    """What one booked document did to a clearing account, and the voucher that did it."""
+
+    key: str
+    vouchers: tuple[str, ...]
+    balance: Money
+    books: Money
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDifference:
+    """A difference between ledger and documents with its name: `posting_by_person`, `voucher_missing`,
+    `voucher_differs`, `elsewhere`; `amount` in the books' currency, as the ledger has too much of it."""
+
+    name: str
+    reference: str
+    booking_date: date | None
+    amount: Money
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingIdentity:
+    """`opening + ledger + not booked = provider`, per connection and balance currency, in that currency.
+
+    `ledger_books` is the clearing account in the books' currency as read back; `named` explains where it differs
+    from what our documents put there. The identity holds when `difference` is nought.
+    """
+
+    currency: str
+    opening: Money
+    ledger: Money
+    not_booked: NotBooked
+    provider: Money
+    difference: Money
+    ledger_books: Money
+    documents_books: Money
+    named: tuple[NamedDifference, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the books agree with the provider, and the ledger with our documents."""
+        return not self.difference and self.ledger_books == self.documents_books
+
+
+def clearing_identity(
+    provider: Money,
+    opening: Money,
+    entries: Sequence[LedgerEntry],
+    effects: Iterable[BookedEffect],
+    not_booked: NotBooked,
+    books_currency: str,
+) -> ClearingIdentity:
+    """Work out the identity of one clearing account. `entries` are its ledger rows since the start date.
+
+    In the books' own currency the ledger's balance itself is compared. A foreign balance is compared by the
+    foreign amounts of those documents whose voucher stands in the ledger, since vouchers keep no foreign amount.
+    """
+    effects = list(effects)
+    currency = provider.currency
+    by_voucher: dict[str, Money] = {}
+    for entry in entries:
+        by_voucher[entry.voucher] = by_voucher.get(entry.voucher, Money.zero(books_currency)) + entry.amount
+    ledger_books = Money.total(by_voucher.values(), books_currency)
+    documents_books = Money.total((effect.books for effect in effects), books_currency)
+    named = _named(entries, by_voucher, effects, books_currency)
+    if currency == books_currency:
+        ledger = ledger_books
+    else:
+        standing = [effect for effect in effects if any(voucher in by_voucher for voucher in effect.vouchers)]
+        ledger = Money.total((effect.balance for effect in standing), currency)
+    difference = provider - (opening + ledger + not_booked.total())
+    return ClearingIdentity(
+        currency, opening, ledger, not_booked, provider, difference, ledger_books, documents_books, named
+    )
+
+
+def _named(
+    entries: Sequence[LedgerEntry],
+    by_voucher: Mapping[str, Money],
+    effects: Sequence[BookedEffect],
+    books_currency: str,
+) -> tuple[NamedDifference, ...]:
+    named: list[NamedDifference] = []
+    ours: set[str] = set()
+    for effect in effects:
+        ours.update(effect.vouchers)
+        standing = [by_voucher[voucher] for voucher in effect.vouchers if voucher in by_voucher]
+        if not standing:
+            if effect.books:
+                named.append(NamedDifference("voucher_missing", effect.key, None, -effect.books))
+            continue
+        moved = Money.total(standing, books_currency)
+        if moved != effect.books:
+            named.append(NamedDifference("voucher_differs", effect.key, None, moved - effect.books))
+    first: dict[str, LedgerEntry] = {}
+    for entry in entries:
+        first.setdefault(entry.voucher, entry)
+    for voucher, entry in first.items():
+        if voucher not in ours and by_voucher[voucher]:
+            named.append(
+                NamedDifference("posting_by_person", voucher, entry.booking_date, by_voucher[voucher], entry.text)
+            )
+    return tuple(named)
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutProof:
+    """Whether an itemised payout equals the sum of its movements' nets, to the smallest unit."""
+
+    payout_ref: str
+    amount: Money
+    items: Money
+    difference: Money
+
+    @property
+    def holds(self) -> bool:
+        """Whether amount and lines agree."""
+        return not self.difference
+
+
+def payout_proof(payout: Payout, nets: Iterable[Money]) -> PayoutProof:
+    """Prove a payout by its lines, its own movement left out. Raises `CurrencyMismatch` for a foreign line."""
+    items = Money.total(nets, payout.amount.currency)
+    return PayoutProof(payout.ref, payout.amount, items, payout.amount - items)

@@ -1,0 +1,742 @@
+"""Plan and approve: gather what the planner reads, store what it decided, and let people decide the rest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from addon.core.books import InvoiceView
+from addon.core.dates import booking_date
+from addon.core.delivery import DeliveryState, PartState
+from addon.core.documents import (
+    CreateInvoice,
+    CreditInvoice,
+    Document,
+    DocumentKind,
+    Invoice,
+    PartRef,
+)
+from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.money import Money
+from addon.core.plan import (
+    BookedSale,
+    Carrying,
+    OpenMovement,
+    PayoutFact,
+    Plan,
+    PlannedPayout,
+    SaleLine,
+    Situation,
+    plan,
+)
+from addon.core.plan.sale import order_number
+from addon.core.records import Movement, MovementKind, Payout
+from addon.core.rules import Mode, Policy
+from addon.ports.accounting import AccountingSystem
+from addon.services import activity
+from addon.services.context import Services
+from addon.services.ingest import zone_of
+from addon.store.codec import decode, encode, fingerprint
+from addon.store.deliveries import new_deliveries
+from addon.store.models import (
+    Connection,
+    CustomerRow,
+    DeliveryRow,
+    DocumentRow,
+    MovementRow,
+    PartRow,
+    PayoutRow,
+)
+
+PASS_SIZE = 1000
+"""Movements in one planning pass; a pass always takes whole days, since fees are booked per day."""
+DELIVERY_REASONS = frozenset(
+    {
+        HoldReason.TOTAL_DIFFERS.value,
+        HoldReason.RATE_DIFFERS.value,
+        HoldReason.REJECTED.value,
+        HoldReason.TOUCHED.value,
+    }
+)
+"""Holds of a document that was planned: it goes on by pressing "Try again", not by planning anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one planning pass did. `more`: fresh movements are left for another pass."""
+
+    documents: int
+    held: int
+    waiting: int
+    more: bool
+
+
+# --- Gathering --------------------------------------------------------------------------------------------------
+
+
+def _plannable() -> ColumnElement[bool]:
+    states = (PartState.OPEN.value, PartState.WAITING.value, PartState.HELD.value)
+    return PartRow.state.in_(states) & PartRow.document_id.is_(None)
+
+
+def next_days(session: Session, connection_id: int) -> tuple[date | None, bool]:
+    """Up to which day the next pass plans fresh movements, and whether more are left; None if none are fresh."""
+    counts = session.execute(
+        select(MovementRow.booking_date, func.count())
+        .join(PartRow, PartRow.movement_id == MovementRow.id)
+        .where(PartRow.connection_id == connection_id, PartRow.state == PartState.OPEN.value)
+        .group_by(MovementRow.booking_date)
+        .order_by(MovementRow.booking_date)
+    ).all()
+    total, last = 0, None
+    for day, count in counts:
+        if last is not None and total + count > PASS_SIZE:
+            return last, True
+        total, last = total + count, day
+    return last, False
+
+
+def load_open(session: Session, connection_id: int, until: date | None, zone_today: date) -> list[OpenMovement]:
+    """Movements with parts to plan: all up to a day, or (None) everything that waits or is held."""
+    query = (
+        select(MovementRow.id, MovementRow.value, PartRow.name, PartRow.waiting_since)
+        .join(PartRow, PartRow.movement_id == MovementRow.id)
+        .where(PartRow.connection_id == connection_id, _plannable())
+        .order_by(MovementRow.occurred_at, MovementRow.id)
+    )
+    if until is not None:
+        query = query.where(MovementRow.booking_date <= until)
+    values: dict[int, Mapping[str, Any]] = {}
+    parts: dict[int, list[str]] = defaultdict(list)
+    since: dict[int, datetime] = {}
+    for row in session.execute(query):
+        values[row.id] = row.value
+        parts[row.id].append(row.name)
+        if row.waiting_since is not None:
+            since[row.id] = min(since.get(row.id, row.waiting_since), row.waiting_since)
+    return [
+        OpenMovement(
+            decode(Movement, value),
+            frozenset(parts[movement_id]),
+            since[movement_id].date() if movement_id in since else zone_today,
+        )
+        for movement_id, value in values.items()
+    ]
+
+
+def load_proposed(session: Session, connection_id: int) -> list[Document]:
+    """Documents that are planned and not yet booked: proposed, approved or on their way."""
+    rows = session.scalars(
+        select(DocumentRow.payload)
+        .where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.state.in_(
+                (DeliveryState.PROPOSED.value, DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
+            ),
+        )
+        .order_by(DocumentRow.id)
+    )
+    return [decode(Document, payload) for payload in rows]
+
+
+def load_situation(
+    session: Session,
+    connection_id: int,
+    movements: Sequence[OpenMovement],
+    matches: Mapping[str, tuple[InvoiceView, ...]],
+    policy: Policy,
+) -> Situation:
+    """Everything that the planner reads of the database, for these movements."""
+    originals = {
+        entry.movement.original_ref
+        for entry in movements
+        if entry.movement.kind is MovementKind.REFUND and entry.movement.original_ref
+    }
+    payout_refs = {
+        entry.movement.source_ref
+        for entry in movements
+        if entry.movement.kind in (MovementKind.PAYOUT, MovementKind.PAYOUT_REVERSAL)
+    }
+    return Situation(
+        movements=tuple(movements),
+        payouts=_load_payouts(session, connection_id, payout_refs),
+        sales=_load_sales(session, connection_id, originals),
+        known_sales=_load_known_sales(session, connection_id, originals),
+        matches=matches,
+        known_customers=_load_customer_keys(session),
+        fee_vouchers=_load_fee_vouchers(session, connection_id),
+        carrying=_load_carrying(session, connection_id, policy.books_currency),
+        payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs, policy.books_currency),
+    )
+
+
+def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> dict[str, PayoutFact]:
+    refs = set(refs)
+    unsettled: dict[str, int] = {
+        row.payout_ref: int(row.number)
+        for row in session.execute(
+            select(MovementRow.payout_ref, func.count(func.distinct(MovementRow.id)).label("number"))
+            .join(PartRow, PartRow.movement_id == MovementRow.id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.payout_ref.in_(refs),
+                MovementRow.source_ref != MovementRow.payout_ref,
+                PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value)),
+            )
+            .group_by(MovementRow.payout_ref)
+        )
+    }
+    return {
+        row.ref: PayoutFact(
+            decode(Payout, row.value),
+            Money(row.items_minor, row.currency) if row.items_read and row.items_minor is not None else None,
+            unsettled.get(row.ref, 0),
+        )
+        for row in session.scalars(
+            select(PayoutRow).where(PayoutRow.connection_id == connection_id, PayoutRow.ref.in_(refs))
+        )
+    }
+
+
+def _load_sales(session: Session, connection_id: int, originals: set[str]) -> dict[str, BookedSale]:
+    if not originals:
+        return {}
+    sales = session.scalars(
+        select(DocumentRow).where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.kind == DocumentKind.SALE.value,
+            DocumentRow.source_ref.in_(originals),
+        )
+    ).all()
+    refunds: dict[str, list[DocumentRow]] = defaultdict(list)
+    for original, row in session.execute(
+        select(MovementRow.original_ref, DocumentRow)
+        .join(PartRow, PartRow.movement_id == MovementRow.id)
+        .join(DocumentRow, DocumentRow.id == PartRow.document_id)
+        .where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.original_ref.in_(originals),
+            DocumentRow.kind == DocumentKind.REFUND.value,
+        )
+        .order_by(DocumentRow.id)
+    ):
+        refunds[original].append(row)
+    return {row.source_ref: booked_sale(row, refunds[row.source_ref]) for row in sales}
+
+
+def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
+    """What the planner needs to know of a sale's document and of the refunds planned or booked so far."""
+    document = decode(Document, row.payload)
+    invoice = _invoice_of(document)
+    credited = [Money.zero(invoice.currency) for _ in invoice.lines]
+    refunded = Money.zero(invoice.currency)
+    for refund_row in refunds:
+        refund = decode(Document, refund_row.payload)
+        refunded = refunded - refund.total
+        if any(isinstance(step, CreditInvoice) for step in refund.steps):
+            credited = [line.gross for line in invoice.lines]
+            continue
+        for line in _invoice_of(refund).lines:
+            for index, sold in enumerate(invoice.lines):
+                same = (sold.description, sold.vat_percent, sold.account)
+                if same == (line.description, line.vat_percent, line.account):
+                    credited[index] = credited[index] - line.gross
+                    break
+    total_minor = row.invoice_total_minor
+    return BookedSale(
+        key=row.key,
+        invoice_key=invoice.key,
+        number=row.number,
+        customer=invoice.customer,
+        invoice_date=invoice.invoice_date,
+        total=Money(total_minor, invoice.currency) if total_minor is not None else invoice.total,
+        paid=document.total,
+        refunded=refunded,
+        lines=tuple(
+            SaleLine(
+                line.gross,
+                credited[index],
+                line.vat_percent,
+                line.account,
+                line.description,
+                rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
+            )
+            for index, line in enumerate(invoice.lines)
+        ),
+        rate=Decimal(row.invoice_rate) if row.invoice_rate else Decimal(1),
+        order_number=invoice.order_number,
+        booked=row.state == DeliveryState.BOOKED.value,
+        credit_made=bool(refunds),
+    )
+
+
+def _invoice_of(document: Document) -> Invoice:
+    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
+
+
+def _load_known_sales(session: Session, connection_id: int, originals: set[str]) -> frozenset[str]:
+    if not originals:
+        return frozenset()
+    return frozenset(
+        session.scalars(
+            select(MovementRow.source_ref)
+            .join(PartRow, PartRow.movement_id == MovementRow.id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.kind == MovementKind.SALE.value,
+                MovementRow.source_ref.in_(originals),
+                PartRow.name == "amount",
+                PartRow.state != PartState.SET_ASIDE.value,
+            )
+        )
+    )
+
+
+def _load_customer_keys(session: Session) -> frozenset[str]:
+    known = set(session.scalars(select(CustomerRow.key)))
+    known.update(
+        session.scalars(
+            select(DeliveryRow.key).where(
+                DeliveryRow.kind == "create_customer", DeliveryRow.state != DeliveryState.REJECTED.value
+            )
+        )
+    )
+    return frozenset(known)
+
+
+def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, date], int]:
+    counts: dict[tuple[str, date], int] = defaultdict(int)
+    for payload in session.scalars(
+        select(DocumentRow.payload["facts"]).where(
+            DocumentRow.connection_id == connection_id, DocumentRow.kind == DocumentKind.FEES.value
+        )
+    ):
+        facts = dict(payload)
+        counts[(facts["currency"], date.fromisoformat(facts["day"]))] += 1
+    return dict(counts)
+
+
+def _load_carrying(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
+    return {
+        row.clearing_currency: Carrying(
+            Money(int(row.balance), row.clearing_currency), Money(int(row.books or 0), books_currency)
+        )
+        for row in session.execute(
+            select(
+                DocumentRow.clearing_currency,
+                func.sum(DocumentRow.clearing_minor).label("balance"),
+                func.sum(DocumentRow.clearing_books_minor).label("books"),
+            )
+            .where(
+                DocumentRow.connection_id == connection_id,
+                DocumentRow.clearing_currency.not_in(("", books_currency)),
+                DocumentRow.clearing_books_minor.is_not(None),
+            )
+            .group_by(DocumentRow.clearing_currency)
+        )
+    }
+
+
+def _load_payout_vouchers(
+    session: Session, connection_id: int, refs: Iterable[str], books_currency: str
+) -> dict[str, PlannedPayout]:
+    found: dict[str, PlannedPayout] = {}
+    for row in session.scalars(
+        select(DocumentRow).where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.kind == DocumentKind.PAYOUT.value,
+            DocumentRow.source_ref.in_(set(refs)),
+        )
+    ):
+        facts = dict(decode(Document, row.payload).facts)
+        found[row.source_ref] = PlannedPayout(
+            Money(int(facts["bank_minor"]), books_currency),
+            Money(-(row.clearing_books_minor or 0), books_currency),
+        )
+    return found
+
+
+# --- Looking for invoices (Basic) -------------------------------------------------------------------------------
+
+
+def find_matches(
+    services: Services,
+    company_id: int,
+    connection_id: int,
+    movements: Sequence[OpenMovement],
+    policy: Policy,
+    system: AccountingSystem,
+    enough: Callable[[], bool] = lambda: False,
+    remember: bool = True,
+) -> dict[str, tuple[InvoiceView, ...]]:
+    """Search the books for the order numbers of Basic's open movements; results by movement.
+
+    `remember` False is for a preview, which must not change what the next run looks for.
+
+    An order number that was searched before is searched again only when an invoice has changed since: one call
+    tells. Stops when `enough` says so; what was not searched stays open for the next slice.
+    """
+    if policy.mode is not Mode.BASIC:
+        return {}
+    wanted: dict[str, list[OpenMovement]] = defaultdict(list)
+    for entry in movements:
+        order = order_number(entry.movement, policy)
+        trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
+        if trade and order and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
+            wanted[order].append(entry)
+    if not wanted:
+        return {}
+    started = services.now()
+    with services.db.company_reading(company_id) as session:
+        refs = [entry.movement.ref for group in wanted.values() for entry in group]
+        searched = {
+            row.ref: row.searched_at
+            for row in session.execute(
+                select(MovementRow.ref, PartRow.searched_at)
+                .join(PartRow, PartRow.movement_id == MovementRow.id)
+                .where(
+                    MovementRow.connection_id == connection_id,
+                    MovementRow.ref.in_(refs),
+                    PartRow.name == "amount",
+                )
+            )
+        }
+        seen_at = session.get_one(Connection, connection_id).invoices_seen_at
+    again = True
+    if seen_at is not None and any(at is not None for at in searched.values()):
+        again = system.newest_change(seen_at) is not None
+    found: dict[str, tuple[InvoiceView, ...]] = {}
+    done: list[str] = []
+    complete = True
+    for order, group in wanted.items():
+        if not again and all(searched.get(entry.movement.ref) is not None for entry in group):
+            continue
+        if enough():
+            complete = False
+            break
+        views = system.find_invoices(order, policy.order_fields)
+        for entry in group:
+            found[entry.movement.ref] = views
+            done.append(entry.movement.ref)
+    if not remember:
+        return found
+    with services.db.company(company_id) as session:
+        movement_ids = select(MovementRow.id).where(
+            MovementRow.connection_id == connection_id, MovementRow.ref.in_(done)
+        )
+        session.execute(
+            update(PartRow)
+            .where(PartRow.movement_id.in_(movement_ids), PartRow.name == "amount")
+            .values(searched_at=started)
+            .execution_options(synchronize_session=False)
+        )
+        if complete:
+            session.get_one(Connection, connection_id).invoices_seen_at = started
+    return found
+
+
+# --- Storing a plan ---------------------------------------------------------------------------------------------
+
+
+def store_plan(
+    session: Session,
+    company_id: int,
+    connection_id: int,
+    run_id: int | None,
+    result: Plan,
+    policy: Policy,
+    approve: bool,
+    now: datetime,
+    skip_unsearched: frozenset[str] = frozenset(),
+) -> Planned:
+    """Store documents with their deliveries, holds and waits. The caller commits.
+
+    Parts of movements in `skip_unsearched` (Basic, not searched for yet) keep the state they have.
+    """
+    parts = _part_rows(session, connection_id, result)
+    for document in result.documents:
+        row = _store_document(session, company_id, connection_id, run_id, document, approve, now)
+        for reference in document.parts:
+            part = parts[reference]
+            part.state, part.reason, part.facts = PartState.PLANNED.value, "", {}
+            part.document_id, part.wait_until, part.changed_at = row.id, None, now
+    for hold in result.holds:
+        for reference in hold.parts:
+            _mark(parts[reference], PartState.HELD, hold.reason.value, hold.facts, None, now)
+    waiting = 0
+    for wait in result.waits:
+        for reference in wait.parts:
+            if reference.movement_ref in skip_unsearched and wait.reason is WaitReason.INVOICE:
+                continue
+            waiting += 1
+            _mark(parts[reference], PartState.WAITING, wait.reason.value, wait.facts, wait.until, now)
+    for reference in result.nought:
+        part = parts[reference]
+        part.state, part.set_aside_by, part.changed_at = PartState.SET_ASIDE.value, "Kvitt", now
+        part.reason, part.set_aside_where = "nought", ""
+    return Planned(len(result.documents), sum(len(hold.parts) for hold in result.holds), waiting, more=False)
+
+
+def _part_rows(session: Session, connection_id: int, result: Plan) -> dict[PartRef, PartRow]:
+    groups = [document.parts for document in result.documents]
+    groups += [hold.parts for hold in result.holds]
+    groups += [wait.parts for wait in result.waits]
+    references = {part.movement_ref for group in (*groups, result.nought) for part in group}
+    rows: dict[PartRef, PartRow] = {}
+    ordered = sorted(references)
+    for start in range(0, len(ordered), 500):
+        for ref, part in session.execute(
+            select(MovementRow.ref, PartRow)
+            .join(PartRow, PartRow.movement_id == MovementRow.id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.ref.in_(ordered[start : start + 500]),
+            )
+        ):
+            rows[PartRef(ref, part.name)] = part
+    return rows
+
+
+def _mark(
+    part: PartRow,
+    state: PartState,
+    reason: str,
+    facts: Sequence[tuple[str, str]],
+    until: date | None,
+    now: datetime,
+) -> None:
+    if part.state == state.value and part.reason == reason and part.facts == dict(facts):
+        if part.wait_until != until:
+            part.wait_until = until
+        return
+    part.state, part.reason, part.facts = state.value, reason, dict(facts)
+    part.wait_until, part.changed_at = until, now
+    if part.waiting_since is None:
+        part.waiting_since = now
+
+
+def _store_document(
+    session: Session,
+    company_id: int,
+    connection_id: int,
+    run_id: int | None,
+    document: Document,
+    approve: bool,
+    now: datetime,
+) -> DocumentRow:
+    state = DeliveryState.APPROVED if approve else DeliveryState.PROPOSED
+    effect = document.clearing[0]
+    facts = dict(document.facts)
+    row = DocumentRow(
+        company_id=company_id,
+        connection_id=connection_id,
+        run_id=run_id,
+        key=document.key,
+        kind=document.kind.value,
+        booking_date=document.booking_date,
+        total_minor=document.total.minor,
+        currency=document.total.currency,
+        source_ref=facts.get("source", ""),
+        rule=document.rule,
+        payload=encode(document),
+        fingerprint=fingerprint(document),
+        state=state.value,
+        number=facts.get("invoice", ""),
+        clearing_account=effect.account.number,
+        clearing_currency=effect.balance.currency,
+        clearing_minor=effect.balance.minor,
+        clearing_books_minor=effect.books.minor if effect.books is not None else None,
+        vouchers=[],
+        planned_at=now,
+        approved_at=now if approve else None,
+    )
+    session.add(row)
+    session.flush()
+    session.add_all(new_deliveries(document, row.id, state))
+    return row
+
+
+# --- What people decide -----------------------------------------------------------------------------------------
+
+
+def approve(services: Services, company_id: int, document_ids: Sequence[int] | None, who: str) -> int:
+    """Let proposed documents go, all or some; say how many. Raises nothing for those already on their way."""
+    now = services.now()
+    with services.db.company(company_id) as session:
+        query = select(DocumentRow).where(DocumentRow.state == DeliveryState.PROPOSED.value)
+        if document_ids is not None:
+            query = query.where(DocumentRow.id.in_(document_ids))
+        rows = session.scalars(query.order_by(DocumentRow.id)).all()
+        wanted = {row.id for row in rows} | _needed_by(session, rows)
+        approved = session.scalars(
+            select(DocumentRow).where(DocumentRow.id.in_(wanted), DocumentRow.state == DeliveryState.PROPOSED.value)
+        ).all()
+        for row in approved:
+            row.state, row.approved_at = DeliveryState.APPROVED.value, now
+            session.execute(
+                update(DeliveryRow)
+                .where(DeliveryRow.document_id == row.id, DeliveryRow.state == DeliveryState.PROPOSED.value)
+                .values(state=DeliveryState.APPROVED.value)
+            )
+        if approved:
+            activity.record(session, who, "approved", {"documents": str(len(approved))}, now)
+    return len(approved)
+
+
+def _needed_by(session: Session, rows: Sequence[DocumentRow]) -> set[int]:
+    """Documents that make the customers which these documents use."""
+    customers = {
+        step.customer_key
+        for row in rows
+        for step in decode(Document, row.payload).steps
+        if isinstance(step, CreateInvoice)
+    }
+    return set(
+        session.scalars(
+            select(DeliveryRow.document_id).where(DeliveryRow.kind == "create_customer", DeliveryRow.key.in_(customers))
+        )
+    )
+
+
+def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who: str, where: str) -> int:
+    """Take held or waiting parts off the list because a person says so; `where` they are booked, or empty."""
+    now = services.now()
+    with services.db.company(company_id) as session:
+        rows = session.scalars(
+            select(PartRow).where(
+                PartRow.id.in_(part_ids),
+                PartRow.document_id.is_(None),
+                PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value, PartState.OPEN.value)),
+            )
+        ).all()
+        for row in rows:
+            row.state, row.set_aside_by, row.set_aside_where = PartState.SET_ASIDE.value, who, where
+            row.changed_at = now
+        if rows:
+            facts = {"parts": ", ".join(str(row.id) for row in rows), "where": where}
+            activity.record(session, who, "set_aside", facts, now)
+    return len(rows)
+
+
+def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str) -> int:
+    """Look at held parts again: plan those anew, or let a refused document go on at the step that failed.
+
+    Parts that a person set aside come back too. Says how many parts were moved.
+    """
+    now = services.now()
+    with services.db.company(company_id) as session:
+        rows = session.scalars(
+            select(PartRow).where(
+                PartRow.id.in_(part_ids),
+                PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value, PartState.SET_ASIDE.value)),
+            )
+        ).all()
+        for row in rows:
+            row.changed_at, row.set_aside_by, row.set_aside_where = now, "", ""
+            if row.document_id is None:
+                row.state, row.reason, row.facts = PartState.OPEN.value, "", {}
+                row.searched_at = row.waiting_since = row.wait_until = None
+            else:
+                row.state, row.reason, row.facts = PartState.PLANNED.value, "", {}
+        documents = {row.document_id for row in rows if row.document_id is not None}
+        revive(session, documents, now)
+        if rows:
+            activity.record(session, who, "retried", {"parts": ", ".join(str(row.id) for row in rows)}, now)
+    return len(rows)
+
+
+def revive(session: Session, document_ids: Iterable[int], now: datetime) -> None:
+    """Put refused documents back to approved, from the step that failed. The caller commits."""
+    ids = set(document_ids)
+    for row in session.scalars(
+        select(DocumentRow).where(DocumentRow.id.in_(ids), DocumentRow.state == DeliveryState.REJECTED.value)
+    ):
+        row.state, row.hold_reason, row.hold_facts = DeliveryState.APPROVED.value, "", {}
+        row.approved_at = row.approved_at or now
+        session.execute(
+            update(DeliveryRow)
+            .where(
+                DeliveryRow.document_id == row.id,
+                or_(
+                    DeliveryRow.state == DeliveryState.REJECTED.value,
+                    DeliveryRow.state == DeliveryState.PROPOSED.value,
+                ),
+            )
+            .values(state=DeliveryState.APPROVED.value, not_before=None, error_code="", error_message="")
+        )
+
+
+# --- One pass ---------------------------------------------------------------------------------------------------
+
+
+def plan_pass(
+    services: Services,
+    company_id: int,
+    connection_id: int,
+    run_id: int | None,
+    load_policy: Callable[[Session], Policy],
+    system: AccountingSystem,
+    approve_all: bool,
+    enough: Callable[[], bool] = lambda: False,
+) -> Planned:
+    """Gather, search, plan and store once: fresh movements by whole days, or else all that waits or is held."""
+    now = services.now()
+    with services.db.company_reading(company_id) as session:
+        policy = load_policy(session)
+        until, more = next_days(session, connection_id)
+        today = booking_date(now, zone_of(session, company_id))
+        movements = load_open(session, connection_id, until if more else None, today)
+    if not movements:
+        return Planned(0, 0, 0, more=False)
+    matches = find_matches(services, company_id, connection_id, movements, policy, system, enough)
+    with services.db.company(company_id) as session:
+        policy = load_policy(session)
+        movements = load_open(session, connection_id, until if more else None, today)
+        situation = load_situation(session, connection_id, movements, matches, policy)
+        unsearched = _unsearched(session, connection_id, movements, matches, policy)
+        result = plan(situation, policy)
+        stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
+        still_open = session.scalar(
+            select(func.count())
+            .select_from(PartRow)
+            .where(PartRow.connection_id == connection_id, PartRow.state == PartState.OPEN.value)
+        )
+    return Planned(stored.documents, stored.held, stored.waiting, more=bool(still_open))
+
+
+def _unsearched(
+    session: Session,
+    connection_id: int,
+    movements: Sequence[OpenMovement],
+    matches: Mapping[str, tuple[InvoiceView, ...]],
+    policy: Policy,
+) -> frozenset[str]:
+    """Movements that Basic has not looked for in this pass: what an earlier search said of them stays."""
+    if policy.mode is not Mode.BASIC:
+        return frozenset()
+    return frozenset(entry.movement.ref for entry in movements if entry.movement.ref not in matches)
+
+
+__all__ = [
+    "DELIVERY_REASONS",
+    "Hold",
+    "Planned",
+    "Wait",
+    "approve",
+    "find_matches",
+    "load_open",
+    "load_proposed",
+    "load_situation",
+    "plan_pass",
+    "retry",
+    "revive",
+    "set_aside",
+    "store_plan",
+]

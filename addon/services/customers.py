@@ -1,0 +1,41 @@
+"""The index of customers in the books, by e-mail: kept up to date by one list call a run, not one call a sale."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from addon.core.books import CustomerView
+from addon.core.plan.sale import customer_key
+from addon.ports.accounting import AccountingSystem
+from addon.services.context import Services
+from addon.store.models import AccountingConnection, CustomerRow
+
+OVERLAP = timedelta(minutes=5)
+"""Their clock and ours may differ, and `lastmodified` counts minutes."""
+
+
+def refresh(services: Services, company_id: int, system: AccountingSystem) -> int:
+    """Read customers that changed since the last time; say how many have an e-mail address.
+
+    Of several customers with one address the oldest is taken, so that a person's duplicate changes nothing.
+    """
+    started = services.now()
+    with services.db.company_reading(company_id) as session:
+        read_at = session.scalars(select(AccountingConnection)).one().customers_read_at
+    found: dict[str, CustomerView] = {}
+    for customer in system.fetch_customers(read_at - OVERLAP if read_at else None):
+        if customer.email:
+            found.setdefault(customer.email.strip().lower(), customer)
+    keys = {customer_key(email): (email, customer) for email, customer in found.items()}
+    with services.db.company(company_id) as session:
+        known: set[str] = set()
+        for start in range(0, len(keys), 500):
+            chunk = sorted(keys)[start : start + 500]
+            known.update(session.scalars(select(CustomerRow.key).where(CustomerRow.key.in_(chunk))))
+        for key, (email, customer) in keys.items():
+            if key not in known:
+                session.add(CustomerRow(key=key, number=customer.number, name=customer.name, email=email))
+        session.scalars(select(AccountingConnection)).one().customers_read_at = started
+    return len(found)

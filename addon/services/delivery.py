@@ -1,0 +1,678 @@
+"""Post: the delivery outbox. Claim and commit, look if an earlier attempt may have landed, write, commit the answer.
+
+A document is a chain of deliveries, one remote write each. The claim marks a delivery `sending` and in need of a
+look-up before a byte leaves, so that a crash needs no handler: whoever comes later looks first. Booking is the
+fence: after a doubtful create, everything under the key is listed once more and surplus unbooked copies go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, assert_never
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from addon.core.accounts import Account, AccountRole
+from addon.core.books import Books, InvoiceView, StepAnswer
+from addon.core.delivery import (
+    Comparison,
+    DeliveryState,
+    FailureKind,
+    PartState,
+    Verdict,
+    compare_created,
+    retry_delay,
+    with_rounding,
+    write_off,
+)
+from addon.core.documents import (
+    BookInvoice,
+    BookPayment,
+    CreateCustomer,
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    DateCreditNote,
+    Document,
+    PostVoucher,
+    RoundInvoice,
+    Step,
+)
+from addon.core.holds import HoldReason
+from addon.core.money import Money
+from addon.ports.accounting import AccountingSystem, Known
+from addon.ports.errors import (
+    AlreadyDone,
+    BadReply,
+    NeedsReconnect,
+    OutcomeUnknown,
+    PortError,
+    Rejected,
+    TryLater,
+)
+from addon.services import connections
+from addon.services.calls import CallLog, call_row
+from addon.services.context import Services
+from addon.store import deliveries
+from addon.store.codec import decode, encode
+from addon.store.deliveries import Claimed
+from addon.store.models import (
+    CompanySettings,
+    CustomerRow,
+    DeliveryRow,
+    DocumentRow,
+    PartRow,
+    RateRow,
+)
+
+MOST_ATTEMPTS = 12
+"""After so many attempts without a readable answer a person is asked; the document's look-up still comes first."""
+
+
+class Progress(StrEnum):
+    """How work on one document ended for now."""
+
+    BOOKED = "booked"
+    HELD = "held"
+    LATER = "later"
+    """Its next step may not be tried yet, or waits for another document."""
+    STOPPED = "stopped"
+    """The connection is gone; no other document will fare better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a slice of delivering did. `retry_at` is when the next waiting step may be tried; None if none waits."""
+
+    booked: int
+    held: int
+    stopped: bool
+    left: bool
+    """Whether time ran out before all that was ready had been tried."""
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What delivering needs: the books' system, what was read of them, and our series in them."""
+
+    system: AccountingSystem
+    books: Books
+    series: str
+    log: CallLog
+    always_look: bool = False
+    """After a restore or a new installation: what a first attempt would write may be there already."""
+
+
+def deliver(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    desk_for: Callable[[CallLog], Desk],
+    enough: Callable[[], bool],
+    told: Callable[[str], None] = lambda text: None,
+) -> Delivered:
+    """Deliver what is ready, several documents at once, until nothing is ready or `enough` says stop.
+
+    Never two steps of one document, two writes on one invoice or two vouchers at once: `deliveries` sees to it.
+    """
+    booked = held = 0
+    stopped = False
+    tried: set[int] = set()  # what came to nothing since the last document that got anywhere
+    running: dict[Future[Progress], int] = {}
+    with ThreadPoolExecutor(services.in_flight, thread_name_prefix="deliver") as pool:
+        while True:
+            idle = len(running) < services.in_flight and not stopped and not enough()
+            for document_id in _ready(services, company_id, tried | set(running.values())) if idle else ():
+                if len(running) >= services.in_flight:
+                    break
+                told(_in_words(services, company_id, document_id))
+                future = pool.submit(
+                    deliver_document, services, company_id, run_id, document_id, desk_for(CallLog()), enough
+                )
+                running[future] = document_id
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                document_id = running.pop(future)
+                progress = future.result()
+                match progress:
+                    case Progress.BOOKED | Progress.HELD:
+                        booked += progress is Progress.BOOKED
+                        held += progress is Progress.HELD
+                        tried.clear()
+                    case Progress.STOPPED:
+                        stopped = True
+                    case Progress.LATER:
+                        tried.add(document_id)
+    with services.db.company_reading(company_id) as session:
+        retry_at = deliveries.next_turn_at(session, services.quarantine_s)
+    left = not stopped and enough() and bool(_ready(services, company_id, tried))
+    return Delivered(booked, held, stopped, left, retry_at)
+
+
+def _ready(services: Services, company_id: int, without: set[int]) -> tuple[int, ...]:
+    """Documents whose next step may be tried now, oldest first."""
+    with services.db.company_reading(company_id) as session:
+        ready = deliveries.next_ready(session, services.in_flight * 8 + len(without), services.quarantine_s)
+    return tuple(entry.document_id for entry in ready if entry.document_id not in without)
+
+
+def _in_words(services: Services, company_id: int, document_id: int) -> str:
+    with services.db.company_reading(company_id) as session:
+        row = session.get_one(DocumentRow, document_id)
+        return f"{row.kind} {row.source_ref or row.key}"
+
+
+def deliver_document(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    document_id: int,
+    desk: Desk,
+    enough: Callable[[], bool],
+) -> Progress:
+    """Take one document's steps in turn until it is booked, held, must wait, or `enough` says stop."""
+    while True:
+        with services.db.company_reading(company_id) as session:
+            delivery_id = _next_step(session, document_id)
+        if delivery_id is None:
+            return Progress.LATER
+        try:
+            progress = deliver_step(services, company_id, run_id, delivery_id, desk)
+        except deliveries.ClaimLost:
+            progress = Progress.LATER  # whoever took over looks first, and finds what this attempt wrote
+        finally:
+            desk.log.save(services, company_id, run_id)
+        if progress is not None:
+            return progress
+        if enough():
+            return Progress.LATER
+
+
+def _next_step(session: Session, document_id: int) -> int | None:
+    return session.scalar(
+        select(DeliveryRow.id)
+        .where(DeliveryRow.document_id == document_id, DeliveryRow.state != DeliveryState.BOOKED.value)
+        .order_by(DeliveryRow.seq)
+        .limit(1)
+    )
+
+
+class _NotYet(Exception):
+    """Another document must come first; what has been claimed is given back by rolling back."""
+
+
+def deliver_step(
+    services: Services, company_id: int, run_id: int | None, delivery_id: int, desk: Desk
+) -> Progress | None:
+    """Carry one remote write to its end. None: go on with the document's next step. Raises `ClaimLost`."""
+    try:
+        with services.db.company(company_id) as session:  # commits "sending"
+            claimed = deliveries.claim(
+                session,
+                delivery_id,
+                services.lease_s,
+                services.quarantine_s,
+                always_look=desk.always_look,
+            )
+            if claimed is None:
+                return Progress.LATER  # another worker has it
+            known = _known(session, claimed, desk)
+    except _NotYet:
+        return Progress.LATER
+    looking = claimed.look_first
+    try:  # no transaction is open here
+        step = _fitted(claimed.step, known, desk)
+        answer = desk.system.look_up(step, known) if looking else None
+        if looking and answer is None:
+            with services.db.company(company_id) as session:
+                may_write = deliveries.record_miss(session, claimed, services.quarantine_s)
+            if not may_write:
+                return Progress.LATER
+            looking = False
+        if answer is None:
+            answer = _write(services, company_id, claimed, step, known, desk)
+    except PortError as error:
+        return _failed(services, company_id, run_id, claimed, error, looking, desk)
+    with services.db.company(company_id) as session:  # commits "booked"
+        last = deliveries.record_booked(session, claimed, answer)
+        fault = _recorded(session, claimed, step, known, answer, last, desk)
+        _save_calls(session, run_id, claimed, desk)
+    if fault is not None:
+        _withdraw(services, company_id, run_id, claimed, step, answer, desk)
+        return Progress.HELD
+    return Progress.BOOKED if last else None
+
+
+def _write(services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk) -> StepAnswer:
+    """Guard the booking, then write; what they say was done before is looked up."""
+    match step:
+        case BookInvoice() | BookPayment():
+            _fence(services, company_id, claimed, step, known, desk)
+        case _:
+            pass
+    try:
+        return desk.system.perform(step, known)
+    except AlreadyDone:
+        found = desk.system.look_up(step, known)
+        if found is None:
+            raise
+        return found
+    except BadReply as error:
+        raise OutcomeUnknown("the answer to a write cannot be read") from error
+
+
+def _fence(services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk) -> None:
+    """After a doubtful create: list what stands under the key once more, and remove surplus unbooked copies."""
+    with services.db.company_reading(company_id) as session:
+        doubtful = session.scalar(
+            select(DeliveryRow.id).where(
+                DeliveryRow.document_id == claimed.document_id,
+                DeliveryRow.seq < claimed.seq,
+                DeliveryRow.doubtful.is_(True),
+                DeliveryRow.kind.in_(("create_invoice", "credit_invoice", "create_payment")),
+            )
+        )
+    if doubtful is None:
+        return
+    ours = known.invoice.number if isinstance(step, BookInvoice) and known.invoice else known.payment_number
+    for reference in desk.system.find_copies(step, known):
+        if reference != ours:
+            desk.system.remove_copy(step, reference)
+
+
+# --- What a step builds on --------------------------------------------------------------------------------------
+
+
+def _known(session: Session, claimed: Claimed, desk: Desk) -> Known:
+    """The answers of earlier steps that this one needs. Raises `_NotYet` if another document must come first."""
+    step = claimed.step
+    match step:
+        case CreateCustomer():
+            return Known()
+        case CreateInvoice():
+            number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.customer_key))
+            if not number:
+                raise _NotYet(step.customer_key)
+            return Known(customer_number=number)
+        case RoundInvoice() | BookInvoice() | CreditInvoice():
+            return Known(invoice=_invoice(session, step.invoice_key))
+        case DateCreditNote():
+            return Known(invoice=_invoice(session, step.credit_key))
+        case CreatePayment():
+            return Known(invoice=_invoice(session, step.invoice_key) if step.invoice_key else None)
+        case BookPayment():
+            answer = _answer(session, step.payment_key)
+            return Known(
+                payment_number=answer.reference if answer else "",
+                invoice=_invoice_of_document(session, claimed.document_id),
+            )
+        case PostVoucher():
+            year = desk.books.year_of(step.voucher.booking_date)
+            return Known(
+                series=desk.series,
+                year_ref=year.ref if year else "",
+                attempt_started_at=claimed.first_attempted_at,
+            )
+        case _:
+            assert_never(step)
+
+
+def _answer(session: Session, key: str) -> StepAnswer | None:
+    data = session.scalar(select(DeliveryRow.answer).where(DeliveryRow.key == key))
+    return decode(StepAnswer, data) if data else None
+
+
+def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
+    """The latest that was answered of an invoice: created, rounded, dated or booked."""
+    document_id = session.scalar(select(DeliveryRow.document_id).where(DeliveryRow.key == invoice_key))
+    views = [
+        decode(StepAnswer, data).invoice
+        for data in session.scalars(
+            select(DeliveryRow.answer)
+            .where(
+                DeliveryRow.document_id == document_id,
+                DeliveryRow.state == DeliveryState.BOOKED.value,
+                DeliveryRow.kind.in_(
+                    ("create_invoice", "round_invoice", "credit_invoice", "date_credit_note", "book_invoice")
+                ),
+            )
+            .order_by(DeliveryRow.seq)
+        )
+        if data
+    ]
+    return next((view for view in reversed(views) if view is not None), None)
+
+
+def _invoice_of_document(session: Session, document_id: int) -> InvoiceView | None:
+    first = session.scalar(
+        select(DeliveryRow.key).where(
+            DeliveryRow.document_id == document_id,
+            DeliveryRow.kind.in_(("create_invoice", "credit_invoice")),
+        )
+    )
+    return _invoice(session, first) if first else None
+
+
+# --- What an answer changes -------------------------------------------------------------------------------------
+
+
+def _recorded(
+    session: Session,
+    claimed: Claimed,
+    step: Step,
+    known: Known,
+    answer: StepAnswer,
+    last: bool,
+    desk: Desk,
+) -> Comparison | None:
+    """Store what follows from an answer. Gives the comparison where the document must be held."""
+    document = session.get_one(DocumentRow, claimed.document_id)
+    match step:
+        case CreateCustomer():
+            _remember_customer(session, step, answer)
+        case CreateInvoice():
+            document.number = answer.reference
+            fault = _compare(session, document, claimed, step, answer, desk)
+            if fault is not None:
+                return fault
+        case CreditInvoice():
+            document.number = answer.reference
+        case RoundInvoice() | DateCreditNote():
+            _remember_invoice(document, answer.invoice)
+        case BookInvoice():
+            _remember_invoice(document, answer.invoice)
+            _add_voucher(document, answer.invoice.voucher if answer.invoice else "")
+        case CreatePayment():
+            pass
+        case BookPayment():
+            _add_voucher(document, answer.voucher)
+            _remember_value(document, answer, known, desk)
+        case PostVoucher():
+            document.number = answer.reference
+            _add_voucher(document, answer.voucher or answer.reference)
+        case _:
+            assert_never(step)
+    if last:
+        session.execute(
+            update(PartRow)
+            .where(PartRow.document_id == document.id)
+            .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=claimed.attempted_at)
+            .execution_options(synchronize_session=False)
+        )
+    return None
+
+
+def _add_voucher(document: DocumentRow, voucher: str) -> None:
+    if voucher and voucher not in document.vouchers:
+        document.vouchers = [*document.vouchers, voucher]
+
+
+def _remember_customer(session: Session, step: CreateCustomer, answer: StepAnswer) -> None:
+    row = session.scalar(select(CustomerRow).where(CustomerRow.key == step.key))
+    if row is None:
+        row = CustomerRow(key=step.key, number=answer.reference)
+        session.add(row)
+    row.number, row.name, row.email = answer.reference, step.customer.name, step.customer.email
+
+
+def _remember_invoice(document: DocumentRow, view: InvoiceView | None) -> None:
+    if view is None:
+        return
+    document.number = view.number
+    document.invoice_total_minor = view.total.minor
+    document.invoice_rate = str(view.books_rate())
+
+
+def _remember_value(document: DocumentRow, answer: StepAnswer, known: Known, desk: Desk) -> None:
+    """What the payment was worth in the books, where that was the invoice's own rate."""
+    if document.clearing_books_minor is not None:
+        return
+    if answer.payment is not None:
+        document.clearing_books_minor = answer.payment.books_amount.minor
+    elif known.invoice is not None:
+        paid = Money(document.total_minor, document.currency).to_decimal()
+        worth = Money.rounded(paid * known.invoice.books_rate(), desk.books.identity.currency)
+        document.clearing_books_minor = worth.minor
+
+
+def _compare(
+    session: Session,
+    document: DocumentRow,
+    claimed: Claimed,
+    step: CreateInvoice,
+    answer: StepAnswer,
+    desk: Desk,
+) -> Comparison | None:
+    """Compare what was created with the plan, before it is booked (law 5)."""
+    view = answer.invoice
+    home = desk.books.identity.currency
+    if view is None:
+        return _reject(session, document, claimed, Comparison(Verdict.DIFFERS, HoldReason.TOTAL_DIFFERS))
+    comparison = compare_created(step.invoice, view, home)
+    _remember_invoice(document, view)
+    match comparison.verdict:
+        case Verdict.AGREES:
+            _learn_rate(session, step, view, home)
+            return None
+        case Verdict.ROUNDED_UP:
+            _learn_rounding(session)
+            return None
+        case Verdict.ROUNDED_DOWN:
+            _learn_rounding(session)
+            return _insert_rounding(session, document, claimed, step, desk)
+        case Verdict.DIFFERS:
+            return _reject(session, document, claimed, comparison)
+
+
+def _insert_rounding(
+    session: Session, document: DocumentRow, claimed: Claimed, step: CreateInvoice, desk: Desk
+) -> Comparison | None:
+    """Put a step between create and book that adds a rounding row, so that total and payment can meet."""
+    number = dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
+    if not number:
+        facts = (("role", AccountRole.ROUNDING.value),)
+        return _reject(session, document, claimed, Comparison(Verdict.DIFFERS, HoldReason.ACCOUNT_NOT_READY, facts))
+    rounded = with_rounding(step.invoice, Account(AccountRole.ROUNDING, number))
+    rounding = RoundInvoice(f"{step.key}/round", step.key, rounded)
+    session.add(
+        DeliveryRow(
+            document_id=document.id,
+            seq=claimed.seq + 1,
+            key=rounding.key,
+            kind=rounding.kind,
+            payload=encode(rounding),
+            alone_on=f"invoice/{step.key}",
+            state=DeliveryState.APPROVED.value,
+        )
+    )
+    planned = decode(Document, document.payload)
+    steps = tuple(_with_rounded(other, step.key, rounded) for other in planned.steps)
+    document.payload = encode(replace(planned, steps=steps))
+    for other in steps:
+        if isinstance(other, BookInvoice) and other.invoice_key == step.key:
+            session.execute(update(DeliveryRow).where(DeliveryRow.key == other.key).values(payload=encode(other)))
+    return None
+
+
+def _with_rounded(step: Step, invoice_key: str, rounded: Any) -> Step:
+    match step:
+        case CreateInvoice() if step.key == invoice_key:
+            return replace(step, invoice=rounded)
+        case BookInvoice() if step.invoice_key == invoice_key:
+            return replace(step, invoice=rounded)
+        case _:
+            return step
+
+
+def _learn_rounding(session: Session) -> None:
+    """The accounting system rounds to whole units: later plans add the rounding row themselves."""
+    settings = session.scalar(select(CompanySettings))
+    if settings is not None and settings.values.get("rounds_to_whole") != "yes":
+        settings.values = {**settings.values, "rounds_to_whole": "yes"}
+
+
+def _learn_rate(session: Session, step: CreateInvoice, view: InvoiceView, home: str) -> None:
+    """Keep the accounting system's own rate of a day, for fees and payouts in that currency."""
+    if view.currency == home or step.invoice.rate is not None:
+        return
+    known = session.scalar(
+        select(RateRow.id).where(
+            RateRow.base == view.currency, RateRow.quote == home, RateRow.fixed_on == view.invoice_date
+        )
+    )
+    if known is None:
+        session.add(
+            RateRow(
+                base=view.currency,
+                quote=home,
+                fixed_on=view.invoice_date,
+                rate=str(view.rate),
+                unit=view.unit,
+                source="accounting system",
+            )
+        )
+
+
+def _reject(session: Session, document: DocumentRow, claimed: Claimed, comparison: Comparison) -> Comparison:
+    reason = comparison.reason or HoldReason.TOTAL_DIFFERS
+    hold(session, document, reason, dict(comparison.facts), claimed.attempted_at)
+    return comparison
+
+
+def hold(session: Session, document: DocumentRow, reason: HoldReason, facts: dict[str, str], now: datetime) -> None:
+    """Hold a planned document and its parts until a person has looked. The caller commits."""
+    document.state = DeliveryState.REJECTED.value
+    document.hold_reason, document.hold_facts = reason.value, facts
+    session.execute(
+        update(PartRow)
+        .where(PartRow.document_id == document.id)
+        .values(state=PartState.HELD.value, reason=reason.value, facts=facts, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _withdraw(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    claimed: Claimed,
+    step: Step,
+    answer: StepAnswer,
+    desk: Desk,
+) -> None:
+    """Cancel an unbooked invoice that differs from its plan, and let a later try make a new one."""
+    assert isinstance(step, CreateInvoice)  # noqa: S101 - only created invoices are compared
+    book = BookInvoice(f"{step.key}/book", step.key, step.invoice)
+    try:
+        desk.system.remove_copy(book, answer.reference)
+    except PortError:
+        # It stays unbooked and under our key: the next attempt looks first, finds and compares it again.
+        removed = False
+    else:
+        removed = True
+    with services.db.company(company_id) as session:
+        session.execute(
+            update(DeliveryRow)
+            .where(DeliveryRow.id == claimed.delivery_id)
+            .values(state=DeliveryState.REJECTED.value, needs_lookup=not removed, answer={}, reference="")
+            .execution_options(synchronize_session=False)
+        )
+        _save_calls(session, run_id, claimed, desk)
+
+
+# --- When it fails ----------------------------------------------------------------------------------------------
+
+
+def _failed(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    claimed: Claimed,
+    error: PortError,
+    looking: bool,
+    desk: Desk,
+) -> Progress:
+    """Record a failed attempt by what to do next. `looking`: it was the look-up that failed; nothing was written."""
+    tired = claimed.attempt >= MOST_ATTEMPTS
+    with services.db.company(company_id) as session:
+        _save_calls(session, run_id, claimed, desk)
+        match error:
+            case Rejected():
+                deliveries.record_rejected(session, claimed, error.code, error.message, while_looking=looking)
+                _hold_refused(session, claimed, _reason(error), error.code, error.message)
+                return Progress.HELD
+            case OutcomeUnknown() if tired and not looking:
+                message = f"no readable answer in {claimed.attempt} attempts: {error}"
+                deliveries.record_rejected(session, claimed, "no_answer", message, while_looking=True)
+                _hold_refused(session, claimed, HoldReason.REJECTED, "no_answer", message)
+                return Progress.HELD
+            case OutcomeUnknown() if not looking:
+                deliveries.record_unknown(session, claimed, services.quarantine_s, str(error))
+            case NeedsReconnect():
+                deliveries.record_try_later(session, claimed, timedelta(0), str(error))
+            case _:
+                told_s = error.retry_after_s if isinstance(error, TryLater) else None
+                delay = retry_delay(FailureKind.TRY_LATER, claimed.attempt, told_s, services.quarantine_s)
+                deliveries.record_try_later(session, claimed, delay, str(error))
+    if isinstance(error, NeedsReconnect):
+        connections.lost(services, company_id)
+        return Progress.STOPPED
+    return Progress.LATER
+
+
+def _hold_refused(session: Session, claimed: Claimed, reason: HoldReason, code: str, message: str) -> None:
+    document = session.get_one(DocumentRow, claimed.document_id)
+    facts = {"code": code, "message": message, "step": claimed.step.kind}
+    hold(session, document, reason, facts, claimed.attempted_at)
+
+
+def _reason(error: Rejected) -> HoldReason:
+    try:
+        return HoldReason(error.reason)
+    except ValueError:
+        return HoldReason.REJECTED
+
+
+def _save_calls(session: Session, run_id: int | None, claimed: Claimed, desk: Desk) -> None:
+    session.add_all(call_row(call, run_id, claimed.delivery_id) for call in desk.log.take())
+
+
+def _fitted(step: Step, known: Known, desk: Desk) -> Step:
+    """The step as it must be now that the invoice is really there.
+
+    A payment closes what was made: the system's own rounding becomes its write-off. A credit note must come to
+    what was planned. Raises `Rejected` where the difference is no rounding: then somebody changed the invoice.
+    """
+    invoice = known.invoice
+    match step:
+        case CreatePayment() if step.invoice_key and invoice is not None:
+            try:
+                rest = write_off(invoice.total, step.settlement.amount)
+            except ValueError as fault:
+                raise Rejected("total", str(fault), HoldReason.TOUCHED.value) from fault
+            account = step.settlement.write_off_account
+            if rest is not None and account is None:
+                number = dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
+                if not number:
+                    reason = HoldReason.ACCOUNT_NOT_READY.value
+                    raise Rejected("rounding", "no account for rounding", reason)
+                account = Account(AccountRole.ROUNDING, number)
+            return replace(step, settlement=replace(step.settlement, write_off=rest, write_off_account=account))
+        case BookInvoice() if step.credit_total is not None and invoice is not None:
+            if invoice.total != step.credit_total:
+                raise Rejected(
+                    "total",
+                    f"the credit note {invoice.number} comes to {invoice.total}, planned {step.credit_total}",
+                    HoldReason.TOTAL_DIFFERS.value,
+                )
+            return step
+        case _:
+            return step

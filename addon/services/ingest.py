@@ -1,0 +1,337 @@
+"""Fetch: page through a provider's movements and payouts, and store each under its own key. Repeating is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from addon.core.dates import booking_date, start_of_day
+from addon.core.delivery import PartState
+from addon.core.records import Balance, Itemisation, Movement, Payout, PayoutState
+from addon.ports.payments import Fetched, PaymentSource
+from addon.services.context import Services
+from addon.store.codec import encode
+from addon.store.models import Company, Connection, MovementRow, PartRow, PayoutRow
+
+PAYOUT_WATCH = timedelta(days=14)
+"""A paid payout may still fail; providers name five business days."""
+OVERLAP = timedelta(minutes=10)
+"""Least overlap of two fetches, against clocks that disagree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How far a fetch has come: `stage` movements, payouts, items or done; `fetched` counts new movements."""
+
+    stage: str = "movements"
+    cursor: str | None = None
+    since: str = ""
+    until: str = ""
+    fetched: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the run's row."""
+        return {
+            "stage": self.stage,
+            "cursor": self.cursor,
+            "since": self.since,
+            "until": self.until,
+            "fetched": self.fetched,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fetch:
+        """From the run's row; the beginning where it is empty."""
+        return cls(**data) if data else cls()
+
+
+def fetch_step(services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch) -> Fetch:
+    """Make one call or so and store what it brought; give the state to go on from. Network first, then one commit."""
+    match fetch.stage:
+        case "movements":
+            return _movements(services, company_id, connection_id, source, fetch)
+        case "payouts":
+            return _payouts(services, company_id, connection_id, source, fetch)
+        case "items":
+            return _items(services, company_id, connection_id, source, fetch)
+        case _:
+            return Fetch("done", fetched=fetch.fetched)
+
+
+def _movements(services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch) -> Fetch:
+    now = services.now()
+    if not fetch.until:
+        with services.db.company_reading(company_id) as session:
+            connection = session.get_one(Connection, connection_id)
+            company_zone = zone_of(session, company_id)
+            start = start_instant(connection, company_zone)
+            overlap = max(OVERLAP, timedelta(seconds=source.capabilities.lateness_s))
+            since = start if connection.fetched_until is None else max(start, connection.fetched_until - overlap)
+        fetch = Fetch("movements", None, since.isoformat(), now.isoformat(), fetch.fetched)
+    page = source.fetch_movements(
+        datetime.fromisoformat(fetch.since), datetime.fromisoformat(fetch.until), fetch.cursor
+    )
+    with services.db.company(company_id) as session:
+        new = store_movements(session, company_id, connection_id, page.items, now)
+        if page.next_cursor is None:
+            session.execute(
+                update(Connection)
+                .where(Connection.id == connection_id)
+                .values(fetched_until=datetime.fromisoformat(fetch.until))
+            )
+    fetched = fetch.fetched + new
+    if page.next_cursor is not None:
+        return Fetch("movements", page.next_cursor, fetch.since, fetch.until, fetched)
+    return Fetch("payouts", fetched=fetched)
+
+
+def zone_of(session: Session, company_id: int) -> ZoneInfo:
+    """The company's time zone."""
+    return ZoneInfo(session.get_one(Company, company_id).time_zone)
+
+
+def start_instant(connection: Connection, zone: ZoneInfo) -> datetime:
+    """From when a connection's movements are fetched: its start date, else the day it was connected."""
+    start = connection.start_date or booking_date(connection.connected_at, zone)
+    return start_of_day(start, zone)
+
+
+def store_movements(
+    session: Session,
+    company_id: int,
+    connection_id: int,
+    items: Sequence[Fetched[Movement]],
+    now: datetime,
+) -> int:
+    """Store movements under their unique keys, with their parts; say how many were new. The caller commits.
+
+    A movement that is there already is refreshed as long as none of its parts has become a document: providers
+    add order numbers and buyers later.
+    """
+    if not items:
+        return 0
+    zone = zone_of(session, company_id)
+    unique = {item.value.ref: item for item in items}
+    known = {
+        row.ref: row.id
+        for row in session.execute(
+            select(MovementRow.ref, MovementRow.id).where(
+                MovementRow.connection_id == connection_id, MovementRow.ref.in_(unique)
+            )
+        )
+    }
+    fresh = [item for ref, item in unique.items() if ref not in known]
+    if fresh:
+        ids = session.scalars(
+            insert(MovementRow).returning(MovementRow.id, sort_by_parameter_order=True),
+            [
+                {
+                    "company_id": company_id,
+                    "connection_id": connection_id,
+                    "payout_ref": "",
+                    **_movement_columns(item, zone, now),
+                }
+                for item in fresh
+            ],
+        ).all()
+        session.execute(
+            insert(PartRow),
+            [
+                {
+                    "company_id": company_id,
+                    "connection_id": connection_id,
+                    "movement_id": movement_id,
+                    "name": part.name,
+                    "kind": part.kind.value,
+                    "amount_minor": part.amount.minor,
+                    "currency": part.amount.currency,
+                    "state": PartState.OPEN.value,
+                    "reason": "",
+                    "facts": {},
+                    "set_aside_by": "",
+                    "set_aside_where": "",
+                    "changed_at": now,
+                }
+                for movement_id, item in zip(ids, fresh, strict=True)
+                for part in item.value.parts()
+            ],
+        )
+    _refresh(session, [(known[ref], item) for ref, item in unique.items() if ref in known], zone, now)
+    return len(fresh)
+
+
+def _movement_columns(item: Fetched[Movement], zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+    movement = item.value
+    return {
+        "ref": movement.ref,
+        "kind": movement.kind.value,
+        "amount_minor": movement.amount.minor,
+        "net_minor": movement.net().minor,
+        "currency": movement.currency,
+        "presented_minor": movement.presented.minor if movement.presented else None,
+        "presented_currency": movement.presented.currency if movement.presented else "",
+        "occurred_at": movement.occurred_at,
+        "booking_date": booking_date(movement.occurred_at, zone),
+        "source_ref": movement.source_ref,
+        "original_ref": movement.original_ref,
+        "order_number": (movement.order_numbers[0].value if movement.order_numbers else "")[:120],
+        "buyer": (movement.buyer.email or movement.buyer.name)[:320],
+        "value": encode(movement),
+        "raw": dict(item.raw),
+        "fetched_at": now,
+    }
+
+
+def _refresh(session: Session, items: Iterable[tuple[int, Fetched[Movement]]], zone: ZoneInfo, now: datetime) -> None:
+    by_id = dict(items)
+    if not by_id:
+        return
+    settled = set(
+        session.scalars(
+            select(PartRow.movement_id).where(PartRow.movement_id.in_(by_id), PartRow.document_id.is_not(None))
+        )
+    )
+    rows = session.scalars(select(MovementRow).where(MovementRow.id.in_(set(by_id) - settled)))
+    for row in rows:
+        columns = _movement_columns(by_id[row.id], zone, now)
+        if columns["value"] == row.value:
+            continue
+        if columns["amount_minor"] != row.amount_minor or columns["net_minor"] != row.net_minor:
+            continue  # amounts of a balance are final; a part must never change under a proof
+        for name, value in columns.items():
+            setattr(row, name, value)
+
+
+def _payouts(services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch) -> Fetch:
+    now = services.now()
+    if not fetch.since:
+        with services.db.company_reading(company_id) as session:
+            connection = session.get_one(Connection, connection_id)
+            start = start_instant(connection, zone_of(session, company_id))
+            oldest = session.scalar(
+                select(func.min(PayoutRow.paid_out_at)).where(
+                    PayoutRow.connection_id == connection_id,
+                    (PayoutRow.state == PayoutState.UNDER_WAY.value)
+                    | (PayoutRow.itemisation == Itemisation.PENDING.value),
+                )
+            )
+            any_known = session.scalar(select(PayoutRow.id).where(PayoutRow.connection_id == connection_id).limit(1))
+        since = start if any_known is None else max(start, min(oldest or now, now - PAYOUT_WATCH))
+        fetch = Fetch("payouts", None, since.isoformat(), now.isoformat(), fetch.fetched)
+    page = source.fetch_payouts(datetime.fromisoformat(fetch.since), fetch.cursor)
+    with services.db.company(company_id) as session:
+        store_payouts(session, company_id, connection_id, page.items, now)
+    if page.next_cursor is not None:
+        return Fetch("payouts", page.next_cursor, fetch.since, fetch.until, fetch.fetched)
+    return Fetch("items", fetched=fetch.fetched)
+
+
+def store_payouts(
+    session: Session,
+    company_id: int,
+    connection_id: int,
+    items: Sequence[Fetched[Payout]],
+    now: datetime,
+) -> None:
+    """Store payouts, or bring those that are known up to date. The caller commits."""
+    unique = {item.value.ref: item for item in items}
+    rows = {
+        row.ref: row
+        for row in session.scalars(
+            select(PayoutRow).where(PayoutRow.connection_id == connection_id, PayoutRow.ref.in_(unique))
+        )
+    }
+    for ref, item in unique.items():
+        payout = item.value
+        row = rows.get(ref)
+        if row is None:
+            row = PayoutRow(company_id=company_id, connection_id=connection_id, ref=ref, items_read=False)
+            session.add(row)
+        row.amount_minor = payout.amount.minor
+        row.currency = payout.amount.currency
+        row.state = payout.state.value
+        row.itemisation = payout.itemisation.value
+        row.arrival_date = payout.arrival_date
+        row.paid_out_at = payout.created_at
+        row.value = encode(payout)
+        row.raw = dict(item.raw)
+        row.fetched_at = now
+
+
+def _items(services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch) -> Fetch:
+    with services.db.company_reading(company_id) as session:
+        payout = session.execute(
+            select(PayoutRow.id, PayoutRow.ref, PayoutRow.currency)
+            .where(
+                PayoutRow.connection_id == connection_id,
+                PayoutRow.items_read.is_(False),
+                PayoutRow.itemisation == Itemisation.COMPLETE.value,
+            )
+            .order_by(PayoutRow.paid_out_at, PayoutRow.id)
+            .limit(1)
+        ).first()
+    if payout is None:
+        return Fetch("done", fetched=fetch.fetched)
+    page = source.fetch_payout_items(payout.ref, fetch.cursor)
+    first_page = fetch.cursor is None
+    with services.db.company(company_id) as session:
+        row = session.get_one(PayoutRow, payout.id)
+        session.execute(
+            update(MovementRow)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.ref.in_([item.ref for item in page.items]),
+            )
+            .values(payout_ref=payout.ref)
+        )
+        so_far = 0 if first_page else (row.items_minor or 0)
+        row.items_minor = so_far + sum(item.net.minor for item in page.items if item.net.currency == payout.currency)
+        row.items_read = page.next_cursor is None
+    return Fetch("items", page.next_cursor, fetched=fetch.fetched)
+
+
+def fetch_settled_balances(
+    services: Services, company_id: int, connection_id: int, source: PaymentSource
+) -> tuple[Balance, ...] | None:
+    """Balances that belong to what is stored: nothing moved between asking for them and fetching once more.
+
+    Notes the opening balance of each currency the first time: the balance less all movements since the start.
+    None if the account was too busy for three tries.
+    """
+    for _ in range(3):
+        balances = source.fetch_balances()
+        fetch = Fetch()
+        while fetch.stage == "movements":
+            fetch = fetch_step(services, company_id, connection_id, source, fetch)
+        if fetch.fetched == 0:
+            _note_opening(services, company_id, connection_id, balances)
+            return balances
+        while fetch.stage != "done":
+            fetch = fetch_step(services, company_id, connection_id, source, fetch)
+    return None
+
+
+def _note_opening(services: Services, company_id: int, connection_id: int, balances: Sequence[Balance]) -> None:
+    with services.db.company(company_id) as session:
+        connection = session.get_one(Connection, connection_id)
+        sums: dict[str, int] = {
+            row.currency: int(row.total)
+            for row in session.execute(
+                select(MovementRow.currency, func.sum(MovementRow.net_minor).label("total"))
+                .where(MovementRow.connection_id == connection_id)
+                .group_by(MovementRow.currency)
+            )
+        }
+        now_minor = {balance.amount.currency: balance.amount.minor for balance in balances}
+        opening = dict(connection.opening)
+        for currency in sorted(set(sums) | set(now_minor)):
+            if currency not in opening:
+                opening[currency] = now_minor.get(currency, 0) - sums.get(currency, 0)
+        if opening != connection.opening:
+            connection.opening = opening

@@ -1,0 +1,675 @@
+"""Runs: fetch, plan, post and prove, carried on in slices under the company's lease.
+
+A slice does as much as fits into its time and leaves the rest in the run's row; whoever takes the next slice, in
+this process or another, goes on from there. Nothing in memory matters.
+"""
+
+from __future__ import annotations
+
+import time as monotonic_time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from addon.core.books import Books
+from addon.core.dates import booking_date
+from addon.core.delivery import DeliveryState, PartState
+from addon.core.documents import Document
+from addon.core.holds import Hold, Wait
+from addon.core.plan import Plan, plan
+from addon.core.rules import Policy
+from addon.ports.accounting import AccountingSystem
+from addon.ports.calls import Lane
+from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
+from addon.ports.payments import PaymentSource
+from addon.services import audit, booking, connections, customers, delivery, prerequisites, reconciliation
+from addon.services.calls import CallLog
+from addon.services.context import Services
+from addon.services.ingest import Fetch, fetch_step, zone_of
+from addon.services.policy import load_policy
+from addon.services.settings import plan_next_run, read_company
+from addon.store import leases
+from addon.store.models import (
+    AccountingConnection,
+    CallRow,
+    Company,
+    Connection,
+    DocumentRow,
+    PartRow,
+    RunRow,
+)
+
+PHASES = ("books", "fetch", "plan", "deliver", "audit", "prove")
+WRITES = ("POST", "PUT", "DELETE", "PATCH")
+MOST_ROUNDS = 12
+"""Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
+PATIENCE_S = 1800.0
+"""How long `run_to_end` waits, at most, for a delivery that may not be tried yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as people see it. `counts`: see `_count`; fetched, planned, to_deliver, booked, waiting, held, writes, calls."""
+
+    id: int
+    state: str
+    phase: str
+    trigger: str
+    counts: Mapping[str, int]
+    now_doing: str
+    message: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """How a slice ended. `more`: take another, not before `retry_in_s`. `run_id` None: there was nothing to do."""
+
+    more: bool
+    retry_in_s: float
+    run_id: int | None
+    busy: bool = False
+    """Somebody else holds the company's lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would write, without having written anything."""
+
+    documents: tuple[Document, ...]
+    holds: tuple[Hold, ...]
+    waits: tuple[Wait, ...]
+
+
+class CompanyNotReady(Exception):
+    """The company cannot be run: `reason` is its stop reason, or says what is missing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Interrupted(Exception):
+    """The slice's lease was lost; somebody else goes on."""
+
+
+# --- Wanting a run ----------------------------------------------------------------------------------------------
+
+
+def want(services: Services, company_id: int, trigger: str, connection_id: int | None = None) -> int:
+    """Ask for a run and nudge the queue; gives the run that will do it. The row is the truth, the nudge may be lost."""
+    with services.db.company(company_id) as session:
+        run = _open_run(session)
+        if run is None:
+            run = _new_run(session, trigger, connection_id, services.now())
+        leases.want(session, company_id, trigger)
+        run_id = run.id
+    services.nudge(company_id)
+    return run_id
+
+
+def _open_run(session: Session) -> RunRow | None:
+    return session.scalars(select(RunRow).where(RunRow.state == "running").order_by(RunRow.id).limit(1)).first()
+
+
+def _new_run(session: Session, trigger: str, connection_id: int | None, now: datetime) -> RunRow:
+    run = RunRow(
+        trigger=trigger,
+        connection_id=connection_id,
+        state="running",
+        phase=PHASES[0],
+        cursor={},
+        counts={},
+        started_at=now,
+    )
+    session.add(run)
+    session.flush()
+    return run
+
+
+def view(services: Services, company_id: int, run_id: int) -> RunView:
+    """A run as it stands. Raises `NoResultFound` for a run that the company does not have."""
+    with services.db.company_reading(company_id) as session:
+        return _view(session.scalars(select(RunRow).where(RunRow.id == run_id)).one())
+
+
+def _view(run: RunRow) -> RunView:
+    return RunView(
+        run.id,
+        run.state,
+        run.phase,
+        run.trigger,
+        dict(run.counts),
+        run.now_doing,
+        run.message,
+        run.started_at,
+        run.finished_at,
+    )
+
+
+# --- A slice ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Slice:
+    """One slice at work: what it is given, and its deadline."""
+
+    services: Services
+    company_id: int
+    run_id: int
+    lane: Lane
+    deadline: float
+    holder: str
+    log: CallLog = field(default_factory=CallLog)
+
+    def enough(self) -> bool:
+        return monotonic_time.monotonic() >= self.deadline
+
+    def system(self, log: CallLog | None = None) -> AccountingSystem:
+        return connections.accounting_system(
+            self.services, self.company_id, log if log is not None else self.log, self.lane
+        )
+
+    def source(self, connection_id: int) -> PaymentSource:
+        return connections.payment_source(self.services, self.company_id, connection_id, self.log)
+
+
+def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> SliceResult:
+    """Take one slice of a company's work: at most `slice_s` seconds, and a third of the lease.
+
+    Starts a run if one is wanted or due, or if `trigger` is a person's; goes on with one that is open.
+    """
+    holder = f"{services.holder}/{uuid4().hex[:12]}"
+    with services.db.company(company_id) as session:
+        if not leases.take(session, company_id, holder, services.lease_s):
+            return SliceResult(more=True, retry_in_s=1.0, run_id=None, busy=True)
+    try:
+        return _sliced(services, company_id, holder, trigger)
+    finally:
+        with services.db.company(company_id) as session:
+            released = leases.release(session, company_id, holder)
+        if released.wanted_again:
+            services.nudge(company_id)
+
+
+def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> SliceResult:
+    with services.db.company(company_id) as session:
+        run = _open_run(session) or _new_run(session, trigger, None, services.now())
+        run_id, lane = run.id, Lane.CLICK if run.trigger in ("click", "cli") else Lane.BULK
+    seconds = min(services.slice_s, services.lease_s / 3)
+    work = _Slice(services, company_id, run_id, lane, monotonic_time.monotonic() + seconds, holder)
+    try:
+        return _phases(work)
+    except CompanyNotReady as stop:
+        return _finish(work, "failed", stop.reason)
+    except NeedsReconnect:
+        connections.lost(services, company_id)
+        return _finish(work, "failed", "reconnect")
+    except Rejected as error:
+        return _finish(work, "failed", f"refused: {error.message}")
+    except TryLater as error:
+        return _later(work, float(error.retry_after_s or 10), str(error))
+    except PortError as error:
+        return _later(work, 30.0, str(error))
+    finally:
+        work.log.save(services, company_id, run_id)
+        _count(services, company_id, run_id)
+
+
+def _later(work: _Slice, retry_in_s: float, message: str) -> SliceResult:
+    """The outside cannot answer now. Give up for this run after a few tries; the next due run goes on."""
+    with work.services.db.company(work.company_id) as session:
+        run = session.get_one(RunRow, work.run_id)
+        tries = int(run.cursor.get("tries", 0)) + 1
+        run.cursor = {**run.cursor, "tries": tries}
+        run.message = message
+    if tries > 8:
+        return _finish(work, "failed", message)
+    return SliceResult(more=True, retry_in_s=retry_in_s, run_id=work.run_id)
+
+
+def _phases(work: _Slice) -> SliceResult:
+    """Go through the phases from the one the run is in, until the slice's time is over or the run is done."""
+    handlers: dict[str, Callable[[_Slice], SliceResult | str]] = {
+        "books": _books,
+        "fetch": _fetch,
+        "plan": _plan,
+        "deliver": _deliver,
+        "audit": _audit,
+        "prove": _prove,
+    }
+    while True:
+        with work.services.db.company_reading(work.company_id) as session:
+            phase = session.get_one(RunRow, work.run_id).phase
+        outcome = handlers[phase](work)
+        if isinstance(outcome, SliceResult):
+            return outcome
+        with work.services.db.company(work.company_id) as session:
+            run = session.get_one(RunRow, work.run_id)
+            run.phase, run.now_doing = outcome, ""
+            run.cursor = {**run.cursor, "tries": 0}
+        work.log.save(work.services, work.company_id, work.run_id)
+        _count(work.services, work.company_id, work.run_id)
+        if outcome == "done":
+            return _finish(work, "done", "")
+        if work.enough():
+            return SliceResult(more=True, retry_in_s=0.0, run_id=work.run_id)
+
+
+def _more(work: _Slice) -> SliceResult:
+    return SliceResult(more=True, retry_in_s=0.0, run_id=work.run_id)
+
+
+def _books(work: _Slice) -> SliceResult | str:
+    """Read and check the books; a company that a prerequisite stops is not run."""
+    system = work.system()
+    prerequisites.check(work.services, work.company_id, system)
+    with work.services.db.company_reading(work.company_id) as session:
+        company = session.get_one(Company, work.company_id)
+        if company.state != "active":
+            raise CompanyNotReady(company.stop_reason or company.state)
+        if not _running(session, work.run_id):
+            raise CompanyNotReady("no_connection")
+    customers.refresh(work.services, work.company_id, system)
+    return "fetch"
+
+
+def _running(session: Session, run_id: int) -> list[Connection]:
+    """The connections that this run is about: connected, with mode and start date chosen."""
+    run = session.get_one(RunRow, run_id)
+    query = (
+        select(Connection)
+        .where(Connection.state == "connected", Connection.mode != "", Connection.start_date.is_not(None))
+        .order_by(Connection.id)
+    )
+    if run.connection_id is not None:
+        query = query.where(Connection.id == run.connection_id)
+    return list(session.scalars(query))
+
+
+def _connection_ids(work: _Slice) -> list[int]:
+    with work.services.db.company_reading(work.company_id) as session:
+        return [connection.id for connection in _running(session, work.run_id)]
+
+
+def _cursor(work: _Slice) -> dict[str, Any]:
+    with work.services.db.company_reading(work.company_id) as session:
+        return dict(session.get_one(RunRow, work.run_id).cursor)
+
+
+def _note(work: _Slice, now_doing: str = "", **cursor: Any) -> None:
+    with work.services.db.company(work.company_id) as session:
+        run = session.get_one(RunRow, work.run_id)
+        if cursor:
+            run.cursor = {**run.cursor, **cursor}
+        if now_doing:
+            run.now_doing = now_doing[:200]
+
+
+def _fetch(work: _Slice) -> SliceResult | str:
+    done = dict(_cursor(work).get("fetch", {}))
+    for connection_id in _connection_ids(work):
+        state = Fetch.from_json(done.get(str(connection_id), {}))
+        if state.stage == "done":
+            continue
+        source = work.source(connection_id)
+        while state.stage != "done":
+            _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
+            try:
+                state = fetch_step(work.services, work.company_id, connection_id, source, state)
+            except NeedsReconnect:
+                # One provider's consent is gone: say so, and go on with the others and with what is fetched.
+                connections.lost(work.services, work.company_id, connection_id)
+                break
+            done[str(connection_id)] = state.to_json()
+            fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
+            _note(work, fetch=done)
+            _set_counts(work.services, work.company_id, work.run_id, fetched=fetched)
+            if work.enough():
+                return _more(work)
+    return "plan"
+
+
+def _policy_loader(services: Services, company_id: int, connection_id: int) -> Callable[[Session], Policy]:
+    def load(session: Session) -> Policy:
+        books = _books_in(session)
+        return load_policy(
+            services,
+            session,
+            session.get_one(Company, company_id),
+            session.get_one(Connection, connection_id),
+            books,
+        )
+
+    return load
+
+
+def _books_in(session: Session) -> Books:
+    books = connections.load_books(session)
+    if books is None:
+        raise CompanyNotReady("books_unread")
+    return books
+
+
+def _plan(work: _Slice) -> SliceResult | str:
+    """Plan each connection until a pass brings nothing new."""
+    cursor = _cursor(work)
+    planned = int(cursor.get("planned", 0))
+    settled = set(cursor.get("settled", ()))
+    system = work.system()
+    for connection_id in _connection_ids(work):
+        if connection_id in settled:
+            continue
+        more = True
+        while more:
+            _note(work, "Planning")
+            with work.services.db.company_reading(work.company_id) as session:
+                automatic = not read_company(session).approve_first
+            result = booking.plan_pass(
+                work.services,
+                work.company_id,
+                connection_id,
+                work.run_id,
+                _policy_loader(work.services, work.company_id, connection_id),
+                system,
+                automatic,
+                work.enough,
+            )
+            planned += result.documents
+            more = result.more
+            _note(work, planned=planned)
+            _set_counts(work.services, work.company_id, work.run_id, planned=planned)
+            if work.enough() and more:
+                return _more(work)
+        settled.add(connection_id)
+        _note(work, settled=sorted(settled))
+    return "deliver"
+
+
+def _deliver(work: _Slice) -> SliceResult | str:
+    """Deliver what is ready; plan again if that may have let something else go."""
+    cursor = _cursor(work)
+    with work.services.db.company_reading(work.company_id) as session:
+        books = _books_in(session)
+        series = read_company(session).voucher_series
+        accounting = session.scalars(select(AccountingConnection)).one()
+        until = accounting.lookups_first_until
+        always_look = until is not None and until > work.services.now()
+
+    def desk_for(log: CallLog) -> delivery.Desk:
+        return delivery.Desk(work.system(log), books, series, log, always_look)
+
+    result = delivery.deliver(
+        work.services,
+        work.company_id,
+        work.run_id,
+        desk_for,
+        work.enough,
+        lambda text: _note(work, f"Booking {text}"),
+    )
+    delivered = int(cursor.get("delivered", 0)) + result.booked
+    this_round = int(cursor.get("this_round", 0)) + result.booked
+    _note(work, delivered=delivered, this_round=this_round)
+    _count(work.services, work.company_id, work.run_id)
+    if result.stopped:
+        raise NeedsReconnect("the accounting system must be connected again")
+    if result.left:
+        return _more(work)
+    wait_s = _wait_s(work, result.retry_at)
+    if wait_s is not None:
+        return SliceResult(more=True, retry_in_s=wait_s, run_id=work.run_id)
+    rounds = int(cursor.get("rounds", 0)) + 1
+    _note(work, rounds=rounds, this_round=0, settled=[])
+    if this_round and rounds < MOST_ROUNDS:
+        return "plan"
+    return "audit"
+
+
+def _wait_s(work: _Slice, retry_at: datetime | None) -> float | None:
+    """How long until a delivery that must wait may be tried; None if none waits."""
+    if retry_at is None:
+        return None
+    with work.services.db.company_reading(work.company_id) as session:
+        now = work.services.db.now(session)
+    return max(0.2, (retry_at - now).total_seconds())
+
+
+def _audit(work: _Slice) -> SliceResult | str:
+    """Compare the books with our rows, where this run wrote something or the nightly audit is due."""
+    with work.services.db.company_reading(work.company_id) as session:
+        run = session.get_one(RunRow, work.run_id)
+        wrote = int(run.cursor.get("delivered", 0)) > 0
+        row = session.scalars(select(AccountingConnection)).one()
+        whole = audit.due(row.audited_at, work.services.now())
+        prefixes = tuple(sorted({f"{connection.provider}/" for connection in session.scalars(select(Connection))}))
+    if wrote or whole:
+        _note(work, "Comparing the books with what was sent")
+        audit.audit(work.services, work.company_id, prefixes, work.system(), whole)
+    return "prove"
+
+
+def _prove(work: _Slice) -> SliceResult | str:
+    proved = set(_cursor(work).get("proved", ()))
+    for connection_id in _connection_ids(work):
+        if connection_id in proved:
+            continue
+        _note(work, "Proving that books and provider agree")
+        prove_connection(work, connection_id)
+        proved.add(connection_id)
+        _note(work, proved=sorted(proved))
+        if work.enough() and len(proved) < len(_connection_ids(work)):
+            return _more(work)
+    return "done"
+
+
+def prove_connection(work: _Slice, connection_id: int) -> tuple[reconciliation.Identity, ...]:
+    """Prove one connection; none if its balance would not keep still for three tries."""
+    with work.services.db.company_reading(work.company_id) as session:
+        policy = _policy_loader(work.services, work.company_id, connection_id)(session)
+    source = work.source(connection_id)
+    try:
+        source.fetch_account()
+    except NeedsReconnect:
+        connections.lost(work.services, work.company_id, connection_id)
+        return ()
+    try:
+        return reconciliation.prove_connection(
+            work.services,
+            work.company_id,
+            connection_id,
+            work.run_id,
+            policy,
+            source,
+            work.system(),
+        )
+    except reconciliation.BalanceMoving:
+        with work.services.db.company(work.company_id) as session:
+            session.get_one(RunRow, work.run_id).message = "balance_moving"
+        return ()
+
+
+def _finish(work: _Slice, state: str, message: str) -> SliceResult:
+    now = work.services.now()
+    with work.services.db.company(work.company_id) as session:
+        run = session.get_one(RunRow, work.run_id)
+        run.state, run.finished_at, run.now_doing = state, now, ""
+        run.message = message or run.message
+        plan_next_run(session, session.get_one(Company, work.company_id), now)
+    return SliceResult(more=False, retry_in_s=0.0, run_id=work.run_id)
+
+
+# --- Counting ---------------------------------------------------------------------------------------------------
+
+
+def _set_counts(services: Services, company_id: int, run_id: int, **counts: int) -> None:
+    with services.db.company(company_id) as session:
+        run = session.get_one(RunRow, run_id)
+        run.counts = {**run.counts, **counts}
+
+
+def _count(services: Services, company_id: int, run_id: int) -> None:
+    """Bring a run's counts up to date from the rows."""
+    with services.db.company(company_id) as session:
+        run = session.get_one(RunRow, run_id)
+        parts = {
+            row.state: int(row.number)
+            for row in session.execute(
+                select(PartRow.state, func.count().label("number"))
+                .where(PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value)))
+                .group_by(PartRow.state)
+            )
+        }
+        under_way = session.scalar(
+            select(func.count())
+            .select_from(DocumentRow)
+            .where(DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value)))
+        )
+        booked = session.scalar(
+            select(func.count())
+            .select_from(DocumentRow)
+            .where(DocumentRow.state == DeliveryState.BOOKED.value, DocumentRow.booked_at >= run.started_at)
+        )
+        accounting = session.get_one(Company, company_id).accounting
+        calls = {
+            row.method: int(row.number)
+            for row in session.execute(
+                select(CallRow.method, func.count().label("number"))
+                .where(CallRow.run_id == run_id, CallRow.system == accounting)
+                .group_by(CallRow.method)
+            )
+        }
+        run.counts = {
+            "fetched": 0,
+            "planned": 0,
+            **run.counts,
+            "to_deliver": int(under_way or 0),
+            "delivered": int(booked or 0),
+            "booked": int(booked or 0),
+            "waiting": parts.get(PartState.WAITING.value, 0),
+            "held": parts.get(PartState.HELD.value, 0),
+            "writes": sum(number for method, number in calls.items() if method in WRITES),
+            "calls": sum(calls.values()),
+        }
+
+
+# --- Inline use -------------------------------------------------------------------------------------------------
+
+
+def run_to_end(
+    services: Services,
+    company_id: int,
+    progress: Callable[[RunView], None] | None = None,
+    connection_id: int | None = None,
+    trigger: str = "cli",
+    patience_s: float = PATIENCE_S,
+) -> RunView:
+    """Run a company in this process, slice after slice, until its run is over or patience is."""
+    with services.db.company(company_id) as session:
+        run = _open_run(session) or _new_run(session, trigger, connection_id, services.now())
+        run_id = run.id
+        leases.want(session, company_id, trigger)
+    give_up = monotonic_time.monotonic() + patience_s
+    while True:
+        result = run_slice(services, company_id, trigger)
+        current = view(services, company_id, run_id)
+        if progress is not None:
+            progress(current)
+        if current.state != "running":
+            return current
+        if monotonic_time.monotonic() + result.retry_in_s > give_up:
+            return current
+        if result.retry_in_s:
+            monotonic_time.sleep(min(result.retry_in_s, 30.0))
+
+
+def preview(
+    services: Services,
+    company_id: int,
+    connection_id: int | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> Preview:
+    """Fetch, and plan without storing the plan: exactly what a run would write, as far as it can be known now.
+
+    What is proposed and waits for approval is part of it. Refunds of sales that are not booked yet wait in the
+    preview, as they would in the run's first round.
+    """
+    log = CallLog()
+    documents: list[Document] = []
+    holds: list[Hold] = []
+    waits: list[Wait] = []
+    system = connections.accounting_system(services, company_id, log, Lane.CLICK)
+    with services.db.company_reading(company_id) as session:
+        wanted = [
+            row.id
+            for row in session.scalars(select(Connection).where(Connection.state == "connected"))
+            if row.mode and row.start_date and connection_id in (None, row.id)
+        ]
+        if connections.load_books(session) is None:
+            raise CompanyNotReady("books_unread")
+    try:
+        for wanted_id in wanted:
+            source = connections.payment_source(services, company_id, wanted_id, log)
+            state = Fetch()
+            while state.stage != "done":
+                state = fetch_step(services, company_id, wanted_id, source, state)
+            proposed, result = _preview_connection(services, company_id, wanted_id, system)
+            documents += [*proposed, *result.documents]
+            holds += result.holds
+            waits += result.waits
+    finally:
+        log.save(services, company_id)
+    kept = tuple(
+        document
+        for document in documents
+        if (since is None or document.booking_date >= since) and (until is None or document.booking_date <= until)
+    )
+    return Preview(kept, tuple(holds), tuple(waits))
+
+
+def _preview_connection(
+    services: Services, company_id: int, connection_id: int, system: AccountingSystem
+) -> tuple[list[Document], Plan]:
+    load = _policy_loader(services, company_id, connection_id)
+    with services.db.company_reading(company_id) as session:
+        policy = load(session)
+        today = booking_date(services.now(), zone_of(session, company_id))
+        movements = booking.load_open(session, connection_id, None, today)
+        proposed = booking.load_proposed(session, connection_id)
+    matches = booking.find_matches(services, company_id, connection_id, movements, policy, system, remember=False)
+    with services.db.company_reading(company_id) as session:
+        situation = booking.load_situation(session, connection_id, movements, matches, policy)
+        return proposed, plan(situation, policy)
+
+
+def prove(services: Services, company_id: int, run_id: int | None = None) -> tuple[reconciliation.Identity, ...]:
+    """Prove all connections of a company now. Raises `CompanyNotReady`, and the errors of `addon.ports.errors`."""
+    log = CallLog()
+    proved: list[reconciliation.Identity] = []
+    system = connections.accounting_system(services, company_id, log, Lane.CLICK)
+    try:
+        with services.db.company_reading(company_id) as session:
+            ids = [
+                row.id
+                for row in session.scalars(select(Connection).where(Connection.state == "connected"))
+                if row.mode and row.start_date
+            ]
+        for connection_id in ids:
+            with services.db.company_reading(company_id) as session:
+                policy = _policy_loader(services, company_id, connection_id)(session)
+            source = connections.payment_source(services, company_id, connection_id, log)
+            try:
+                proved += reconciliation.prove_connection(
+                    services, company_id, connection_id, run_id, policy, source, system
+                )
+            except reconciliation.BalanceMoving as error:
+                raise TryLater("the provider's balance is moving; try again in a moment") from error
+    finally:
+        log.save(services, company_id)
+    return tuple(proved)
