@@ -70,6 +70,12 @@ def expand_answer(answer: Json, paths: Iterable[str], load: Load) -> None:
     """Expand in place; lists want paths that start with `data.`, too deep or unknown ones are refused."""
     for path in paths:
         fields = path.split(".")
+        if len(fields) > _DEEPEST:
+            raise StripeRefusal(
+                400,
+                f"You cannot expand more than {_DEEPEST} levels of a property (here: {path}).",
+                param="expand",
+            )
         if answer.get("object") == "list":
             if fields[0] != "data" or len(fields) < 2:
                 raise _refused(path)
@@ -77,12 +83,6 @@ def expand_answer(answer: Json, paths: Iterable[str], load: Load) -> None:
                 _expand(item, fields[1:], path, load, strict=True)
         else:
             _expand(answer, fields, path, load, strict=True)
-        if len(fields) > _DEEPEST:
-            raise StripeRefusal(
-                400,
-                f"You cannot expand more than {_DEEPEST} levels of a property (here: {path}).",
-                param="expand",
-            )
 
 
 def _refused(path: str) -> StripeRefusal:
