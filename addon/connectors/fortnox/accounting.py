@@ -43,6 +43,7 @@ from addon.core.documents import (
     CreatePayment,
     CreditInvoice,
     DateCreditNote,
+    Invoice,
     PostVoucher,
     RoundInvoice,
     Settlement,
@@ -96,6 +97,7 @@ _FILTER: Final = {
     OrderField.OCR: "ocr",
 }
 _IN_LIST_ROWS: Final = frozenset({OrderField.EXTERNAL_REFERENCE, OrderField.OCR})
+_QUOTED_PER_ONE: Final = frozenset({"EUR", "USD", "NOK", "DKK", "GBP"})
 _NOT_THERE: Final = frozenset({"2000434"})
 
 T = TypeVar("T")
@@ -250,7 +252,7 @@ class FortnoxAccounting:
                 customer = self._client.send_object("POST", "customers", "Customer", translate.customer_view, body)
                 return StepAnswer(customer.number)
             case CreateInvoice():
-                unit = self._units.get(step.invoice.currency)
+                unit = self._unit(step.invoice)
                 return self._write_invoice(
                     "POST", "invoices", translate.invoice_body(step.invoice, known.customer_number, unit)
                 )
@@ -284,6 +286,21 @@ class FortnoxAccounting:
                 )
             case _:
                 assert_never(step)
+
+    def _unit(self, invoice: Invoice) -> int | None:
+        """For how many units Fortnox quotes an invoice's currency, asked once where it is not plain; None: unknown."""
+        code = invoice.currency
+        if invoice.rate is None or code == translate.BOOKS_CURRENCY:
+            return None
+        if code not in self._units and code in _QUOTED_PER_ONE:
+            self._units[code] = 1
+        if code not in self._units:
+            try:
+                path = f"currencies/{quote(code, safe='')}"
+                self._units[code] = self._client.get_object(path, "Currency", translate.currency_unit)
+            except (ScopeMissing, LicenceMissing, RightMissing):
+                return None  # a wrong unit shows in the answer's rate, which is compared before booking
+        return self._units[code]
 
     def _write_invoice(self, method: str, path: str, body: object = None) -> StepAnswer:
         invoice = self._client.send_object(method, path, "Invoice", translate.invoice_view, body)

@@ -608,12 +608,17 @@ def books_currency(row: Row) -> BooksCurrency:
     """A currency with its present rate; `SellRate` is what customer invoices take."""
     code = words(row["Code"])
     rate = number(row["SellRate"]) if row.get("SellRate") not in (None, "") else Decimal(0)
-    unit = whole(row["Unit"]) if row.get("Unit") not in (None, "") else 1
+    unit = currency_unit(row)
     fixed_on = words(row.get("Date"))
     exchange = None
     if rate > 0 and unit > 0 and fixed_on and code != BOOKS_CURRENCY:
         exchange = ExchangeRate(code, BOOKS_CURRENCY, rate, unit, day(fixed_on), "fortnox")
     return BooksCurrency(code=code, rate=exchange, automatic=flag(row.get("IsAutomatic")))
+
+
+def currency_unit(row: Row) -> int:
+    """For how many units a currency's rate is."""
+    return whole(row["Unit"]) if row.get("Unit") not in (None, "", 0) else 1
 
 
 PREDEFINED_ROLES: Final = {
