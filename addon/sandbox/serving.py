@@ -140,4 +140,4 @@ def serve_threaded(app: WSGIApplication, port: int = 0) -> Server:
         listener.close()  # the server holds a duplicate of its own
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
-    return Server(server.server_port, server, thread)
+    return Server(server.port, server, thread)
