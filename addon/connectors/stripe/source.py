@@ -12,16 +12,16 @@ from addon.connectors.stripe.translate import (
     ORDER_PLACES,
     evidence,
     is_own_row,
-    read_ref,
     translate_balances,
     translate_movement,
     translate_payout,
+    translate_payout_item,
 )
 from addon.core.dates import aware
 from addon.core.records import Balance, Movement, Payout
 from addon.ports.errors import BadReply
 from addon.ports.oauth import Authorisation, Grant
-from addon.ports.payments import Fetched, Page, ProviderAccount, SourceCapabilities
+from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
 
 CAPABILITIES: Final = SourceCapabilities(
     name="stripe",
@@ -46,7 +46,8 @@ class StripeSource:
     """One Stripe account. Implements `PaymentSource`; safe to share between threads.
 
     `now` tells the time a balance is of. `authorisation` is who takes the consent back on `disconnect`; none for
-    a pasted key, which only its owner can delete. `order_places` says where order numbers are looked for.
+    a pasted key, which only its owner can delete. `order_places` are those of the connection's settings; the
+    usual ones are looked at as well, so that a change of the settings finds them on what is stored already.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class StripeSource:
         self._api = api
         self._now = now
         self._authorisation = authorisation
-        self._order_places = order_places
+        self._order_places = tuple(dict.fromkeys((*order_places, *ORDER_PLACES)))
 
     @property
     def capabilities(self) -> SourceCapabilities:
@@ -96,16 +97,13 @@ class StripeSource:
         self._refuse_test_data(iter(payouts))
         return Page(tuple(Fetched(translate_payout(payout), evidence(payout)) for payout in payouts), following)
 
-    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[str]:
-        """References of the rows that make up an automatic payout, its own left out.
+    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:
+        """The rows that make up an automatic payout and what each did to the balance, its own left out.
 
         Complete once the payout's itemisation is. Raises `Rejected` for a payout that is not automatic.
         """
         rows, following = self._api.list("/v1/balance_transactions", cursor, payout=payout_ref)
-        refs = [read_ref(row) for row in rows if not is_own_row(row, payout_ref)]
-        if not all(refs):
-            raise BadReply("Stripe gave a balance transaction without an id")
-        return Page(tuple(refs), following)
+        return Page(tuple(translate_payout_item(row) for row in rows if not is_own_row(row, payout_ref)), following)
 
     def fetch_balances(self) -> tuple[Balance, ...]:
         """The balance per currency as it is now: the sum of all movements there ever were."""

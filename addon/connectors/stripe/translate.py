@@ -32,7 +32,7 @@ from addon.core.records import (
     PayoutState,
 )
 from addon.ports.errors import BadReply
-from addon.ports.payments import ProviderAccount
+from addon.ports.payments import PayoutItem, ProviderAccount
 
 # --- what kind of movement --------------------------------------------------------------------------------
 
@@ -133,6 +133,8 @@ _SIGNS: Final[Mapping[MovementKind, int]] = {
 
 _BY_CHARGE: Final = frozenset(_SIGNS)
 """Kinds whose document is made out in the buyer's currency."""
+_PRESENTED: Final = _BY_CHARGE | {MovementKind.DISPUTE, MovementKind.DISPUTE_REVERSAL}
+"""Kinds that move what a buyer paid; a fee may name a dispute as its source without being that money."""
 
 _FEE_PARTS: Final[Mapping[str, PartKind]] = {
     "stripe_fee": PartKind.FEE,
@@ -356,6 +358,8 @@ def _presented(kind: MovementKind, amount: Money, around: _Around) -> Money | No
     card was debited in yet another one at Stripe's risk. Raises `BadReply` where money was converted and
     the buyer's amount cannot be told.
     """
+    if kind not in _PRESENTED:
+        return None
     paid = around.dispute or around.refund or around.charge
     currency = paid.get("currency")
     if not isinstance(currency, str):
@@ -540,6 +544,14 @@ def _date(value: object) -> date:
 def is_own_row(row: Mapping[str, Any], payout_ref: str) -> bool:
     """Whether a row of a payout's list is the payout itself, not one of the movements that make it up."""
     return row.get("type") == "payout" and read_ref(row.get("source")) == payout_ref
+
+
+def translate_payout_item(row: Mapping[str, Any]) -> PayoutItem:
+    """Read a row of a payout's list as far as the proof needs it. Raises `BadReply`."""
+    ref = read_ref(row)
+    if not ref:
+        raise BadReply("Stripe gave a balance transaction without an id")
+    return PayoutItem(ref, stripe_money(row.get("net"), row.get("currency")))
 
 
 def translate_balances(balance: Mapping[str, Any], at: datetime) -> tuple[Balance, ...]:
