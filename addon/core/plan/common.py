@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,8 +16,21 @@ from addon.core.plan.situation import CannotBook
 from addon.core.records import Movement
 from addon.core.rules import LockedRule, Policy, rate_for
 
-ACTION_KEY_LIMIT = 80
-"""Fortnox's ExternalInvoiceReference holds 80 characters; provider references are far shorter."""
+_LONGEST_BASE_KEY = 60
+"""A key has at most 80 characters, as Fortnox's ExternalInvoiceReference1 holds; the longest ending of ours has 20."""
+
+
+def source_of(movement: Movement) -> str:
+    """What a movement's documents are named after: the object that moved it, or the movement where none is told."""
+    return movement.source_ref or movement.ref
+
+
+def base_key(movement: Movement, policy: Policy) -> str:
+    """What the keys of a movement's documents begin with; a reference too long for that stands as its digest."""
+    key = f"{policy.provider}/{source_of(movement)}"
+    if len(key) <= _LONGEST_BASE_KEY:
+        return key
+    return f"{policy.provider}/{hashlib.sha256(source_of(movement).encode()).hexdigest()[:40]}"
 
 
 def day_of(movement: Movement, policy: Policy) -> date:
@@ -94,14 +108,26 @@ def require_precision(amount: Money, policy: Policy) -> None:
         raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(amount), decimals=str(policy.decimals))
 
 
+def invoice_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The rate that invoices of a day are made at, for what else of that day goes onto the same clearing account.
+
+    It is the last fixing before the day; where none is known, the accounting system takes the day's own.
+    """
+    return rate_for(policy, currency, day) or _rate_of(policy, currency, day)
+
+
 def value_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
-    """The rate at which a foreign balance is valued on a day: the day's own if known, else the last before it."""
-    exact = [
+    """The rate at which the bank's side of a payout is valued: the day's own if known, else the last before it."""
+    return _rate_of(policy, currency, day) or rate_for(policy, currency, day)
+
+
+def _rate_of(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    exact = (
         rate
         for rate in policy.rates
         if rate.base == currency and rate.quote == policy.books_currency and rate.fixed_on == day
-    ]
-    return exact[-1] if exact else rate_for(policy, currency, day)
+    )
+    return min(exact, key=lambda rate: (rate.source, rate.unit, rate.rate), default=None)
 
 
 def vat_of(lines: Iterable[InvoiceLine]) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from addon.core.accounts import AccountRole
@@ -18,38 +18,51 @@ from addon.core.documents import (
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import Money
-from addon.core.plan.common import account, day_of, open_day, require_precision
+from addon.core.plan.common import account, base_key, day_of, open_day, require_precision, source_of
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import CannotBook, OpenMovement, Outcome
 from addon.core.rules import Policy
 
 
-def plan_matches(group: Sequence[OpenMovement], found: tuple[InvoiceView, ...] | None, policy: Policy) -> list[Outcome]:
-    """Plan the movements of one order number and sign together: several captures may fill one invoice."""
+def plan_matches(
+    group: Sequence[OpenMovement],
+    found: Sequence[InvoiceView],
+    under_way: Mapping[str, Money],
+    policy: Policy,
+) -> list[Outcome]:
+    """Plan the movements of one order number and sign together: several captures may fill one invoice.
+
+    `under_way` has, by invoice number, what planned payments will take off its balance: no invoice is paid twice.
+    """
     order = order_number(group[0].movement, policy)
     facts = {"order_number": order}
     currency = policy.books_currency
     total = Money.total((entry.movement.amount for entry in group), currency)
     refund = total.minor < 0
-    right_sign = [view for view in found or () if (view.total.minor < 0) == refund and view.total]
+    right_sign = [view for view in found if (view.total.minor < 0) == refund and view.total]
     live = [view for view in right_sign if not view.cancelled]
     if not live:
         if right_sign:
             return _hold_all(group, HoldReason.INVOICE_CANCELLED, **facts, invoice=_numbers(right_sign))
         return [_wait(entry, order, refund, policy) for entry in group]
-    if len(live) > 1:
-        return _hold_all(group, HoldReason.SEVERAL_INVOICES, **facts, invoices=_numbers(live))
-    invoice = live[0]
+    # An order invoiced, credited and invoiced anew has its number on several; a settled one is no candidate.
+    candidates = [view for view in live if view.balance] or live
+    if len(candidates) > 1:
+        settled = not any(view.balance for view in candidates)
+        reason = HoldReason.ALREADY_PAID if settled else HoldReason.SEVERAL_INVOICES
+        return _hold_all(group, reason, **facts, invoices=_numbers(candidates))
+    invoice = candidates[0]
     facts["invoice"] = invoice.number
     if invoice.currency != currency:
         return _hold_all(group, HoldReason.FOREIGN_CURRENCY, **facts, currency=invoice.currency)
     if not invoice.booked:
         return _hold_all(group, HoldReason.INVOICE_NOT_BOOKED, **facts)
-    if not invoice.balance:
+    balance = invoice.balance - under_way.get(invoice.number, Money.zero(currency))
+    if not balance:
         return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
-    difference = invoice.balance - total
+    difference = balance - total
     if abs(difference).minor > policy.tolerance_minor:
-        return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(invoice.balance), paid=str(total))
+        return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(balance), paid=str(total))
     outcomes: list[Outcome] = []
     last = group[-1]
     for entry in group:
@@ -66,9 +79,9 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order:
     require_precision(movement.amount, policy)
     day, _ = open_day(max(day_of(movement, policy), invoice.invoice_date), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
-    base_key = f"{policy.provider}/{movement.source_ref}"
+    key = base_key(movement, policy)
     settlement = Settlement(
-        key=f"{base_key}/payment",
+        key=f"{key}/payment",
         amount=movement.amount,
         books_amount=movement.amount,
         paid_on=day,
@@ -78,7 +91,7 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order:
     )
     what = "credit note" if movement.amount.minor < 0 else "invoice"
     return Document(
-        key=f"{base_key}/match",
+        key=f"{key}/match",
         kind=DocumentKind.MATCH,
         booking_date=day,
         total=movement.amount,
@@ -90,7 +103,7 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order:
         ),
         rule=f"Basic: order number {order} stands on {what} {invoice.number}, which is open with this amount.",
         facts=(
-            ("source", movement.source_ref),
+            ("source", source_of(movement)),
             ("order_number", order),
             ("invoice", invoice.number),
         ),

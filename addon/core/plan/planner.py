@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import assert_never
 
-from addon.core.documents import CreateCustomer, Document, PartRef
+from addon.core.books import InvoiceView
+from addon.core.documents import CreateCustomer, CreatePayment, Document, PartRef
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import Money
-from addon.core.plan.common import day_of
+from addon.core.plan.common import day_of, source_of
 from addon.core.plan.match import plan_matches
 from addon.core.plan.refund import plan_refund
 from addon.core.plan.sale import customer_for, order_number, plan_sale
@@ -26,6 +28,13 @@ from addon.core.plan.situation import (
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal
 from addon.core.records import Movement, MovementKind, PartKind
 from addon.core.rules import Mode, Policy, decide_vat
+
+_OVERDUE = {
+    WaitReason.PAYOUT_ITEMS: HoldReason.PAYOUT_NOT_PROVED,
+    WaitReason.RATE: HoldReason.NO_RATE,
+}
+"""What a wait becomes when its date has passed: nothing waits for ever. The other waits see to it themselves, or
+wait for something that has its own place on a page (a payout under way, a sale that is on its way)."""
 
 
 class LostPart(AssertionError):
@@ -45,14 +54,16 @@ def plan(situation: Situation, policy: Policy) -> Plan:
 
 def _check_nothing_lost(situation: Situation, result: Plan) -> None:
     expected = sorted((entry.movement.ref, part) for entry in situation.movements for part in entry.open_parts)
+    if len(set(expected)) != len(expected):
+        raise LostPart("a movement was given to the planner twice")
     groups = [document.parts for document in result.documents]
     groups += [hold.parts for hold in result.holds]
     groups += [wait.parts for wait in result.waits]
     groups.append(result.nought)
     found = sorted((part.movement_ref, part.part) for group in groups for part in group)
     if expected != found:
-        missing = sorted(set(expected) ^ set(found))[:5]
-        raise LostPart(f"parts in and out of the plan differ: {missing}")
+        wrong = sorted((Counter(expected) - Counter(found)) + (Counter(found) - Counter(expected)))[:5]
+        raise LostPart(f"parts in and out of the plan differ: {wrong}")
 
 
 class _Planner:
@@ -68,7 +79,9 @@ class _Planner:
         self.customers = set(situation.known_customers)
         self.carrying = dict(situation.carrying)
         self.payout_vouchers = dict(situation.payout_vouchers)
-        self.refunded: dict[str, bool] = {}
+        self.refunded: set[str] = set()
+        self.paid = dict(situation.payments_under_way)
+        self.keys: set[str] = set()
         self.fees: dict[tuple[str, date], list[FeePart]] = defaultdict(list)
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
 
@@ -159,9 +172,10 @@ class _Planner:
         presented = movement.presented or movement.amount
         order = order_number(movement, self.policy)
         if movement.currency != home or presented.currency != home:
-            self.hold((part,), HoldReason.FOREIGN_CURRENCY, order_number=order, currency=presented.currency)
+            foreign = presented.currency if presented.currency != home else movement.currency
+            self.hold((part,), HoldReason.FOREIGN_CURRENCY, order_number=order, currency=foreign)
         elif not order:
-            self.hold((part,), HoldReason.NO_ORDER_NUMBER, source=movement.source_ref)
+            self.hold((part,), HoldReason.NO_ORDER_NUMBER, source=source_of(movement))
         else:
             self.matches[(order, movement.amount.minor < 0)].append(entry)
 
@@ -176,14 +190,31 @@ class _Planner:
     def keep(self, outcome: Outcome) -> None:
         match outcome:
             case Document():
-                self.documents.append(outcome)
-                self.customers.update(step.key for step in outcome.steps if isinstance(step, CreateCustomer))
+                self.keep_document(outcome)
             case Hold():
                 self.holds.append(outcome)
             case Wait():
-                self.waits.append(outcome)
+                if outcome.until is not None and self.policy.today > outcome.until and outcome.reason in _OVERDUE:
+                    self.holds.append(Hold(outcome.parts, _OVERDUE[outcome.reason], outcome.facts))
+                else:
+                    self.waits.append(outcome)
             case _:
                 assert_never(outcome)
+
+    def keep_document(self, document: Document) -> None:
+        if document.key in self.keys:
+            # A second movement of the same object, such as a charge captured twice: its keys are taken.
+            another = f"another {document.kind.value} under the key {document.key}"
+            self.hold(document.parts, HoldReason.KIND_NOT_BUILT, kind=another)
+            return
+        self.keys.add(document.key)
+        self.documents.append(document)
+        self.customers.update(step.key for step in document.steps if isinstance(step, CreateCustomer))
+        for step in document.steps:
+            if isinstance(step, CreatePayment) and step.invoice_number:
+                closed = step.settlement.amount + (step.settlement.write_off or Money.zero(document.total.currency))
+                before = self.paid.get(step.invoice_number, Money.zero(closed.currency))
+                self.paid[step.invoice_number] = before + closed
 
     def hold(self, parts: tuple[PartRef, ...], reason: HoldReason, **facts: str) -> None:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
@@ -201,12 +232,14 @@ class _Planner:
         coming = sale is not None or movement.original_ref in self.situation.known_sales
         if not coming or (sale is None and policy.today > until):
             return Hold(part, HoldReason.ORIGINAL_UNKNOWN, about)
-        if sale is None or not sale.booked or self.refunded.get(movement.original_ref):
-            # A second refund of the same sale is planned when the first is: its shares depend on it.
+        if sale is None:
             return Wait(part, WaitReason.SALE, until, about)
+        if not sale.booked or movement.original_ref in self.refunded:
+            # The sale is on its way, and a second refund is planned when the first is: its shares depend on it.
+            return Wait(part, WaitReason.SALE, None, about)
         outcome = plan_refund(movement, sale, policy)
         if isinstance(outcome, Document):
-            self.refunded[movement.original_ref] = True
+            self.refunded.add(movement.original_ref)
         return outcome
 
     def payout(self, movement: Movement) -> Outcome:
@@ -227,7 +260,8 @@ class _Planner:
         return outcome
 
     def payout_reversal(self, movement: Movement) -> Outcome:
-        return plan_payout_reversal(movement, self.payout_vouchers.get(movement.source_ref), self.policy)
+        fact = self.situation.payouts.get(movement.source_ref)
+        return plan_payout_reversal(movement, fact, self.payout_vouchers.get(movement.source_ref), self.policy)
 
     # -- planning groups ---------------------------------------------------------------------------------
 
@@ -245,7 +279,8 @@ class _Planner:
                         )
                     )
                 continue
-            for outcome in plan_matches(group, found, self.policy):
+            # By order number: of two numbers that lead to one invoice, the first has it and the other is held.
+            for outcome in plan_matches(group, found, self.paid, self.policy):
                 self.keep(outcome)
         for (currency, day), fees in sorted(self.fees.items()):
             parts = tuple(fee.ref for fee in fees)
@@ -254,9 +289,9 @@ class _Planner:
                 self.waits.append(Wait(parts, WaitReason.DAY_CLOSES, closes, (("day", day.isoformat()),)))
                 continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
-            self.attempt(parts, lambda d=day, f=fees, n=number: plan_fees(d, f, n, self.policy))  # type: ignore[misc]
+            self.attempt(parts, partial(plan_fees, day, fees, number, self.policy))
 
-    def found_for(self, group: list[OpenMovement]) -> tuple | None:  # type: ignore[type-arg]
+    def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:
         searched = [
             self.situation.matches[entry.movement.ref]
             for entry in group

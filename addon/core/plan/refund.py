@@ -25,7 +25,17 @@ from addon.core.documents import (
 )
 from addon.core.holds import HoldReason, Wait
 from addon.core.money import ExchangeRate, Money
-from addon.core.plan.common import account, day_of, open_day, reference_text, require_precision, vat_of
+from addon.core.plan.common import (
+    account,
+    base_key,
+    day_of,
+    open_day,
+    reference_text,
+    require_precision,
+    require_ready,
+    source_of,
+    vat_of,
+)
 from addon.core.plan.sale import books_value
 from addon.core.plan.situation import BookedSale, CannotBook, SaleLine
 from addon.core.records import Movement
@@ -45,7 +55,9 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
     if given_back.currency != sale.paid.currency:
         raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(sale.paid), refunded=str(given_back))
     refund = -given_back
-    if refund > sale.paid - sale.refunded:
+    sold = [line for line in sale.lines if not line.rounding]
+    uncredited = Money.total((line.gross - line.credited for line in sold), sale.paid.currency)
+    if refund > min(sale.paid - sale.refunded, uncredited):
         raise CannotBook(
             HoldReason.REFUND_EXCEEDS,
             paid=str(sale.paid),
@@ -59,9 +71,10 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
     books_amount = books_value(movement, given_back, policy)
     if isinstance(books_amount, Wait):
         return books_amount
-    base_key = f"{policy.provider}/{movement.source_ref}"
-    text = reference_text(policy, f"refund {movement.source_ref} of invoice {sale.number}", note)
-    credit_key = f"{base_key}/credit"
+    require_ready((line.account for line in sale.lines), day, policy)
+    key = base_key(movement, policy)
+    text = reference_text(policy, f"refund {source_of(movement)} of invoice {sale.number}", note)
+    credit_key = f"{key}/credit"
     whole = refund == sale.paid and not sale.credit_made
     if whole:
         total = -sale.total
@@ -73,13 +86,20 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
             CreateInvoice(credit_key, invoice, sale.customer.key),
             BookInvoice(f"{credit_key}/book", credit_key, invoice),
         ]
+    try:
+        rest = write_off(total, given_back)
+    except ValueError:
+        # The invoice came to something else than was paid, by more than rounding: crediting it whole is wrong.
+        raise CannotBook(
+            HoldReason.AMOUNT_DIFFERS, invoice=sale.number, paid=str(sale.paid), total=str(sale.total)
+        ) from None
     settlement = Settlement(
-        key=f"{base_key}/payment",
+        key=f"{key}/payment",
         amount=given_back,
         books_amount=books_amount,
         paid_on=day,
         account=clearing,
-        write_off=write_off(total, given_back),
+        write_off=rest,
         write_off_account=policy.accounts.find(AccountRole.ROUNDING),
     )
     steps += [
@@ -87,7 +107,7 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
         BookPayment(f"{settlement.key}/book", settlement.key),
     ]
     return Document(
-        key=f"{base_key}/refund",
+        key=f"{key}/refund",
         kind=DocumentKind.REFUND,
         booking_date=day,
         total=given_back,
@@ -99,7 +119,7 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
             "at the original's rate, VAT and accounts."
         ),
         facts=(
-            ("source", movement.source_ref),
+            ("source", source_of(movement)),
             ("original", movement.original_ref),
             ("order_number", sale.order_number),
         ),
@@ -146,7 +166,9 @@ def _negative_invoice(key: str, sale: BookedSale, refund: Money, day: date, text
     )
     rounding = policy.accounts.find(AccountRole.ROUNDING)
     if policy.rounds_to_whole and sale.total.currency == policy.books_currency and rounding is not None:
-        return with_rounding(invoice, rounding)
+        invoice = with_rounding(invoice, rounding)
+        if invoice.rounding_line:
+            require_ready((rounding,), day, policy)
     return invoice
 
 

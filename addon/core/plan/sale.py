@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from decimal import Decimal
 
 from addon.core.accounts import AccountRole
@@ -27,12 +28,15 @@ from addon.core.holds import HoldReason, Wait, WaitReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
+    base_key,
     day_of,
+    invoice_rate,
     open_day,
     reference_text,
     require_currency,
     require_precision,
-    value_rate,
+    require_ready,
+    source_of,
     vat_of,
 )
 from addon.core.plan.situation import CannotBook
@@ -61,26 +65,28 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
     sales = account(policy, AccountRole.SALES, day, vat.treatment)
     order = order_number(movement, policy)
     customer = customer_for(movement.buyer, vat, policy)
-    what = f"Order {order}" if order else movement.description or f"Sale {movement.source_ref}"
+    what = f"Order {order}" if order else movement.description or f"Sale {source_of(movement)}"
     lines = (InvoiceLine(what, paid, vat.percent, sales),)
-    base_key = f"{policy.provider}/{movement.source_ref}"
+    key = base_key(movement, policy)
     invoice = Invoice(
-        key=f"{base_key}/invoice",
+        key=f"{key}/invoice",
         customer=customer,
         invoice_date=day,
         lines=lines,
         total=paid,
         vat=vat_of(lines),
-        rate=rate_for(policy, paid.currency, day) if paid.currency != policy.books_currency else None,
+        rate=sent_rate(movement, paid, policy),
         expected_rate=expected_rate(movement, paid, policy),
         order_number=order,
-        text=" ".join(filter(None, (policy.invoice_text, reference_text(policy, movement.source_ref, note)))),
+        text=" ".join(filter(None, (policy.invoice_text, reference_text(policy, source_of(movement), note)))),
     )
     rounding = policy.accounts.find(AccountRole.ROUNDING)
     if policy.rounds_to_whole and paid.currency == policy.books_currency and rounding is not None:
         invoice = with_rounding(invoice, rounding)
+        if invoice.rounding_line:
+            require_ready((rounding,), day, policy)
     settlement = Settlement(
-        key=f"{base_key}/payment",
+        key=f"{key}/payment",
         amount=paid,
         books_amount=books_amount,
         paid_on=day,
@@ -98,7 +104,7 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
         BookPayment(f"{settlement.key}/book", settlement.key),
     ]
     return Document(
-        key=f"{base_key}/sale",
+        key=f"{key}/sale",
         kind=DocumentKind.SALE,
         booking_date=day,
         total=paid,
@@ -106,24 +112,34 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
         clearing=(ClearingEffect(clearing, movement.amount, books_amount),),
         steps=tuple(steps),
         rule=f"Plus: the sale becomes an invoice and its payment. {vat.why}",
-        facts=(("source", movement.source_ref), ("order_number", order)),
+        facts=(("source", source_of(movement)), ("order_number", order)),
     )
 
 
 def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | Wait | None:
     """What a movement was worth in the books: the provider's conversion, or None for the invoice's own rate.
 
-    A payment settled in a third currency is valued at that currency's rate of the day, and waits if none is
-    known.
+    A payment settled in a third currency goes onto that currency's clearing account at the rate of its invoices
+    of the day, and waits if none is known.
     """
     if movement.currency == policy.books_currency:
         return movement.amount
     if paid.currency == movement.currency:
         return None
-    rate = value_rate(policy, movement.currency, day_of(movement, policy))
+    day = day_of(movement, policy)
+    rate = invoice_rate(policy, movement.currency, day)
     if rate is None:
-        return Wait((PartRef(movement.ref, "amount"),), WaitReason.RATE, facts=(("currency", movement.currency),))
+        facts = (("currency", movement.currency), ("day", day.isoformat()))
+        until = day + timedelta(days=policy.wait_days)
+        return Wait((PartRef(movement.ref, "amount"),), WaitReason.RATE, until, facts)
     return rate.convert(movement.amount)
+
+
+def sent_rate(movement: Movement, paid: Money, policy: Policy) -> ExchangeRate | None:
+    """The rate that goes with a foreign invoice: that of the day of the sale, even if the invoice is dated later."""
+    if paid.currency == policy.books_currency:
+        return None
+    return rate_for(policy, paid.currency, day_of(movement, policy))
 
 
 def expected_rate(movement: Movement, paid: Money, policy: Policy) -> Decimal | None:
@@ -146,7 +162,9 @@ def order_number(movement: Movement, policy: Policy) -> str:
 def customer_for(buyer: Buyer, vat: VatDecision, policy: Policy) -> Customer:
     """The customer of a sale: one for each e-mail address, or a collective one for country and VAT treatment."""
     email = buyer.email.strip().lower()
-    country = buyer.country.strip().upper() or policy.books.identity.country
+    country = buyer.country.strip().upper()
+    if not (len(country) == 2 and country.isascii() and country.isalpha()):
+        country = policy.books.identity.country
     if email and not policy.collective_customers:
         return Customer(
             key=customer_key(email),

@@ -104,6 +104,8 @@ class Situation:
     """How many fee vouchers a currency and day already have."""
     carrying: Mapping[str, Carrying] = field(default_factory=dict)
     """By foreign balance currency."""
+    payments_under_way: Mapping[str, Money] = field(default_factory=dict)
+    """By invoice number: what payments that are planned and not booked will take off its open balance, signed."""
     payout_vouchers: Mapping[str, PlannedPayout] = field(default_factory=dict)
     """Vouchers of payouts that are booked or planned, by payout."""
 

@@ -20,7 +20,17 @@ from addon.core.documents import (
 )
 from addon.core.holds import HoldReason, Wait, WaitReason
 from addon.core.money import Money
-from addon.core.plan.common import account, day_of, open_day, reference_text, require_precision, value_rate
+from addon.core.plan.common import (
+    account,
+    base_key,
+    day_of,
+    invoice_rate,
+    open_day,
+    reference_text,
+    require_precision,
+    source_of,
+    value_rate,
+)
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
 from addon.core.records import Itemisation, Movement, PartKind, PayoutState
 from addon.core.rules import FeeVat, Policy
@@ -45,19 +55,21 @@ def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -
     booked_on, note = open_day(day, policy)
     costs = Money.total((fee.cost for fee in fees if fee.cost.minor > 0), balance_currency)
     credits = Money.total((-fee.cost for fee in fees if fee.cost.minor < 0), balance_currency)
-    require_precision(costs, policy)
-    require_precision(credits, policy)
     if balance_currency != policy.books_currency:
-        rate = value_rate(policy, balance_currency, day)
+        # The voucher is in the books' currency; only there must its amounts be such as the ledger holds.
+        rate = invoice_rate(policy, balance_currency, day)
         if rate is None:
             return Wait(
                 parts,
                 WaitReason.RATE,
-                facts=(("currency", balance_currency), ("day", day.isoformat())),
+                day + timedelta(days=policy.wait_days),
+                (("currency", balance_currency), ("day", day.isoformat())),
             )
         books_costs, books_credits = rate.convert(costs), rate.convert(credits)
         rate_note = f", {rate.rate} per {rate.unit} {balance_currency}"
     else:
+        require_precision(costs, policy)
+        require_precision(credits, policy)
         books_costs, books_credits, rate_note = costs, credits, ""
     clearing = account(policy, AccountRole.CLEARING, booked_on, balance_currency)
     expense = account(policy, AccountRole.FEE, booked_on)
@@ -66,7 +78,7 @@ def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -
         if amount:
             lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
     if not lines:
-        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs), decimals=str(policy.decimals))
+        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs - credits), decimals=str(policy.decimals))
     lines += _fee_vat_lines(books_costs - books_credits, booked_on, policy)
     key = f"{policy.provider}/{policy.account_ref}/fees/{balance_currency}/{day.isoformat()}"
     if number > 1:
@@ -128,57 +140,41 @@ def plan_payout(
 
     It waits until it is paid and, where the provider itemises it, until its lines make up its amount. A foreign
     payout relieves the clearing account at carrying value; the rest of the bank's value is exchange difference.
+
+    One that failed or was called off before it was booked gets its voucher on the day the balance was debited,
+    before its reversal, whenever it is planned. It needs no lines: the reversal takes all of it back.
     """
     part = (PartRef(movement.ref, "amount"),)
     if fact is None:
-        return Wait(part, WaitReason.PAYOUT_PAID, facts=(("payout", movement.source_ref),))
+        return _await_payout(movement, policy)
     payout = fact.payout
     about = (("payout", payout.ref), ("amount", str(payout.amount)))
     if payout.amount != -movement.amount:
-        raise CannotBook(
-            HoldReason.PAYOUT_NOT_PROVED,
-            payout=payout.ref,
-            amount=str(payout.amount),
-            items=str(-movement.amount),
-        )
+        raise _not_proved(payout.ref, payout.amount, -movement.amount)
     match payout.state:
         case PayoutState.UNDER_WAY:
             return Wait(part, WaitReason.PAYOUT_PAID, payout.arrival_date, about)
-        case PayoutState.PAID | PayoutState.FAILED | PayoutState.CANCELLED:
-            pass
-    arrived = payout.arrival_date or day_of(movement, policy)
-    if payout.state is not PayoutState.PAID:
-        # It may have been called off before its arrival date: its two vouchers belong to days that have been.
-        arrived = min(arrived, policy.today)
-    if arrived > policy.today:
-        return Wait(part, WaitReason.PAYOUT_PAID, arrived, about)
-    match payout.itemisation:
-        case Itemisation.PENDING:
-            return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
-        case Itemisation.COMPLETE:
-            if fact.items is None:
+        case PayoutState.PAID:
+            arrived = payout.arrival_date or day_of(movement, policy)
+            if arrived > policy.today:
+                return Wait(part, WaitReason.PAYOUT_PAID, arrived, about)
+            if not _proved(fact):
                 return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
-            if fact.items != payout.amount:
-                raise CannotBook(
-                    HoldReason.PAYOUT_NOT_PROVED,
-                    payout=payout.ref,
-                    amount=str(payout.amount),
-                    items=str(fact.items),
-                )
-        case Itemisation.NONE:
-            pass
-    foreign = movement.currency != policy.books_currency
-    if foreign and fact.unsettled_items:
-        return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
+        case PayoutState.FAILED | PayoutState.CANCELLED:
+            arrived = day_of(movement, policy)
+    if movement.currency != policy.books_currency and fact.unsettled_items:
+        # The carrying value is known when its lines are booked: they are on their way, however long it takes.
+        return Wait(part, WaitReason.PAYOUT_ITEMS, None, about)
     day, note = open_day(arrived, policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     bank = account(policy, AccountRole.BANK, day, movement.currency)
-    sides = _payout_sides(payout.amount, carrying, day, policy)
+    sides = _payout_sides(payout.amount, carrying, arrived, policy)
     if sides is None:
-        return Wait(part, WaitReason.RATE, facts=(("currency", movement.currency), *about))
+        until = arrived + timedelta(days=policy.wait_days)
+        return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), *about))
     text = reference_text(policy, f"payout {payout.ref} {payout.amount}", note)
     return _payout_document(
-        f"{policy.provider}/{payout.ref}/payout",
+        f"{base_key(movement, policy)}/payout",
         DocumentKind.PAYOUT,
         movement,
         day,
@@ -190,17 +186,20 @@ def plan_payout(
     )
 
 
-def plan_payout_reversal(movement: Movement, voucher: PlannedPayout | None, policy: Policy) -> Document | Wait:
+def plan_payout_reversal(
+    movement: Movement, fact: PayoutFact | None, voucher: PlannedPayout | None, policy: Policy
+) -> Document | Wait:
     """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved."""
-    part = (PartRef(movement.ref, "amount"),)
     if voucher is None:
-        return Wait(part, WaitReason.PAYOUT_PAID, facts=(("payout", movement.source_ref),))
+        return _await_payout(movement, policy)
+    if fact is not None and fact.payout.amount != movement.amount:
+        raise _not_proved(fact.payout.ref, fact.payout.amount, movement.amount)
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     bank = account(policy, AccountRole.BANK, day, movement.currency)
-    text = reference_text(policy, f"payout {movement.source_ref} came back {movement.amount}", note)
+    text = reference_text(policy, f"payout {source_of(movement)} came back {movement.amount}", note)
     return _payout_document(
-        f"{policy.provider}/{movement.source_ref}/payout-reversal",
+        f"{base_key(movement, policy)}/payout-reversal",
         DocumentKind.PAYOUT_REVERSAL,
         movement,
         day,
@@ -210,6 +209,32 @@ def plan_payout_reversal(movement: Movement, voucher: PlannedPayout | None, poli
         policy,
         "A payout that failed or was cancelled is taken back by a reversing voucher of the same amounts.",
     )
+
+
+def _await_payout(movement: Movement, policy: Policy) -> Wait:
+    """Wait for the provider's own record of a payout, or for the voucher that a reversal takes back."""
+    until = day_of(movement, policy) + timedelta(days=policy.wait_days)
+    facts = (("payout", movement.source_ref), ("amount", str(-movement.amount)))
+    if policy.today > until:
+        raise CannotBook(HoldReason.PAYOUT_NOT_PROVED, **dict(facts))
+    return Wait((PartRef(movement.ref, "amount"),), WaitReason.PAYOUT_PAID, until, facts)
+
+
+def _proved(fact: PayoutFact) -> bool:
+    """Whether a payout's lines make up its amount; not yet, where they are not all there. Raises `CannotBook`."""
+    match fact.payout.itemisation:
+        case Itemisation.NONE:
+            return True
+        case Itemisation.PENDING:
+            return False
+        case Itemisation.COMPLETE:
+            if fact.items is not None and fact.items != fact.payout.amount:
+                raise _not_proved(fact.payout.ref, fact.payout.amount, fact.items)
+            return fact.items is not None
+
+
+def _not_proved(payout: str, amount: Money, items: Money) -> CannotBook:
+    return CannotBook(HoldReason.PAYOUT_NOT_PROVED, payout=payout, amount=str(amount), items=str(items))
 
 
 def _payout_sides(amount: Money, carrying: Carrying | None, day: date, policy: Policy) -> PlannedPayout | None:
@@ -240,10 +265,15 @@ def _payout_document(
     rule: str,
 ) -> Document:
     bank, clearing = accounts
-    lines = [signed_line(bank, sides.bank, text), signed_line(clearing, -sides.clearing, text)]
+    sums = ((bank, sides.bank), (clearing, -sides.clearing))
+    lines = [signed_line(number, amount, text) for number, amount in sums if amount]
+    if not lines:
+        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(movement.amount), decimals=str(policy.decimals))
     difference = sides.clearing - sides.bank
     if difference:
-        role = AccountRole.EXCHANGE_LOSS if difference.minor > 0 else AccountRole.EXCHANGE_GAIN
+        # A reversal takes back what the payout put there, so it uses the account that the payout used.
+        lost = (difference.minor > 0) != (kind is DocumentKind.PAYOUT_REVERSAL)
+        role = AccountRole.EXCHANGE_LOSS if lost else AccountRole.EXCHANGE_GAIN
         lines.append(signed_line(account(policy, role, day), difference, "exchange difference"))
     return Document(
         key=key,
@@ -254,5 +284,5 @@ def _payout_document(
         clearing=(ClearingEffect(clearing, movement.amount, -sides.clearing),),
         steps=(PostVoucher(key, Voucher(key, day, text, tuple(lines))),),
         rule=rule,
-        facts=(("source", movement.source_ref), ("bank_minor", str(sides.bank.minor))),
+        facts=(("source", source_of(movement)), ("bank_minor", str(sides.bank.minor))),
     )
