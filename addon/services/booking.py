@@ -188,7 +188,7 @@ def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> 
                 MovementRow.connection_id == connection_id,
                 MovementRow.payout_ref.in_(refs),
                 MovementRow.source_ref != MovementRow.payout_ref,
-                PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value)),
+                PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value, PartState.WAITING.value)),
             )
             .group_by(MovementRow.payout_ref)
         )

@@ -370,7 +370,7 @@ def _plan(work: _Slice) -> SliceResult | str:
         while more:
             _note(work, "Planning")
             with work.services.db.company_reading(work.company_id) as session:
-                automatic = not read_company(session).approve_first
+                automatic = read_company(session).approve_automatically
             result = booking.plan_pass(
                 work.services,
                 work.company_id,
