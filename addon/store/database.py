@@ -292,7 +292,8 @@ def _stamp(session: Session, context: UOWTransaction, instances: object) -> None
                 row.company_id = company_of(session)
             _same_company(row.company_id, company_of(session))
     for row in (*session.dirty, *session.deleted):
-        if isinstance(row, OfCompany) and "company_id" in row.__dict__:
+        if isinstance(row, OfCompany):
+            # Of a row that was brought along from elsewhere and has expired, this reads the company anew.
             _same_company(row.company_id, company_of(session))
 
 
