@@ -1,0 +1,201 @@
+"""The outside world as a whole: one clock, the simulated companies around Kvitt, and who owns what in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import Flask
+
+from addon.sandbox.clock import Clock
+from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
+from addon.sandbox.shop import DESIGN_GOODS, FELL_GOODS, ODDITIES, TEN_CURRENCIES, Product, Shop, make_shop_app
+from addon.sandbox.stripe import StripeAccount, StripeWorld
+
+FORTNOX_CLIENT_ID = "sandboxFortnoxClientId"
+FORTNOX_CLIENT_SECRET = "sandbox-fortnox-secret-not-real"
+STRIPE_CLIENT_ID = "ca_sandbox_kvitt"
+STRIPE_SECRET_KEY = "sk_live_sandbox_platform_not_real"
+STRIPE_WEBHOOK_SECRET = "whsec_sandbox_not_real"
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Where the parts of a served world answer, without a slash at the end."""
+
+    fortnox: str
+    stripe: str
+    shop: str
+    control: str
+
+    def as_dict(self) -> dict[str, str]:
+        """By name, for JSON."""
+        return {"fortnox": self.fortnox, "stripe": self.stripe, "shop": self.shop, "control": self.control}
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """A company with its books, its account at Stripe and its shop."""
+
+    name: str
+    fortnox: FortnoxCompany
+    stripe: StripeAccount
+    shop: Shop
+
+
+@dataclass(slots=True)
+class World:
+    """Everything outside Kvitt. Deterministic for a seed and a stopped clock."""
+
+    clock: Clock
+    fortnox: FortnoxWorld
+    stripe: StripeWorld
+    seed: int
+    kvitt_public_url: str
+    businesses: list[Business] = field(default_factory=list)
+    urls: Urls | None = None
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        seed: int = 1,
+        kvitt_public_url: str = "http://127.0.0.1:8000",
+        stopped_at: datetime | None = None,
+        fortnox_call_limit: int = 25,
+        fortnox_call_window_s: float = 5.0,
+        webhooks: bool = True,
+    ) -> World:
+        """A world without companies. `stopped_at` stops the clock; `webhooks` registers Kvitt's address at Stripe."""
+        kvitt = kvitt_public_url.rstrip("/")
+        clock = Clock(stopped_at)
+        fortnox = FortnoxWorld(
+            clock,
+            client_id=FORTNOX_CLIENT_ID,
+            client_secret=FORTNOX_CLIENT_SECRET,
+            redirect_uris=[f"{kvitt}/oauth/fortnox/callback"],
+            seed=seed,
+            call_limit=fortnox_call_limit,
+            call_window_s=fortnox_call_window_s,
+        )
+        stripe = StripeWorld(
+            clock,
+            client_id=STRIPE_CLIENT_ID,
+            secret_key=STRIPE_SECRET_KEY,
+            webhook_secret=STRIPE_WEBHOOK_SECRET,
+            redirect_uris=[f"{kvitt}/oauth/stripe/callback"],
+            seed=seed,
+        )
+        if webhooks:
+            stripe.register_platform_webhook(f"{kvitt}/webhooks/stripe")
+        return cls(clock, fortnox, stripe, seed, kvitt)
+
+    def add_business(
+        self,
+        name: str,
+        organisation_number: str,
+        *,
+        balance_currencies: Iterable[str] = ("sek", "eur"),
+        currencies: tuple[str, ...] = TEN_CURRENCIES,
+        products: tuple[Product, ...] = FELL_GOODS,
+        first_order_number: int = 10234,
+        other_plugin: bool = False,
+        method: str = "ACCRUAL",
+        inactive_accounts: Iterable[int] = (),
+        fortnox_currencies: Iterable[str] = (),
+    ) -> Business:
+        """A company with books, a Stripe account and a shop; `other_plugin` makes its shop invoice by itself."""
+        books = self.fortnox.add_company(
+            name,
+            organisation_number,
+            method=method,
+            inactive_accounts=inactive_accounts,
+            currencies=fortnox_currencies,
+        )
+        account = self.stripe.add_account(name, balance_currencies=tuple(balance_currencies))
+        shop = Shop(
+            account,
+            books,
+            self.seed,
+            products=products,
+            first_order_number=first_order_number,
+            currencies=currencies,
+            other_plugin=other_plugin,
+        )
+        business = Business(name, books, account, shop)
+        self.businesses.append(business)
+        return business
+
+    def get_business(self, name_or_slug: str) -> Business:
+        """A company by name or by its shop's short name; KeyError if there is none."""
+        for business in self.businesses:
+            if name_or_slug in (business.name, business.shop.slug):
+                return business
+        raise KeyError(name_or_slug)
+
+    def shop_app(self) -> Flask:
+        """The shops' pages."""
+        return make_shop_app([business.shop for business in self.businesses])
+
+    def environment(self, urls: Urls | None = None) -> dict[str, str]:
+        """The environment variables that aim a Kvitt at this world; `urls` where it is not served by itself."""
+        where = urls or self.urls
+        if where is None:
+            raise ValueError("the world has no addresses yet: serve it first, or say which")
+        return {
+            "FORTNOX_CLIENT_ID": FORTNOX_CLIENT_ID,
+            "FORTNOX_CLIENT_SECRET": FORTNOX_CLIENT_SECRET,
+            "FORTNOX_AUTH_URL": f"{where.fortnox}/oauth-v1",
+            "FORTNOX_API_URL": f"{where.fortnox}/3",
+            "STRIPE_CLIENT_ID": STRIPE_CLIENT_ID,
+            "STRIPE_SECRET_KEY": STRIPE_SECRET_KEY,
+            "STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET,
+            "STRIPE_CONNECT_URL": where.stripe,
+            "STRIPE_API_URL": where.stripe,
+        }
+
+    def catch_up(self) -> None:
+        """Let the time that has passed happen: payout runs, arrivals, late requests."""
+        self.stripe.catch_up()
+        self.fortnox.run_zombies(only_due=True)
+
+
+def demo_world(
+    *,
+    seed: int = 1,
+    kvitt_public_url: str = "http://127.0.0.1:8000",
+    sales: int = 300,
+    stopped_at: datetime | None = None,
+    fortnox_call_limit: int = 25,
+    oddities: bool = True,
+    inactive_accounts: Iterable[int] = (),
+) -> World:
+    """Two companies that have sold for a month.
+
+    Fjällbutiken AB sells abroad in a dozen currencies and has no invoices yet (a case for Plus; balances in SEK
+    and EUR). Norrsken Design AB sells in SEK and has its invoices in the books already (a case for Basic), a
+    third as many. `oddities` adds what needs a person: a failed payout, a dispute, an unknown kind of row,
+    and in Basic the orders that do not match.
+    """
+    world = World.build(
+        seed=seed,
+        kvitt_public_url=kvitt_public_url,
+        stopped_at=stopped_at,
+        fortnox_call_limit=fortnox_call_limit,
+    )
+    plus = world.add_business(
+        "Fjällbutiken AB", "556677-8899", balance_currencies=("sek", "eur"), inactive_accounts=inactive_accounts
+    )
+    basic = world.add_business(
+        "Norrsken Design AB",
+        "559012-3456",
+        balance_currencies=("sek",),
+        currencies=("sek",),
+        products=DESIGN_GOODS,
+        first_order_number=1001,
+        other_plugin=True,
+    )
+    plus.shop.sell_month(sales=sales, disputes=int(oddities), failed_payout=oddities, unknown_kind=oddities)
+    basic.shop.sell_for_basic(sales=max(sales // 3, 10), oddities=ODDITIES if oddities else ())
+    return world
