@@ -17,6 +17,7 @@ from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
     CreateInvoice,
+    CreatePayment,
     CreditInvoice,
     Document,
     DocumentKind,
@@ -173,6 +174,7 @@ def load_situation(
         known_customers=_load_customer_keys(session),
         fee_vouchers=_load_fee_vouchers(session, connection_id),
         carrying=_load_carrying(session, connection_id, policy.books_currency),
+        payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs, policy.books_currency),
     )
 
@@ -342,6 +344,28 @@ def _load_carrying(session: Session, connection_id: int, books_currency: str) ->
             .group_by(DocumentRow.clearing_currency)
         )
     }
+
+
+def _load_payments_under_way(
+    session: Session, matches: Mapping[str, tuple[InvoiceView, ...]], books_currency: str
+) -> dict[str, Money]:
+    """What payments that are planned and not booked will take off invoices, of all connections: their balance as it
+    was read does not know of them."""
+    numbers = sorted({view.number for views in matches.values() for view in views})
+    under_way: dict[str, Money] = defaultdict(lambda: Money.zero(books_currency))
+    for start in range(0, len(numbers), 500):
+        for payload in session.scalars(
+            select(DocumentRow.payload).where(
+                DocumentRow.kind == DocumentKind.MATCH.value,
+                DocumentRow.state != DeliveryState.BOOKED.value,
+                DocumentRow.number.in_(numbers[start : start + 500]),
+            )
+        ):
+            for step in decode(Document, payload).steps:
+                if isinstance(step, CreatePayment) and step.invoice_number:
+                    closes = step.settlement.amount + (step.settlement.write_off or Money.zero(books_currency))
+                    under_way[step.invoice_number] = under_way[step.invoice_number] + closes
+    return dict(under_way)
 
 
 def _load_payout_vouchers(
