@@ -345,8 +345,9 @@ class FortnoxAccounting:
         return StepAnswer(original.credit_number, invoice=original)
 
     def _after_refusal(self, refusal: Rejected, look: Callable[[], T]) -> T:
-        """Look at what a refused action was about, unless the refusal speaks for itself."""
-        if refusal.reason not in ("", HoldReason.REJECTED.value) or isinstance(refusal, LicenceMissing | RightMissing):
+        """Look at what a refused action was about, unless the refusal names something else as its cause."""
+        unclear = isinstance(refusal, AlreadyDone) or refusal.reason in ("", HoldReason.REJECTED.value)
+        if not unclear or isinstance(refusal, LicenceMissing | RightMissing):
             raise refusal
         return look()
 
