@@ -52,11 +52,12 @@ def run_slice(company_id: int) -> None:
 def _slice(services: Services, company_id: int) -> None:
     log = get_logger(__name__)
     ends = time.monotonic() + _TASK_S
-    while True:
+    while due.has_work(services, company_id):
         result = runs.run_slice(services, company_id)
-        if not result.more:
+        if result.busy or not result.more:
+            # Whoever holds the lease sees what is wanted when the slice ends; if it died, the clock finds that.
             return
-        pause_s = result.retry_in_s or 0.0
+        pause_s = result.retry_in_s
         if pause_s <= 0:
             # To the end of the queue: a long backfill must not keep other companies waiting.
             services.nudge(company_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
-from addon.core.dates import booking_date
+from addon.core.dates import booking_date, start_of_day
 from addon.core.prerequisites import propose_connection_accounts
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane
@@ -24,6 +24,8 @@ from addon.services.context import Services
 from addon.services.policy import provider_name
 from addon.services.settings import (
     CONNECTION_ACCOUNT_ROLES,
+    SettingFault,
+    change,
     get_connection,
     own_company,
     propose,
@@ -392,6 +394,30 @@ def disconnect(services: Services, company_id: int, connection_id: int, who: str
         settle_state(session, now)
         facts = {"provider": row.provider, "account": row.account_ref, "provider_told": told}
         activity.record(session, who, "disconnected", facts, now)
+
+
+def fetch_since(
+    services: Services, company_id: int, day: date, who: str, connection_id: int | None = None
+) -> tuple[SettingFault, ...]:
+    """Have the next run fetch again from a day on, which is harmless: everything is stored under its own key.
+
+    A day before a connection's start date becomes its start date, as long as nothing has been booked.
+    """
+    earlier: list[int] = []
+    with services.db.company(company_id) as session:
+        zone = read_company(session).time_zone
+        rows = session.scalars(select(Connection).where(Connection.state == "connected").with_for_update()).all()
+        for row in rows:
+            if connection_id not in (None, row.id):
+                continue
+            if row.start_date is not None and day < row.start_date:
+                earlier.append(row.id)
+            elif row.fetched_until is not None:
+                row.fetched_until = min(row.fetched_until, start_of_day(day, zone))
+    faults: list[SettingFault] = []
+    for wanted in earlier:
+        faults += change(services, company_id, who, {"start_date": day.isoformat()}, wanted)
+    return tuple(faults)
 
 
 # --- webhooks: nudges only ------------------------------------------------------------------------------------

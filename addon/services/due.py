@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from addon.core.dates import next_daily_run
 from addon.services.context import Services
 from addon.store import leases
-from addon.store.models import Company, CompanyWork
+from addon.store.models import Company, CompanyWork, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,12 @@ def claim_due(services: Services, limit: int = 200) -> tuple[Due, ...]:
 
 
 def _next_daily(company: Company, now: datetime) -> datetime | None:
-    from zoneinfo import ZoneInfo
-
     if company.state not in ("active", "stopped"):
         return None
     return next_daily_run(now, ZoneInfo(company.time_zone), company.daily_at)
 
 
 def _is_daily_time(company: Company, at: datetime) -> bool:
-    from zoneinfo import ZoneInfo
-
     return next_daily_run(at - timedelta(seconds=1), ZoneInfo(company.time_zone), company.daily_at) == at
 
 
@@ -74,3 +71,14 @@ def come_back(services: Services, company_id: int, pause_s: float) -> None:
         work = session.get(CompanyWork, company_id)
         if work is not None and (work.next_run_at is None or work.next_run_at > at):
             leases.schedule(session, company_id, at)
+
+
+def has_work(services: Services, company_id: int) -> bool:
+    """Whether a nudge still means something: a run is open, or one was wanted since the last slice began."""
+    with services.db.company_reading(company_id) as session:
+        if session.scalar(select(RunRow.id).where(RunRow.state == "running").limit(1)) is not None:
+            return True
+        work = session.get(CompanyWork, company_id)
+        if work is None or work.wanted_at is None:
+            return False
+        return work.slice_started_at is None or work.wanted_at > work.slice_started_at

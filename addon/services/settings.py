@@ -298,7 +298,7 @@ class CompanyConfig:
 
     time_zone: ZoneInfo
     daily_at: time
-    approve_first: bool
+    approve_automatically: bool
     locked_rule: LockedRule
     collective_customers: bool
     invoice_text: str
@@ -357,7 +357,7 @@ def read_company(session: Session) -> CompanyConfig:
     return CompanyConfig(
         time_zone=value("time_zone"),
         daily_at=value("daily_at"),
-        approve_first=value("approve") == "first",
+        approve_automatically=value("approve") == "automatic",
         locked_rule=LockedRule(value("locked_period")),
         collective_customers=value("customers") == "collective",
         invoice_text=value("invoice_text"),

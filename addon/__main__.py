@@ -1,0 +1,5 @@
+"""`python -m addon` is `kvitt`."""
+
+from addon.cli import main
+
+main(prog_name="kvitt")

@@ -1,0 +1,95 @@
+"""Short plain sentences for the terminal and for logs. The pages have their own, longer and translated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from addon.core.books import Check, Remedy
+from addon.core.holds import HoldReason
+from addon.core.prerequisites import PREREQUISITES, Prerequisite
+
+HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
+    HoldReason.UNKNOWN_KIND: "the provider uses a word that Kvitt does not know",
+    HoldReason.KIND_NOT_BUILT: "Kvitt does not book this kind yet",
+    HoldReason.NO_ORDER_NUMBER: "no order number in the fields that are set",
+    HoldReason.NO_INVOICE: "no invoice or credit note with this order number came",
+    HoldReason.SEVERAL_INVOICES: "several invoices have this order number",
+    HoldReason.AMOUNT_DIFFERS: "the amount differs from what is open on the invoice",
+    HoldReason.INVOICE_NOT_BOOKED: "the invoice is not booked yet",
+    HoldReason.INVOICE_CANCELLED: "the invoice is cancelled",
+    HoldReason.ALREADY_PAID: "the invoice is already paid",
+    HoldReason.WRONG_SIGN: "a credit note where an invoice is needed, or the other way round",
+    HoldReason.FOREIGN_CURRENCY: "Basic books your own currency only",
+    HoldReason.LEDGER_PRECISION: "the amount has more decimals than the books can hold",
+    HoldReason.PERIOD_LOCKED: "the period is locked",
+    HoldReason.NO_FINANCIAL_YEAR: "the books have no financial year for this day",
+    HoldReason.ACCOUNT_NOT_READY: "an account is missing, inactive or demands a cost centre or project",
+    HoldReason.CURRENCY_NOT_READY: "the books do not have this currency",
+    HoldReason.NO_RATE: "no exchange rate for the day is known",
+    HoldReason.ORIGINAL_UNKNOWN: "a refund of a sale that Kvitt has not booked",
+    HoldReason.REFUND_EXCEEDS: "more was refunded than was sold",
+    HoldReason.PAYOUT_NOT_PROVED: "the payout's lines do not make up its amount",
+    HoldReason.TOTAL_DIFFERS: "what was made differs from the plan, and was not booked",
+    HoldReason.RATE_DIFFERS: "the exchange rate differs from the plan, and the invoice was not booked",
+    HoldReason.REJECTED: "the accounting system refused it",
+    HoldReason.TOUCHED: "a person changed the document meanwhile",
+    HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
+}
+"""Why something is held, as half a sentence; a test sees to it that no reason is left out."""
+
+
+def hold_text(reason: str, facts: Mapping[str, object]) -> str:
+    """Why something is held, with what is known about it in brackets."""
+    try:
+        words = HOLD_TEXTS[HoldReason(reason)]
+    except ValueError:
+        words = reason.replace("_", " ")
+    known = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts.items() if value not in ("", None))
+    return f"{words} ({known})" if known else words
+
+
+_ENTRIES: Final[Mapping[str, Prerequisite]] = {entry.code: entry for entry in PREREQUISITES}
+
+_FAULTS: Final[Mapping[str, str]] = {
+    "missing": "is not there",
+    "inactive": "is not active",
+    "cost_centre": "demands a cost centre",
+    "project": "demands a project",
+    "not_manual": "is not a manual series",
+    "approval": "needs a person's approval for each voucher",
+    "not_automatic": "has no automatic rate",
+    "not_mapped": "has no account",
+}
+
+_REMEDIES: Final[Mapping[Remedy, str]] = {
+    Remedy.ACTIVATE_ACCOUNT: "activate account {subject}",
+    Remedy.CREATE_ACCOUNT: "make account {subject}",
+    Remedy.CREATE_SERIES: "make voucher series {subject}",
+    Remedy.ADD_CURRENCY: "add currency {subject}",
+    Remedy.ADD_PAYMENT_MODE: "add a way of payment for account {subject}",
+}
+
+
+def check_reason(check: Check) -> str:
+    """What a prerequisite asks, and for a red one what is wrong."""
+    entry = _ENTRIES.get(check.code)
+    title = entry.title if entry is not None else check.code.replace("_", " ")
+    details = dict(check.details)
+    about = " ".join(filter(None, (check.subject, details.get("name", ""))))
+    year = f" in {details['year']}" if "year" in details else ""
+    if check.ok:
+        return f"{title}{f': {about}' if about else ''}"
+    fault = _FAULTS.get(details.get("fault", ""), "is not as it must be")
+    return f"{title}: {about or 'it'} {fault}{year}"
+
+
+def check_remedy(check: Check) -> str:
+    """What mends a red prerequisite; empty for a green one."""
+    if check.ok:
+        return ""
+    entry = _ENTRIES.get(check.code)
+    where = entry.where if entry is not None else ""
+    if check.repair is None:
+        return where
+    return f"Repair: {_REMEDIES[check.repair.remedy].format(subject=check.repair.subject)}"
