@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -59,7 +60,7 @@ from addon.services import connections
 from addon.services.calls import CallLog, call_row
 from addon.services.context import Services
 from addon.store import deliveries
-from addon.store.codec import decode, encode
+from addon.store.codec import decode, decode_step, encode
 from addon.store.deliveries import Claimed
 from addon.store.models import (
     CompanySettings,
@@ -307,12 +308,12 @@ def _known(session: Session, claimed: Claimed, desk: Desk) -> Known:
         case DateCreditNote():
             return Known(invoice=_invoice(session, step.credit_key))
         case CreatePayment():
-            return Known(invoice=_invoice(session, step.invoice_key) if step.invoice_key else None)
+            return Known(invoice=_invoice(session, step.invoice_key) if step.invoice_key else _matched(step))
         case BookPayment():
             answer = _answer(session, step.payment_key)
             return Known(
                 payment_number=answer.reference if answer else "",
-                invoice=_invoice_of_document(session, claimed.document_id),
+                invoice=_invoice_paid(session, step.payment_key),
             )
         case PostVoucher():
             year = desk.books.year_of(step.voucher.booking_date)
@@ -351,14 +352,29 @@ def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
     return next((view for view in reversed(views) if view is not None), None)
 
 
-def _invoice_of_document(session: Session, document_id: int) -> InvoiceView | None:
-    first = session.scalar(
-        select(DeliveryRow.key).where(
-            DeliveryRow.document_id == document_id,
-            DeliveryRow.kind.in_(("create_invoice", "credit_invoice")),
-        )
+def _invoice_paid(session: Session, payment_key: str) -> InvoiceView | None:
+    payload = session.scalar(select(DeliveryRow.payload).where(DeliveryRow.key == payment_key))
+    payment = decode_step(payload) if payload else None
+    if not isinstance(payment, CreatePayment):
+        return None
+    return _invoice(session, payment.invoice_key) if payment.invoice_key else _matched(payment)
+
+
+def _matched(step: CreatePayment) -> InvoiceView:
+    """The invoice that Basic found, as far as a payment of it needs to know: it is in the books' own currency."""
+    amount = step.settlement.amount
+    return InvoiceView(
+        number=step.invoice_number,
+        currency=amount.currency,
+        total=amount,
+        balance=amount,
+        vat=Decimal(0),
+        rate=Decimal(1),
+        unit=1,
+        booked=True,
+        cancelled=False,
+        invoice_date=step.settlement.paid_on,
     )
-    return _invoice(session, first) if first else None
 
 
 # --- What an answer changes -------------------------------------------------------------------------------------
