@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -118,7 +119,7 @@ class Shop:
         self.order_field = order_field
         self.orders: list[Order] = []
         self._next_number = first_order_number
-        self._buyers: list[tuple[str, Buyer]] = []
+        self._buyers: dict[str, deque[Buyer]] = {}
         self._buyers_made = 0
         self._chance = random.Random(f"shop/{seed}/{stripe_account.name}")
 
@@ -137,14 +138,14 @@ class Shop:
         return str(self._next_number - 1)
 
     def _buyer(self, currency: str, repeat_share: Decimal, without_email_share: Decimal) -> Buyer:
-        known = [buyer for wanted, buyer in self._buyers[-400:] if wanted == currency]
+        known = self._buyers.setdefault(currency, deque(maxlen=200))
         if known and self._chance.random() < repeat_share:
             return self._chance.choice(known)
         self._buyers_made += 1
         with_email = self._chance.random() >= without_email_share
         buyer = make_buyer(self._chance, currency, self._buyers_made, with_email=with_email)
         if with_email:
-            self._buyers.append((currency, buyer))
+            known.append(buyer)
         return buyer
 
     def take_order(
@@ -240,7 +241,7 @@ class Shop:
         """Sell from `until` − `days` to `until` (default: now), with refunds, daily payouts and a monthly fee.
 
         Of the refunds about half are full, a quarter a single part, a quarter several parts. Sales come at odd
-        hours, a few within two minutes of midnight in Stockholm. Every currency given occurs, the first most.
+        hours, a few within two minutes of midnight in Stockholm. Every currency given occurs, the first two most.
         """
         end = self.account.clock.now() if until is None else until
         start = end - timedelta(days=days)
@@ -251,7 +252,8 @@ class Shop:
             if position < len(wanted):
                 currency = wanted[position]
             else:
-                currency = wanted[0] if self._chance.random() < 0.45 else self._chance.choice(wanted)
+                chosen = self._chance.random()
+                currency = wanted[0] if chosen < 0.4 else self._chance.choice(wanted[: 2 if chosen < 0.6 else None])
             agenda.add(at, self._sale(at, currency, end, report, agenda, refund_share, klarna_share))
         if monthly_fee:
             self._plan_fees(agenda, start, end, report)
