@@ -59,7 +59,7 @@ def decode(kind: type[T], data: Mapping[str, Any]) -> T:
 def _decoded(kind: type[T], data: Mapping[str, Any]) -> T:
     try:
         # By way of text: only there does strict reading take lists for tuples and text for dates and decimals.
-        value: T = _adapter(kind).validate_json(json.dumps(data), strict=True)
+        value: T = _adapter(kind).validate_json(_as_utf8(data), strict=True)
     except ValidationError as error:
         places = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {fault['type']}"
@@ -69,6 +69,12 @@ def _decoded(kind: type[T], data: Mapping[str, Any]) -> T:
     except TypeError as error:
         raise Undecodable(f"not a {kind.__name__}") from error
     return value
+
+
+def _as_utf8(data: Any, *, sort_keys: bool = False) -> bytes:
+    """JSON in UTF-8. A half of a surrogate pair, which providers' JSON can smuggle in, becomes a question mark."""
+    text = json.dumps(data, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "replace")
 
 
 def decode_step(data: Mapping[str, Any]) -> Step:
@@ -85,5 +91,4 @@ def fingerprint(document: Document) -> str:
     The explanations (`rule`, `facts`) are left out: better wording is no correction.
     """
     content = {name: value for name, value in encode(document).items() if name not in _EXPLANATIONS}
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    return hashlib.sha256(_as_utf8(content, sort_keys=True)).hexdigest()
