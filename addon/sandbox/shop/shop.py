@@ -263,11 +263,12 @@ class Shop:
             agenda.add(start + (end - start) / 2, lambda at: self._fail_a_payout(at, report))
         if unknown_kind:
             agenda.add(end - timedelta(days=min(3, days / 2)), lambda at: self._unknown_row(at, report))
-        self._run(agenda, end)
+        self._run(agenda, start, end)
         return report
 
-    def _run(self, agenda: _Agenda, end: datetime) -> None:
+    def _run(self, agenda: _Agenda, start: datetime, end: datetime) -> None:
         with self.account.lock:
+            self.account.rewind(start)
             agenda.run(self.account.catch_up)
             self.account.catch_up(end)
 
@@ -452,7 +453,7 @@ class Shop:
         for number, oddity in enumerate(oddities):
             at = start + (end - start) * (number + 1) / (len(ODDITIES) + 2)
             agenda.add(at.replace(microsecond=0), self._odd_sale(oddity, end, report))
-        self._run(agenda, end)
+        self._run(agenda, start, end)
         return report
 
     def _plan_invoiced_sale(

@@ -86,6 +86,20 @@ def test_each_day_is_paid_out_and_every_payout_is_proved() -> None:
             assert sum(row.net for row in account.rows_of_payout(payout)) == 0
 
 
+def test_a_month_entered_after_the_fact_has_its_daily_payouts_too() -> None:
+    shop = abroad()
+    shop.account.catch_up()  # as the ticking of a served world does
+    shop.sell_month(sales=200)
+    days = {payout.created // 86_400 for payout in shop.account.payouts}
+    assert len(days) > 12
+    again = {payout.id for payout in shop.account.payouts}
+    shop.sell_month(sales=50, days=10)
+    assert again < {payout.id for payout in shop.account.payouts}
+    for payout in shop.account.payouts:
+        if payout.reconciliation_status == "completed":
+            assert sum(row.net for row in shop.account.rows_of_payout(payout)) == 0
+
+
 def test_the_same_seed_sells_the_same_and_another_does_not() -> None:
     first, second, other = abroad(), abroad(), abroad(seed=2)
     for shop in (first, second, other):
