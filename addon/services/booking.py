@@ -190,7 +190,8 @@ def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> 
                 MovementRow.connection_id == connection_id,
                 MovementRow.payout_ref.in_(refs),
                 MovementRow.source_ref != MovementRow.payout_ref,
-                PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value, PartState.WAITING.value)),
+                PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value, PartState.WAITING.value))
+                | (PartRow.reason == HoldReason.NO_RATE.value),
             )
             .group_by(MovementRow.payout_ref)
         )
