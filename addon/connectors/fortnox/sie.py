@@ -80,8 +80,10 @@ def _text(line: str, at: int, stops: str) -> tuple[str, int]:
     at += 1
     letters: list[str] = []
     while at < len(line):
-        if line[at] == "\\" and line[at + 1 : at + 2] in ('"', "\\"):
-            letters.append(line[at + 1])
+        # A quote inside a text has a backslash before it, backslashes have none: at the end of a text one looks
+        # like the other, and is taken for the end where no other quote follows.
+        if line.startswith('\\"', at) and '"' in line[at + 2 :]:
+            letters.append('"')
             at += 2
         elif line[at] == '"':
             return "".join(letters), at + 1

@@ -1,7 +1,7 @@
 """A simulated Fortnox in process with one company, and our connector in front of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,7 +33,7 @@ from addon.core.documents import (
 from addon.core.money import ExchangeRate, Money
 from addon.ports.accounting import Known
 from addon.sandbox.clock import Clock
-from addon.sandbox.fortnox import Fault, FortnoxCompany, FortnoxWorld
+from addon.sandbox.fortnox import Fault, FortnoxCompany, FortnoxWorld, Switches
 from tests.support.doubles import CallLog, Tokens, WatchedPace
 from tests.support.in_process import InProcess
 
@@ -173,9 +173,29 @@ class Bench:
         return Money.total((entry.amount for entry in ledger.entries), "SEK")
 
 
+_SHARED: list[tuple[Clock, FortnoxWorld]] = []
+
+
+def shared_world() -> tuple[Clock, FortnoxWorld]:
+    """One world for all tests of this process (its routes take long to build), with all habits put back."""
+    if not _SHARED:
+        clock = Clock(NOON)
+        world = FortnoxWorld(clock, client_id="id", client_secret="secret", redirect_uris=[CALLBACK], call_limit=0)
+        _SHARED.append((clock, world))
+    clock, world = _SHARED[0]
+    clock.set(NOON)
+    for habit in fields(Switches):
+        default = habit.default if habit.default_factory is MISSING else habit.default_factory()
+        setattr(world.switches, habit.name, default)
+    world.faults.clear()
+    world.reset_calls()
+    world.zombies.clear()
+    return clock, world
+
+
 def make_bench(**company: Any) -> Bench:
-    clock = Clock(NOON)
-    world = FortnoxWorld(clock, client_id="id", client_secret="secret", redirect_uris=[CALLBACK], call_limit=0)
+    """A company of its own for one test."""
+    clock, world = shared_world()
     return Bench(clock, world, world.add_company("Fabriken AB", "556677-8899", **company))
 
 

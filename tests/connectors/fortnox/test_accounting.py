@@ -52,7 +52,7 @@ def test_a_sale_costs_four_calls_to_a_known_and_five_to_a_new_customer(bench: Be
     known = bench.make_customer(bench.customer("B", "b@example.com"))
     again = bench.invoice(key="stripe/ch_2/invoice")
     assert len(bench.calls(lambda: bench.sale(again, bench.settlement(sek("1250")), known))) == 4
-    bench.world.check()
+    bench.company.check()
 
 
 def test_a_full_refund_costs_five_calls_and_leaves_nothing_open(bench: Bench) -> None:
@@ -69,7 +69,7 @@ def test_a_full_refund_costs_five_calls_and_leaves_nothing_open(bench: Bench) ->
     assert (note.our_key, note.credit_number) == ("stripe/re_1/credit", "")
     assert bench.fortnox.get_invoice("1").credit_number == "2"
     assert bench.balance(CLEARING.number) == sek("0")
-    bench.world.check()
+    bench.company.check()
 
 
 def test_a_match_costs_four_calls(bench: Bench) -> None:
@@ -178,7 +178,7 @@ def test_an_invoice_is_closed_by_what_was_paid_whether_fortnox_rounds_or_not(rou
     assert bench.fortnox.get_invoice("1").balance == sek("0")
     assert bench.balance(CLEARING.number) == sek("937.40")
     assert bench.balance(ROUNDING.number) == sek("0")
-    bench.world.check()
+    bench.company.check()
 
 
 # --- Foreign currency, both truths ----------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_a_payment_is_worth_what_the_provider_converted_it_to(
     assert paid.books_amount == expected
     assert bench.balance(CLEARING.number) == expected
     assert bench.balance("3960") + bench.balance("7960") == sek(difference)
-    bench.world.check()
+    bench.company.check()
 
 
 def test_a_foreign_credit_note_is_paid_with_negative_amounts(bench: Bench) -> None:
