@@ -336,7 +336,7 @@ def test_a_vanished_holder_is_taken_over_after_lease_and_quarantine_in_doubt(wor
     assert ready(world) == [delivery_id]
     second = claimed(world, delivery_id)
     assert (second.attempt, second.look_first, second.doubtful) == (2, True, True)
-    assert second.first.first_attempted_at == first.attempted_at
+    assert second.first_attempted_at == first.first_attempted_at
     for late in (
         lambda: book(world, first),
         lambda: record(world, deliveries.record_rejected, first, "1", "no"),
