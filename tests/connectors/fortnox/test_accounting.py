@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from addon.core.accounts import Account, AccountRole
-from addon.core.books import OrderField
+from addon.core.books import OrderField, Remedy, Repair
 from addon.core.documents import (
     BookInvoice,
     BookPayment,
@@ -283,9 +283,7 @@ def test_the_mode_of_payment_of_the_account_is_named_where_there_is_one(bench: B
     assert bench.company.payments[1].mode == "KV1580"
 
 
-def _mode(account: str) -> Any:
-    from addon.core.books import Remedy, Repair
-
+def _mode(account: str) -> Repair:
     return Repair(Remedy.ADD_PAYMENT_MODE, account, name="Stripe")
 
 

@@ -1,7 +1,8 @@
 """Every error of the ports, by a fault of the simulated Fortnox that produces it; and by the codes themselves."""
 
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -131,8 +132,6 @@ def test_a_fresh_token_that_is_refused_needs_a_person(bench: Bench) -> None:
 
 
 def test_an_expired_token_is_renewed(bench: Bench) -> None:
-    from datetime import timedelta
-
     bench.clock.advance(timedelta(hours=2))
     bench.tokens.tokens.append(bench.world.access_token(bench.company.database_number))
     bench.tokens.tokens[:] = [bench.tokens.tokens[0], bench.tokens.tokens[-1]]
@@ -203,8 +202,6 @@ def test_what_a_person_must_mend_is_held_for_its_reason(
 
 
 def test_a_day_without_a_financial_year(bench: Bench) -> None:
-    from dataclasses import replace
-
     step = bench.posting(replace(bench.voucher(), booking_date=date(2031, 1, 1)))
     with pytest.raises(Rejected) as raised:
         bench.do(step, series="A", year_ref=bench.year_ref)
