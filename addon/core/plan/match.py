@@ -68,13 +68,20 @@ def plan_matches(
     for entry in group:
         try:
             rest = difference if entry is last and difference else None
-            outcomes.append(_match(entry, invoice, rest, order, policy))
+            outcomes.append(_match(entry, invoice, rest, _rule(order, invoice, rest, len(group)), policy))
         except CannotBook as fault:
             outcomes.append(Hold(_parts(entry), fault.reason, (*fault.facts, *facts.items())))
     return outcomes
 
 
-def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order: str, policy: Policy) -> Document:
+def _rule(order: str, invoice: InvoiceView, rest: Money | None, payments: int) -> str:
+    what = "credit note" if invoice.total.minor < 0 else "invoice"
+    filled = "with this amount" if payments == 1 else f"with the amount of {payments} payments"
+    difference = f", but for {abs(rest)} within the tolerance, which goes to rounding" if rest else ""
+    return f"Basic: order number {order} stands on {what} {invoice.number}, which is open {filled}{difference}."
+
+
+def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, rule: str, policy: Policy) -> Document:
     movement = entry.movement
     require_precision(movement.amount, policy)
     day, _ = open_day(max(day_of(movement, policy), invoice.invoice_date), policy)
@@ -89,7 +96,6 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order:
         write_off=rest,
         write_off_account=account(policy, AccountRole.ROUNDING, day) if rest else None,
     )
-    what = "credit note" if movement.amount.minor < 0 else "invoice"
     return Document(
         key=f"{key}/match",
         kind=DocumentKind.MATCH,
@@ -101,10 +107,10 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, order:
             CreatePayment(settlement.key, settlement, invoice_number=invoice.number),
             BookPayment(f"{settlement.key}/book", settlement.key),
         ),
-        rule=f"Basic: order number {order} stands on {what} {invoice.number}, which is open with this amount.",
+        rule=rule,
         facts=(
             ("source", source_of(movement)),
-            ("order_number", order),
+            ("order_number", order_number(movement, policy)),
             ("invoice", invoice.number),
         ),
     )

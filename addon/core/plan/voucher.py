@@ -83,7 +83,8 @@ def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -
     key = f"{policy.provider}/{policy.account_ref}/fees/{balance_currency}/{day.isoformat()}"
     if number > 1:
         key = f"{key}/{number}"
-    what = f"fees {day.isoformat()} {balance_currency}, {len(fees)} movements{rate_note}"
+    count = "1 movement" if len(fees) == 1 else f"{len(fees)} movements"
+    what = f"fees {day.isoformat()} {balance_currency}, {count}{rate_note}"
     effect_balance = credits - costs
     return Document(
         key=key,
@@ -133,6 +134,15 @@ def _fee_vat_lines(net: Money, day: date, policy: Policy) -> list[VoucherLine]:
     return lines
 
 
+_PAID_RULE = (
+    "A payout is booked when it has been paid, on the day it arrived, and only when its lines make up its amount."
+)
+_FAILED_RULE = (
+    "A payout that failed or was cancelled before it was booked is booked on the day the balance was debited; "
+    "its reversal takes it back."
+)
+
+
 def plan_payout(
     movement: Movement, fact: PayoutFact | None, carrying: Carrying | None, policy: Policy
 ) -> Document | Wait:
@@ -146,7 +156,7 @@ def plan_payout(
     """
     part = (PartRef(movement.ref, "amount"),)
     if fact is None:
-        return _await_payout(movement, policy)
+        return _await_payout(movement, -movement.amount, policy)
     payout = fact.payout
     about = (("payout", payout.ref), ("amount", str(payout.amount)))
     if payout.amount != -movement.amount:
@@ -182,7 +192,7 @@ def plan_payout(
         (bank, clearing),
         sides,
         policy,
-        "A payout is booked when it has been paid, on the day it arrived, and only when its lines make up its amount.",
+        _PAID_RULE if payout.state is PayoutState.PAID else _FAILED_RULE,
     )
 
 
@@ -191,7 +201,7 @@ def plan_payout_reversal(
 ) -> Document | Wait:
     """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved."""
     if voucher is None:
-        return _await_payout(movement, policy)
+        return _await_payout(movement, movement.amount, policy)
     if fact is not None and fact.payout.amount != movement.amount:
         raise _not_proved(fact.payout.ref, fact.payout.amount, movement.amount)
     day, note = open_day(day_of(movement, policy), policy)
@@ -211,10 +221,10 @@ def plan_payout_reversal(
     )
 
 
-def _await_payout(movement: Movement, policy: Policy) -> Wait:
+def _await_payout(movement: Movement, amount: Money, policy: Policy) -> Wait:
     """Wait for the provider's own record of a payout, or for the voucher that a reversal takes back."""
     until = day_of(movement, policy) + timedelta(days=policy.wait_days)
-    facts = (("payout", movement.source_ref), ("amount", str(-movement.amount)))
+    facts = (("payout", movement.source_ref), ("amount", str(amount)))
     if policy.today > until:
         raise CannotBook(HoldReason.PAYOUT_NOT_PROVED, **dict(facts))
     return Wait((PartRef(movement.ref, "amount"),), WaitReason.PAYOUT_PAID, until, facts)

@@ -1,0 +1,135 @@
+"""Bookkeeping as text that a person reviews: what a plan puts into the books, what it holds, what waits, the check."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from addon.core.documents import CreateCustomer, CreateInvoice, CreditInvoice, Document, PartRef, PostVoucher
+from addon.core.holds import Hold, Wait
+from addon.core.money import Money
+from addon.core.plan import Plan
+from tests.core.samples import NAMES
+from tests.core.simulation import Company, Entry, Landed
+
+
+def number(value: Decimal) -> str:
+    """A decimal as Swedes write it, with all its decimals."""
+    return f"{value:,f}".replace(",", " ").replace(".", ",")
+
+
+def amount(value: Money) -> str:
+    return number(value.to_decimal())
+
+
+def with_currency(value: Money) -> str:
+    return f"{amount(value)} {value.currency}"
+
+
+def rendered_entry(entry: Entry) -> list[str]:
+    """The rows of a voucher, each account's debit or credit."""
+    lines = []
+    for account, value in entry.rows:
+        side = "D" if value.minor > 0 else "C"
+        lines.append(f"      {account}  {NAMES[account]:<28}{amount(abs(value)):>14} {side}")
+    return lines
+
+
+def rendered_landed(landed: Landed) -> list[str]:
+    """A booked document: its head, the rule that made it, and every voucher it became."""
+    document = landed.document
+    lines = [f"{document.booking_date}  {document.key}  {with_currency(document.total)}"]
+    lines.append(f"  because   {document.rule}")
+    entries = list(landed.entries)
+    for step in document.steps:
+        match step:
+            case CreateCustomer():
+                customer = step.customer
+                about = [customer.name, customer.email, customer.country, customer.vat_number, customer.vat.value]
+                lines.append(f"  customer  {', '.join(filter(None, about))}")
+            case CreateInvoice():
+                invoice = step.invoice
+                lines.append(
+                    f"  {'credit' if invoice.total.minor < 0 else 'invoice':<8}  {_about_invoice(landed, step)}"
+                )
+                lines.append(f'            "{invoice.text}"')
+                if invoice.corrects_key:
+                    lines.append(f"            corrects {invoice.corrects_key}")
+            case CreditInvoice():
+                lines.append(f"  credit    {step.credit_date}  {with_currency(step.total)}, all of {step.invoice_key}")
+                lines.append(f'            "{step.text}"')
+            case PostVoucher():
+                lines.append(f'  voucher   {step.voucher.booking_date}  "{step.voucher.text}"')
+            case _:
+                continue
+        if not isinstance(step, CreateCustomer):
+            lines += rendered_entry(entries.pop(0))
+    for entry in entries:
+        lines.append(f"  payment   {entry.booking_date}  {entry.what.removeprefix('payment ')}")
+        lines += rendered_entry(entry)
+    return lines
+
+
+def _about_invoice(landed: Landed, step: CreateInvoice) -> str:
+    invoice = step.invoice
+    about = [f"{invoice.invoice_date}  {with_currency(invoice.total)}", f"VAT {number(invoice.vat)}"]
+    if landed.total is not None and landed.total != invoice.total:
+        about.append(f"made as {with_currency(landed.total)}")
+    if invoice.rate is not None:
+        about.append(f"at {number(invoice.rate.rate)} for {invoice.rate.unit}")
+    elif landed.rate is not None and landed.rate != 1:
+        about.append(f"at the books' own {number(landed.rate)}")
+    if invoice.order_number:
+        about.append(f"order {invoice.order_number}")
+    about += [f'"{line.description}" {line.vat_percent} %' for line in invoice.lines]
+    return ", ".join(about)
+
+
+def rendered_planned(document: Document) -> str:
+    return f"planned   {document.booking_date}  {document.key}  {with_currency(document.total)}"
+
+
+def rendered_open(company: Company, word: str, item: Hold | Wait) -> list[str]:
+    """A hold or a wait: its reason, the facts for its sentence, and each part with its money."""
+    until = f" until {item.until}" if isinstance(item, Wait) and item.until else ""
+    facts = ", ".join(f"{name}={value}" for name, value in item.facts)
+    lines = [f"{word:<5} {item.reason.value}{until}  {facts}".rstrip()]
+    return lines + [f"      {_part(part)}  {with_currency(company.part_amount(part))}" for part in item.parts]
+
+
+def _part(part: PartRef) -> str:
+    return f"{part.movement_ref} {part.part}"
+
+
+def rendered_plan(company: Company, result: Plan) -> list[str]:
+    """What a plan did not make documents of."""
+    lines = []
+    for hold in result.holds:
+        lines += rendered_open(company, "held", hold)
+    for wait in result.waits:
+        lines += rendered_open(company, "waits", wait)
+    for part in result.nought:
+        lines.append(f"nought {_part(part)}")
+    return lines
+
+
+def rendered_check(company: Company) -> list[str]:
+    """Booked + on its way + held + waiting = the provider's net, and what the clearing account stands at."""
+    lines = []
+    for currency in company.currencies():
+        terms = {
+            "booked": company.sum_of(currency, "booked"),
+            "planned": company.sum_of(currency, "planned", "open"),
+            "held": company.sum_of(currency, "held"),
+            "waiting": company.sum_of(currency, "waiting"),
+        }
+        total = Money.total(terms.values(), currency)
+        assert total == company.net(currency)
+        shown = [f"{amount(value)} {name}" for name, value in terms.items() if value or name == "booked"]
+        lines.append(f"check {currency}  {' + '.join(shown)} = {amount(total)} net at the provider")
+        clearing = company.policy.accounts.numbers.get(f"clearing:{currency}")
+        if clearing:
+            lines.append(f"      {clearing} stands at {with_currency(company.stands_at(clearing))}")
+    return lines
+
+
+def joined(lines: Iterable[str]) -> str:
+    return "\n".join(lines)

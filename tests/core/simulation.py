@@ -1,0 +1,484 @@
+"""Fetch, plan and book in memory: what the services do with a plan, small enough to trust, with the laws checked.
+
+The accounting system here makes what it is told: it posts invoices, payments and vouchers to a ledger, rounds to whole
+kronor if it is set to, and takes its own rate where the plan sends none. After each plan the laws are asserted.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
+
+from addon.core.accounts import Account, AccountRole
+from addon.core.books import InvoiceView
+from addon.core.dates import booking_date
+from addon.core.delivery import Verdict, compare_created, with_rounding, write_off
+from addon.core.documents import (
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    Document,
+    DocumentKind,
+    Invoice,
+    PartRef,
+    PostVoucher,
+    Settlement,
+)
+from addon.core.money import ExchangeRate, Money
+from addon.core.plan import (
+    BookedSale,
+    Carrying,
+    OpenMovement,
+    PayoutFact,
+    Plan,
+    PlannedPayout,
+    SaleLine,
+    Situation,
+    plan,
+)
+from addon.core.plan.sale import order_number
+from addon.core.records import Movement, MovementKind, Payout
+from addon.core.rules import Mode, Policy
+from addon.store.codec import fingerprint
+from tests.core.samples import VAT_NUMBERS
+
+State = Literal["open", "waiting", "held", "planned", "booked", "nought"]
+
+
+@dataclass
+class Entry:
+    """A voucher that the accounting system made of a step: its rows by account number, debit positive."""
+
+    what: str
+    booking_date: date
+    rows: list[tuple[str, Money]]
+
+    def add(self, number: str, amount: Money) -> None:
+        if amount:
+            self.rows.append((number, amount))
+
+
+@dataclass
+class Landed:
+    """A document in the books, with the entries that stand for it."""
+
+    document: Document
+    entries: list[Entry] = field(default_factory=list)
+    books: Money | None = None
+    invoice: Invoice | None = None
+    total: Money | None = None
+    rate: Decimal | None = None
+    number: str = ""
+
+
+@dataclass
+class Company:
+    """One connection of one company, from fetched records to a ledger."""
+
+    policy: Policy
+    rounds: bool = False
+    """Whether the accounting system rounds invoices in kronor to whole ones."""
+    own_rates: dict[str, Decimal] = field(default_factory=dict)
+    """The accounting system's own rates, for invoices that are sent without."""
+    movements: dict[str, Movement] = field(default_factory=dict)
+    payout_of: dict[str, str] = field(default_factory=dict)
+    payouts: dict[str, Payout] = field(default_factory=dict)
+    strangers: dict[str, Money] = field(default_factory=dict)
+    """Money in a payout's list that no fetched movement stands for."""
+    invoices: dict[str, InvoiceView] = field(default_factory=dict)
+    states: dict[PartRef, State] = field(default_factory=dict)
+    since: dict[str, date] = field(default_factory=dict)
+    planned: dict[str, Document] = field(default_factory=dict)
+    landed: dict[str, Landed] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+
+    # -- what comes in ------------------------------------------------------------------------------------------
+
+    def fetch(self, movement: Movement, payout_ref: str = "") -> None:
+        self.movements[movement.ref] = movement
+        if payout_ref:
+            self.payout_of[movement.ref] = payout_ref
+        for part in movement.parts():
+            self.states.setdefault(PartRef(movement.ref, part.name), "open")
+
+    def learn_rate(self, rate: ExchangeRate) -> None:
+        self.policy = replace(self.policy, rates=(*self.policy.rates, rate))
+
+    # -- gathering ----------------------------------------------------------------------------------------------
+
+    def documents(self) -> list[Document]:
+        return [*(landed.document for landed in self.landed.values()), *self.planned.values()]
+
+    def situation(self, until: date | None = None) -> Situation:
+        policy = self.policy
+        entries = []
+        for movement in self.movements.values():
+            if until is not None and booking_date(movement.occurred_at, policy.zone) > until:
+                continue
+            names = frozenset(
+                part.name
+                for part in movement.parts()
+                if self.states[PartRef(movement.ref, part.name)] in ("open", "waiting", "held")
+            )
+            if names:
+                entries.append(OpenMovement(movement, names, self.since.get(movement.ref, policy.today)))
+        sales = [movement for movement in self.movements.values() if movement.kind is MovementKind.SALE]
+        return Situation(
+            movements=tuple(entries),
+            payouts={ref: self._payout_fact(payout) for ref, payout in self.payouts.items()},
+            sales=self._sales(),
+            known_sales=frozenset(movement.source_ref for movement in sales),
+            matches={entry.movement.ref: self._found(entry.movement) for entry in entries},
+            known_customers=frozenset(
+                step.key for document in self.documents() for step in document.steps if step.kind == "create_customer"
+            ),
+            fee_vouchers=Counter(
+                (dict(document.facts)["currency"], date.fromisoformat(dict(document.facts)["day"]))
+                for document in self.documents()
+                if document.kind is DocumentKind.FEES
+            ),
+            carrying=self._carrying(),
+            payments_under_way=self._payments_under_way(),
+            payout_vouchers={
+                dict(document.facts)["source"]: PlannedPayout(
+                    Money(int(dict(document.facts)["bank_minor"]), policy.books_currency),
+                    -(document.clearing[0].books or Money.zero(policy.books_currency)),
+                )
+                for document in self.documents()
+                if document.kind is DocumentKind.PAYOUT
+            },
+        )
+
+    def _payout_fact(self, payout: Payout) -> PayoutFact:
+        items = [self.movements[ref] for ref, payout_ref in self.payout_of.items() if payout_ref == payout.ref]
+        total = Money.total((movement.net() for movement in items), payout.amount.currency)
+        unsettled = sum(
+            any(self.states[PartRef(movement.ref, part.name)] in ("open", "planned") for part in movement.parts())
+            for movement in items
+        )
+        complete = payout.itemisation.value == "complete"
+        return PayoutFact(
+            payout,
+            total + self.strangers.get(payout.ref, Money.zero(total.currency)) if complete else None,
+            unsettled,
+        )
+
+    def _sales(self) -> dict[str, BookedSale]:
+        found = {}
+        for document in self.documents():
+            if document.kind is not DocumentKind.SALE:
+                continue
+            landed = self.landed.get(document.key)
+            invoice = landed.invoice if landed and landed.invoice else _invoice(document)
+            source = dict(document.facts)["source"]
+            refunds = [
+                other
+                for other in self.documents()
+                if other.kind is DocumentKind.REFUND and dict(other.facts)["original"] == source
+            ]
+            credited = [Money.zero(invoice.currency)] * len(invoice.lines)
+            for refund in refunds:
+                if any(isinstance(step, CreditInvoice) for step in refund.steps):
+                    credited = [line.gross for line in invoice.lines]
+                    continue
+                for index, line in enumerate(_invoice(refund).lines[: len(credited)]):
+                    credited[index] -= line.gross
+            found[source] = BookedSale(
+                key=document.key,
+                invoice_key=invoice.key,
+                number=landed.number if landed else "",
+                customer=invoice.customer,
+                invoice_date=invoice.invoice_date,
+                total=landed.total if landed and landed.total else invoice.total,
+                paid=document.total,
+                refunded=-Money.total((refund.total for refund in refunds), document.total.currency),
+                lines=tuple(
+                    SaleLine(
+                        line.gross,
+                        credited[index],
+                        line.vat_percent,
+                        line.account,
+                        line.description,
+                        rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
+                    )
+                    for index, line in enumerate(invoice.lines)
+                ),
+                rate=landed.rate if landed and landed.rate else Decimal(1),
+                order_number=invoice.order_number,
+                booked=landed is not None,
+                credit_made=bool(refunds),
+            )
+        return found
+
+    def _found(self, movement: Movement) -> tuple[InvoiceView, ...]:
+        if self.policy.mode is not Mode.BASIC:
+            return ()
+        order = order_number(movement, self.policy)
+        return tuple(view for view in self.invoices.values() if order and view.order_number == order)
+
+    def _carrying(self) -> dict[str, Carrying]:
+        home = self.policy.books_currency
+        found: dict[str, Carrying] = {}
+        for document in self.documents():
+            effect = document.clearing[0]
+            landed = self.landed.get(document.key)
+            books = landed.books if landed else effect.books
+            if effect.balance.currency == home or books is None:
+                continue
+            before = found.get(effect.balance.currency, Carrying(Money.zero(effect.balance.currency), Money.zero(home)))
+            found[effect.balance.currency] = Carrying(before.balance + effect.balance, before.books + books)
+        return found
+
+    def _payments_under_way(self) -> dict[str, Money]:
+        home = self.policy.books_currency
+        found: dict[str, Money] = defaultdict(lambda: Money.zero(home))
+        for document in self.planned.values():
+            for step in document.steps:
+                if isinstance(step, CreatePayment) and step.invoice_number:
+                    closes = step.settlement.amount + (step.settlement.write_off or Money.zero(home))
+                    found[step.invoice_number] += closes
+        return dict(found)
+
+    # -- planning -----------------------------------------------------------------------------------------------
+
+    def plan(self, today: date, until: date | None = None) -> Plan:
+        """Plan all that is open, keep what comes of it, and assert the laws."""
+        self.policy = replace(self.policy, today=today)
+        situation = self.situation(until)
+        result = plan(situation, self.policy)
+        assert_same_in_any_order(situation, self.policy, result)
+        for document in result.documents:
+            assert document.key not in self.planned, f"two documents with the key {document.key}"
+            assert document.key not in self.landed, f"two documents with the key {document.key}"
+            self.planned[document.key] = document
+            self._put(document.parts, "planned")
+        for hold in result.holds:
+            self._put(hold.parts, "held", today)
+        for wait in result.waits:
+            assert wait.until is None or wait.until >= today or wait.reason.value in ("payout_paid", "invoice"), wait
+            self._put(wait.parts, "waiting", today)
+        self._put(result.nought, "nought")
+        self.assert_laws()
+        return result
+
+    def _put(self, parts: tuple[PartRef, ...], state: State, today: date | None = None) -> None:
+        for part in parts:
+            assert self.states[part] in ("open", "waiting", "held"), f"{part} was {self.states[part]}"
+            self.states[part] = state
+            if today is not None:
+                self.since.setdefault(part.movement_ref, today)
+
+    def part_amount(self, reference: PartRef) -> Money:
+        parts = {part.name: part.amount for part in self.movements[reference.movement_ref].parts()}
+        return parts[reference.part]
+
+    def sum_of(self, currency: str, *states: State) -> Money:
+        """What parts in these states come to, in a balance currency."""
+        amounts = (self.part_amount(part) for part, state in self.states.items() if state in states)
+        return Money.total((amount for amount in amounts if amount.currency == currency), currency)
+
+    def net(self, currency: str) -> Money:
+        """The provider's own net of all movements of a balance."""
+        movements = (movement for movement in self.movements.values() if movement.currency == currency)
+        return Money.total((movement.net() for movement in movements), currency)
+
+    def currencies(self) -> list[str]:
+        return sorted({movement.currency for movement in self.movements.values()})
+
+    def assert_laws(self) -> None:
+        keys = Counter(step.key for document in self.documents() for step in document.steps)
+        assert all(len(key) <= 80 for key in keys), max(keys, key=len)
+        assert not [key for key, count in keys.items() if count > 1]
+        for currency in self.currencies():
+            effects = Money.total(
+                (
+                    effect.balance
+                    for document in self.documents()
+                    for effect in document.clearing
+                    if effect.balance.currency == currency
+                ),
+                currency,
+            )
+            assert effects == self.sum_of(currency, "planned", "booked")
+            assert effects + self.sum_of(currency, "held", "waiting", "open", "nought") == self.net(currency)
+
+    # -- booking ------------------------------------------------------------------------------------------------
+
+    def book(self) -> list[Landed]:
+        """Deliver every planned document, and post it as the accounting system would."""
+        done = []
+        for document in list(self.planned.values()):
+            landed = self._land(document)
+            for entry in landed.entries:
+                total = Money.total((amount for _, amount in entry.rows), self.policy.books_currency)
+                assert not total, f"{document.key}: {entry.what} is out of balance by {total}"
+            self.entries += landed.entries
+            self.landed[document.key] = landed
+            del self.planned[document.key]
+            for part in document.parts:
+                self.states[part] = "booked"
+            done.append(landed)
+        self._assert_ledger()
+        return done
+
+    def stands_at(self, number: str) -> Money:
+        """The balance of an account of the ledger."""
+        rows = (amount for entry in self.entries for account, amount in entry.rows if account == number)
+        return Money.total(rows, self.policy.books_currency)
+
+    def _assert_ledger(self) -> None:
+        """The clearing accounts hold what the documents say, and no invoice of ours is left open."""
+        home = self.policy.books_currency
+        by_account: dict[str, Money] = defaultdict(lambda: Money.zero(home))
+        for landed in self.landed.values():
+            assert landed.books is not None
+            by_account[landed.document.clearing[0].account.number] += landed.books
+        for number, amount in by_account.items():
+            assert self.stands_at(number) == amount
+        if self.policy.mode is Mode.PLUS:
+            assert not self.stands_at("1510")
+        if self.policy.mode is Mode.PLUS and home in self.currencies():
+            assert self.stands_at("1686") == self.sum_of(home, "booked")
+
+    def _land(self, document: Document) -> Landed:
+        landed = Landed(document, books=document.clearing[0].books)
+        home = self.policy.books_currency
+        for step in document.steps:
+            match step:
+                case CreateInvoice():
+                    self._create(step.invoice, landed)
+                case CreditInvoice():
+                    sale = next(
+                        other
+                        for other in self.landed.values()
+                        if other.invoice and other.invoice.key == step.invoice_key
+                    )
+                    assert sale.invoice is not None
+                    assert sale.total == -step.total
+                    landed.number = f"{sale.number}K"
+                    landed.rate = sale.rate
+                    entry = Entry("credit note", step.credit_date, [])
+                    self._post_invoice(sale.invoice, sale.total, sale.rate or Decimal(1), -1, entry)
+                    landed.entries.append(entry)
+                    landed.total = step.total
+                case CreatePayment():
+                    self._pay(step, landed)
+                case PostVoucher():
+                    rows = [(line.account.number, line.signed) for line in step.voucher.lines]
+                    landed.entries.append(Entry("voucher", step.voucher.booking_date, rows))
+                case _:
+                    pass
+        if landed.books is None:
+            rate = landed.rate or Decimal(1)
+            landed.books = Money.rounded(document.clearing[0].balance.to_decimal() * rate, home)
+        return landed
+
+    def _create(self, invoice: Invoice, landed: Landed) -> None:
+        home = self.policy.books_currency
+        answer = self._answer(invoice)
+        comparison = compare_created(invoice, answer, home)
+        assert comparison.verdict is not Verdict.DIFFERS, comparison
+        if comparison.verdict is Verdict.ROUNDED_DOWN:
+            invoice = with_rounding(invoice, Account(AccountRole.ROUNDING, "3740"))
+            answer = self._answer(invoice)
+            assert compare_created(invoice, answer, home).verdict is Verdict.AGREES
+        landed.invoice, landed.total, landed.rate = invoice, answer.total, answer.books_rate()
+        landed.number = answer.number
+        what = "credit note" if invoice.total.minor < 0 else "invoice"
+        entry = Entry(what, invoice.invoice_date, [])
+        self._post_invoice(invoice, answer.total, answer.books_rate(), 1, entry)
+        landed.entries.append(entry)
+        if invoice.currency != home and invoice.rate is None:
+            self.learn_rate(
+                ExchangeRate(
+                    invoice.currency, home, answer.rate, answer.unit, invoice.invoice_date, "accounting system"
+                )
+            )
+
+    def _answer(self, invoice: Invoice) -> InvoiceView:
+        home = self.policy.books_currency
+        total = invoice.total
+        if self.rounds and invoice.currency == home:
+            whole = invoice.total.to_decimal().quantize(Decimal(1), ROUND_HALF_UP)
+            total = Money.from_decimal(whole, home)
+        rate = Decimal(1)
+        if invoice.currency != home:
+            rate = invoice.rate.per_one() if invoice.rate else self.own_rates[invoice.currency]
+        return InvoiceView(
+            number=str(101 + len(self.landed)),
+            currency=invoice.currency,
+            total=total,
+            balance=total,
+            vat=invoice.vat,
+            rate=rate,
+            unit=1,
+            booked=False,
+            cancelled=False,
+            invoice_date=invoice.invoice_date,
+            round_off=total - invoice.total,
+        )
+
+    def _post_invoice(self, invoice: Invoice, total: Money, rate: Decimal, sign: int, entry: Entry) -> None:
+        home = self.policy.books_currency
+
+        def books(amount: Decimal) -> Money:
+            return Money.rounded(amount * rate * sign, home)
+
+        claims = books(total.to_decimal())
+        entry.add("1510", claims)
+        left = claims
+        rounding = total - invoice.total
+        if rounding:
+            entry.add("3740", -books(rounding.to_decimal()))
+            left -= books(rounding.to_decimal())
+        for index, line in enumerate(invoice.lines):
+            gross = line.gross.to_decimal()
+            vat = (gross * line.vat_percent / (100 + line.vat_percent)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+            share = left if index == len(invoice.lines) - 1 else books(gross)
+            entry.add(line.account.number, books(vat) - share)
+            if line.vat_percent:
+                entry.add(VAT_NUMBERS[line.vat_percent], -books(vat))
+            left -= share
+
+    def _pay(self, step: CreatePayment, landed: Landed) -> None:
+        home = self.policy.books_currency
+        settlement = step.settlement
+        rate = landed.rate or Decimal(1)
+        rest = settlement.write_off
+        if landed.total is not None:
+            # As delivery does: the payment closes what was made, and the system's own rounding is written off.
+            rest = write_off(landed.total, settlement.amount)
+            assert landed.total == settlement.amount + (rest or Money.zero(rest_currency(settlement)))
+        claimed = settlement.amount + (rest or Money.zero(settlement.amount.currency))
+        received = settlement.books_amount or Money.rounded(settlement.amount.to_decimal() * rate, home)
+        claims = Money.rounded(claimed.to_decimal() * rate, home)
+        written_off = Money.rounded(rest.to_decimal() * rate, home) if rest else Money.zero(home)
+        entry = Entry(f"payment on {landed.number or step.invoice_number}", settlement.paid_on, [])
+        entry.add(settlement.account.number, received)
+        entry.add("3740", written_off)
+        entry.add("1510", -claims)
+        difference = claims - received - written_off
+        entry.add("7960" if difference.minor > 0 else "3960", difference)
+        landed.entries.append(entry)
+        landed.books = received
+        if step.invoice_number:
+            view = self.invoices[step.invoice_number]
+            self.invoices[view.number] = replace(view, balance=view.balance - claimed)
+
+
+def rest_currency(settlement: Settlement) -> str:
+    return settlement.amount.currency
+
+
+def _invoice(document: Document) -> Invoice:
+    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
+
+
+def assert_same_in_any_order(situation: Situation, policy: Policy, result: Plan) -> None:
+    """The same records in another order make the same plan, to the fingerprint."""
+    again = plan(replace(situation, movements=situation.movements[::-1]), policy)
+    assert again == result
+    assert [fingerprint(document) for document in again.documents] == [
+        fingerprint(document) for document in result.documents
+    ]

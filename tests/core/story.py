@@ -1,0 +1,223 @@
+"""The notation of the goldens' upper half: settings, what the provider reports, and when Kvitt runs.
+
+One line each, words in any order after the first few (tests/goldens/README.txt describes them).
+"""
+
+import shlex
+from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
+
+from addon.core.books import InvoiceView
+from addon.core.dates import FinancialYear
+from addon.core.money import Money
+from addon.core.records import (
+    Buyer,
+    Fee,
+    Itemisation,
+    Movement,
+    MovementKind,
+    OrderNumber,
+    PartKind,
+    Payout,
+    PayoutState,
+)
+from addon.core.rules import FeeVat, LockedRule, Mode
+from tests.core.render import rendered_check, rendered_landed, rendered_plan, rendered_planned
+from tests.core.samples import fixing, local, sample_books, sample_policy
+from tests.core.simulation import Company
+
+_FEES = {"fee": PartKind.FEE, "tax": PartKind.FEE_TAX, "platform": PartKind.FOREIGN_FEE}
+
+
+class Story:
+    """Reads the lines of a golden and writes down what becomes of them."""
+
+    def __init__(self) -> None:
+        self.company = Company(sample_policy())
+        self.out: list[str] = []
+
+    def tell(self, text: str) -> str:
+        for line in text.splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                self._line(words)
+        return "\n".join(self.out)
+
+    def _line(self, words: list[str]) -> None:
+        match words:
+            case ["set", name, *values]:
+                self._set(name, values)
+            case ["rate", day, currency, rate, *unit]:
+                per = int(unit[1]) if unit else 1
+                self.company.learn_rate(fixing(currency, date.fromisoformat(day), rate, per))
+            case ["own", currency, rate]:
+                self.company.own_rates[currency] = Decimal(rate)
+            case ["payout", ref, amount, currency, state, day, *rest]:
+                self._payout(ref, Money.from_decimal(Decimal(amount), currency), state, day, rest)
+            case ["stranger", ref, amount, currency]:
+                self.company.strangers[ref] = Money.from_decimal(Decimal(amount), currency)
+            case ["invoice", number, amount, currency, *rest]:
+                self._invoice(number, Money.from_decimal(Decimal(amount), currency), rest)
+            case ["plan", day]:
+                self._plan(f"plan {day}", date.fromisoformat(day))
+            case ["book"]:
+                self._heading("book")
+                self._book()
+                self.out += rendered_check(self.company)
+            case ["run", day]:
+                self._run(day)
+            case [day, *rest]:
+                self._movement(date.fromisoformat(day), rest)
+
+    def _heading(self, text: str) -> None:
+        self.out += ([""] if self.out else []) + [f"=== {text}"]
+
+    def _plan(self, heading: str, today: date) -> None:
+        self._heading(heading)
+        result = self.company.plan(today)
+        self.out += [rendered_planned(document) for document in result.documents]
+        self.out += rendered_plan(self.company, result)
+        self.out += rendered_check(self.company)
+
+    def _run(self, day: str) -> None:
+        self._heading(f"run {day}")
+        result = self.company.plan(date.fromisoformat(day))
+        self._book()
+        self.out += rendered_plan(self.company, result)
+        self.out += rendered_check(self.company)
+
+    def _book(self) -> None:
+        for landed in self.company.book():
+            self.out += rendered_landed(landed)
+
+    def _set(self, name: str, values: list[str]) -> None:
+        company = self.company
+        policy = company.policy
+        match name, values:
+            case "mode", [mode]:
+                policy = replace(policy, mode=Mode(mode))
+            case "fee_vat", [word]:
+                policy = replace(policy, fee_vat=FeeVat(word))
+            case "tolerance", [amount]:
+                policy = replace(policy, tolerance_minor=Money.from_decimal(Decimal(amount), "SEK").minor)
+            case "collective", []:
+                policy = replace(policy, collective_customers=True)
+            case "vat", [percent]:
+                policy = replace(policy, default_vat_percent=int(percent))
+            case "export", ["with", "vat"]:
+                policy = replace(policy, export_without_vat=False)
+            case "text", [text]:
+                policy = replace(policy, invoice_text=text)
+            case "locked", [through, rule]:
+                books = replace(policy.books, locked_through=date.fromisoformat(through))
+                policy = replace(policy, books=books, locked_rule=LockedRule(rule))
+            case "locked", [through]:
+                policy = replace(policy, books=replace(policy.books, locked_through=date.fromisoformat(through)))
+            case "unlocked", []:
+                policy = replace(policy, books=replace(policy.books, locked_through=None))
+            case "year", [year]:
+                whole = FinancialYear(year, date(int(year), 1, 1), date(int(year), 12, 31), accrual=True)
+                policy = replace(policy, books=sample_books(years=(whole,)))
+            case "inactive", numbers:
+                policy = replace(policy, books=sample_books(inactive=numbers))
+            case "missing", numbers:
+                policy = replace(policy, books=sample_books(without=numbers))
+            case "unmapped", [role]:
+                numbers = {key: value for key, value in policy.accounts.numbers.items() if key != role}
+                policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))
+            case "books", ["round", how]:
+                company.rounds = True
+                policy = replace(policy, rounds_to_whole={"known": True, "unknown": False}[how])
+            case _:
+                raise AssertionError(f"no such setting: {name} {values}")
+        company.policy = policy
+
+    def _payout(self, ref: str, amount: Money, state: str, day: str, rest: list[str]) -> None:
+        arrival = None if day == "-" else date.fromisoformat(day)
+        self.company.payouts[ref] = Payout(
+            ref,
+            amount,
+            PayoutState(state),
+            local(arrival or date(2026, 3, 1)),
+            arrival,
+            Itemisation(rest[0]) if rest else Itemisation.COMPLETE,
+        )
+
+    def _invoice(self, number: str, total: Money, rest: list[str]) -> None:
+        order, dated, balance, booked, cancelled = "", date(2026, 3, 1), total, True, False
+        words = list(rest)
+        while words:
+            match words.pop(0):
+                case "order":
+                    order = words.pop(0)
+                case "dated":
+                    dated = date.fromisoformat(words.pop(0))
+                case "open":
+                    balance = Money.from_decimal(Decimal(words.pop(0)), total.currency)
+                case "unbooked":
+                    booked = False
+                case "cancelled":
+                    cancelled = True
+                case other:
+                    raise AssertionError(f"invoice {number}: {other}?")
+        self.company.invoices[number] = InvoiceView(
+            number=number,
+            currency=total.currency,
+            total=total,
+            balance=balance,
+            vat=Decimal(0),
+            rate=Decimal(1),
+            unit=1,
+            booked=booked,
+            cancelled=cancelled,
+            invoice_date=dated,
+            order_number=order,
+        )
+
+    def _movement(self, day: date, rest: list[str]) -> None:
+        words = list(rest)
+        at = time.fromisoformat(words.pop(0)) if ":" in words[0] else time(12, 0)
+        kind, _, raw = words.pop(0).partition(":")
+        source, ref = words.pop(0), words.pop(0)
+        amount = Money.from_decimal(Decimal(words.pop(0)), words.pop(0))
+        fees: list[Fee] = []
+        orders: list[OrderNumber] = []
+        original, payout, description, presented = "", "", "", None
+        buyer = Buyer()
+        while words:
+            word = words.pop(0)
+            match word:
+                case "fee" | "tax" | "platform":
+                    fees.append(Fee(_FEES[word], Money.from_decimal(Decimal(words.pop(0)), amount.currency)))
+                case "of":
+                    original = words.pop(0)
+                case "order":
+                    orders.append(OrderNumber("metadata.order_id", words.pop(0)))
+                case "buyer":
+                    buyer = Buyer(words.pop(0), words.pop(0), words.pop(0))
+                case "vatno":
+                    buyer = replace(buyer, vat_number=words.pop(0))
+                case "paid":
+                    presented = Money.from_decimal(Decimal(words.pop(0)), words.pop(0))
+                case "in":
+                    payout = words.pop(0)
+                case "says":
+                    description = words.pop(0)
+                case other:
+                    raise AssertionError(f"{ref}: {other}?")
+        movement = Movement(
+            ref=ref,
+            kind=MovementKind(kind),
+            amount=amount,
+            occurred_at=local(day, at),
+            fees=tuple(fees),
+            source_ref="" if source == "-" else source,
+            original_ref=original,
+            presented=presented,
+            order_numbers=tuple(orders),
+            buyer=buyer,
+            description=description,
+            raw_kind=raw,
+        )
+        self.company.fetch(movement, payout)
