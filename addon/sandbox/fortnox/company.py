@@ -15,7 +15,7 @@ from addon.sandbox.fortnox import chart, fields
 from addon.sandbox.fortnox.books import Account, Series, VatRate, Voucher, VoucherRow
 from addon.sandbox.fortnox.sales import Customer, Invoice, Payment, Sales
 from addon.sandbox.fortnox.switches import Switches
-from addon.sandbox.fortnox.wire import ZERO
+from addon.sandbox.fortnox.wire import ZERO, cents
 
 ALL_LICENCES = frozenset({"integration", "bookkeeping", "invoicing"})
 """integration: the right to use apps at all; the two others open the scopes behind them."""
@@ -381,7 +381,7 @@ class FortnoxCompany(Sales):
         day = on or self.today()
         rows = []
         for account, signed in lines:
-            amount = Decimal(str(signed))
+            amount = cents(Decimal(str(signed)))
             rows.append(VoucherRow(account, max(amount, ZERO), max(-amount, ZERO)))
         return self.post_manual(self.need_year(day), series, day, description, rows, by_person=True)
 

@@ -189,8 +189,8 @@ INVOICE: dict[str, Field] = {
         name: text()
         for name in (
             "Address1", "Address2", "City", "Comments", "Country", "CustomerName", "CustomerNumber",
-            "DeliveryAddress1", "DeliveryAddress2", "DeliveryCity", "DeliveryCountry", "DeliveryName", "DeliveryZipCode", "Phone1", "Phone2",
-            "PrintTemplate", "Remarks", "ZipCode", "PaymentWay",
+            "DeliveryAddress1", "DeliveryAddress2", "DeliveryCity", "DeliveryCountry", "DeliveryName",
+            "DeliveryZipCode", "Phone1", "Phone2", "PrintTemplate", "Remarks", "ZipCode", "PaymentWay",
         )
     },
     **dict.fromkeys(_CODE_FIELDS, _CODE),

@@ -378,7 +378,7 @@ class Sales(Books):
         """Change an unbooked invoice; fields left out stay as they are. Raises ApiError, then nothing changes."""
         if invoice.cancelled:
             raise ApiError(INVOICE_IS_CANCELLED, "Makulerade fakturor kan inte ändras.")
-        if invoice.booked:
+        if invoice.booked or invoice.cash_posted:
             raise ApiError(INVOICE_IS_BOOKED, "Bokförda fakturor kan inte ändras.")
         before = invoice.customer_number, dict(invoice.values)
         wanted = _value(sent, "CustomerNumber")
