@@ -52,6 +52,8 @@ class Known:
     series: str = ""
     year_ref: str = ""
     attempt_started_at: datetime | None = None
+    taken_payments: tuple[str, ...] = ()
+    """Payments of the same invoice that other documents of ours have made: alike they may be, a hit they are not."""
 
 
 class AccountingSystem(Protocol):

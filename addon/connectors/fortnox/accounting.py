@@ -267,10 +267,7 @@ class FortnoxAccounting:
                 body = translate.credit_note_body(step.document_key, step.credit_date, step.text)
                 return self._write_invoice("PUT", f"invoices/{_credit_number(known)}", body)
             case CreatePayment():
-                body = translate.payment_body(step.settlement, _invoice(known), self._mode_of_account)
-                return _payment_answer(
-                    self._client.send_object("POST", "invoicepayments", "InvoicePayment", self._payment_view, body)
-                )
+                return self._create_payment(step.settlement, _invoice(known))
             case BookPayment():
                 return self._book_payment(known.payment_number)
             case PostVoucher():
@@ -317,6 +314,16 @@ class FortnoxAccounting:
             if invoice.booked:
                 return _invoice_answer(invoice)
             raise
+
+    def _create_payment(self, settlement: Settlement, invoice: InvoiceView) -> StepAnswer:
+        body = translate.payment_body(settlement, invoice, self._mode_of_account)
+        try:
+            return _payment_answer(
+                self._client.send_object("POST", "invoicepayments", "InvoicePayment", self._payment_view, body)
+            )
+        except AlreadyDone as refusal:
+            # The invoice is paid, which does not say that this payment is there: a buyer may have paid twice.
+            raise Rejected(refusal.code, refusal.message, refusal.reason) from refusal
 
     def _book_payment(self, number: str) -> StepAnswer:
         try:
@@ -374,7 +381,7 @@ class FortnoxAccounting:
                 dated = note.our_key == step.document_key and note.invoice_date == step.credit_date
                 return _invoice_answer(note) if dated else None
             case CreatePayment():
-                return self._find_payment(step.settlement, _invoice(known))
+                return self._find_payment(step.settlement, _invoice(known), known.taken_payments)
             case BookPayment():
                 payment = self._get_payment(known.payment_number)
                 return _payment_answer(payment) if payment.booked else None
@@ -420,7 +427,7 @@ class FortnoxAccounting:
             return None
         return StepAnswer(note.number, invoice=original)
 
-    def _find_payment(self, settlement: Settlement, invoice: InvoiceView) -> StepAnswer | None:
+    def _find_payment(self, settlement: Settlement, invoice: InvoiceView, taken: Sequence[str]) -> StepAnswer | None:
         """Payments carry no text of ours: they are known by invoice, amount, date and account.
 
         One payment of an invoice is under way at a time, so what is not booked yet is ours before what is.
@@ -428,13 +435,15 @@ class FortnoxAccounting:
         books = translate.payment_amount(settlement, invoice)
         found = [
             payment
-            for payment in self._payments_like(invoice.number, settlement.paid_on, books)
+            for payment in self._payments_like(invoice.number, settlement.paid_on, books, taken)
             if payment.amount == settlement.amount and payment.account == settlement.account.number
         ]
         found.sort(key=lambda payment: (payment.booked, -_age(payment.number)[0]))
         return _payment_answer(found[0]) if found else None
 
-    def _payments_like(self, invoice_number: str, paid_on: date, books: Money) -> list[PaymentView]:
+    def _payments_like(
+        self, invoice_number: str, paid_on: date, books: Money, taken: Sequence[str]
+    ) -> list[PaymentView]:
         """Payments of an invoice on a day and of an amount; a list does not tell the account, so each is
         fetched."""
         rows = [
@@ -447,7 +456,7 @@ class FortnoxAccounting:
             )
             if row.invoice_number == invoice_number and row.paid_on == paid_on and row.books_amount == books
         ]
-        return [self._get_payment(row.number) for row in rows]
+        return [self._get_payment(row.number) for row in rows if row.number not in taken]
 
     def _vouchers_with_key(self, step: PostVoucher, known: Known) -> list[VoucherView]:
         """Vouchers of our series that carry the document's key on its date, oldest first."""
@@ -471,7 +480,7 @@ class FortnoxAccounting:
                 return [invoice.number for invoice in self._invoices_with_key(key, total)] if key else []
             case BookPayment():
                 mine = self._get_payment(known.payment_number)
-                copies = self._payments_like(mine.invoice_number, mine.paid_on, mine.books_amount)
+                copies = self._payments_like(mine.invoice_number, mine.paid_on, mine.books_amount, known.taken_payments)
                 same = [one for one in copies if (one.amount, one.account) == (mine.amount, mine.account)]
                 return [one.number for one in sorted(same, key=lambda one: _age(one.number))]
             case PostVoucher():

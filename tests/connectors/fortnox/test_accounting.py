@@ -396,6 +396,21 @@ def test_of_two_like_payments_the_one_that_is_not_booked_yet_is_meant(bench: Ben
     assert found.reference == second.reference == "2"
 
 
+def test_a_like_payment_of_another_document_is_never_taken_for_this_one(bench: Bench) -> None:
+    booked = bench.booked(bench.invoice("2000 SEK"))
+    settlement = bench.settlement(sek("900"))
+    first = bench.pay(booked, settlement)
+    step = CreatePayment("second", replace(settlement, key="second"))
+    known = {"invoice": booked.invoice, "taken_payments": (first.reference,)}
+    assert bench.find(step, **known) is None
+    second = bench.do(step, **known)
+    found = bench.find(step, **known)
+    assert found is not None
+    assert found.reference == second.reference
+    booking = Known(payment_number=second.reference, **known)
+    assert bench.fortnox.find_copies(BookPayment("bp", "second"), booking) == [second.reference]
+
+
 def test_a_voucher_is_found_by_its_whole_key_however_many_stand_before_it(bench: Bench) -> None:
     bench.post(bench.voucher("stripe/po_1/payout2"))
     for number in range(3):
@@ -432,11 +447,12 @@ def test_crediting_what_is_credited_says_so(bench: Bench) -> None:
         bench.do(step, **known)
 
 
-def test_paying_what_is_paid_says_so(bench: Bench) -> None:
+def test_paying_what_is_paid_is_held(bench: Bench) -> None:
     step, known = prepared(bench, "create_payment")
     bench.company.person_pays_invoice(1)
-    with pytest.raises(AlreadyDone) as raised:
+    with pytest.raises(Rejected) as raised:
         bench.do(step, **known)
+    assert not isinstance(raised.value, AlreadyDone)  # a payment is there, but it need not be this one
     assert raised.value.reason == HoldReason.ALREADY_PAID.value
 
 
