@@ -37,7 +37,7 @@ def plan_matches(
     order = order_number(group[0].movement, policy)
     facts = {"order_number": order}
     currency = policy.books_currency
-    total = Money.total((entry.movement.amount for entry in group), currency)
+    total = _sum(group, currency)
     refund = total.minor < 0
     right_sign = [view for view in found if (view.total.minor < 0) == refund and view.total]
     live = [view for view in right_sign if not view.cancelled]
@@ -60,18 +60,32 @@ def plan_matches(
     balance = invoice.balance - under_way.get(invoice.number, Money.zero(currency))
     if not balance:
         return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
-    difference = balance - total
-    if abs(difference).minor > policy.tolerance_minor:
+    filling = _filling(group, balance, policy.tolerance_minor)
+    if not filling:
         return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(balance), paid=str(total))
-    outcomes: list[Outcome] = []
-    last = group[-1]
-    for entry in group:
+    # What comes after the invoice was full is a payment too many, whether it is planned today or tomorrow.
+    outcomes = _hold_all(group[filling:], HoldReason.ALREADY_PAID, **facts)
+    difference = balance - _sum(group[:filling], currency)
+    for index, entry in enumerate(group[:filling], start=1):
         try:
-            rest = difference if entry is last and difference else None
-            outcomes.append(_match(entry, invoice, rest, _rule(order, invoice, rest, len(group)), policy))
+            rest = difference if index == filling and difference else None
+            outcomes.append(_match(entry, invoice, rest, _rule(order, invoice, rest, filling), policy))
         except CannotBook as fault:
             outcomes.append(Hold(_parts(entry), fault.reason, (*fault.facts, *facts.items())))
     return outcomes
+
+
+def _sum(group: Sequence[OpenMovement], currency: str) -> Money:
+    return Money.total((entry.movement.amount for entry in group), currency)
+
+
+def _filling(group: Sequence[OpenMovement], balance: Money, tolerance_minor: int) -> int:
+    """How many payments, from the earliest, fill an invoice, exactly if they can, else within the tolerance; or 0."""
+    for allowed in (0, tolerance_minor):
+        for count in range(1, len(group) + 1):
+            if abs(balance - _sum(group[:count], balance.currency)).minor <= allowed:
+                return count
+    return 0
 
 
 def _rule(order: str, invoice: InvoiceView, rest: Money | None, payments: int) -> str:
