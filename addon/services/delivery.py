@@ -308,12 +308,16 @@ def _known(session: Session, claimed: Claimed, desk: Desk) -> Known:
         case DateCreditNote():
             return Known(invoice=_invoice(session, step.credit_key))
         case CreatePayment():
-            return Known(invoice=_invoice(session, step.invoice_key) if step.invoice_key else _matched(step))
+            return Known(
+                invoice=_invoice(session, step.invoice_key) if step.invoice_key else _matched(step),
+                taken_payments=_taken_payments(session, claimed),
+            )
         case BookPayment():
             answer = _answer(session, step.payment_key)
             return Known(
                 payment_number=answer.reference if answer else "",
                 invoice=_invoice_paid(session, step.payment_key),
+                taken_payments=_taken_payments(session, claimed),
             )
         case PostVoucher():
             year = desk.books.year_of(step.voucher.booking_date)
@@ -324,6 +328,21 @@ def _known(session: Session, claimed: Claimed, desk: Desk) -> Known:
             )
         case _:
             assert_never(step)
+
+
+def _taken_payments(session: Session, claimed: Claimed) -> tuple[str, ...]:
+    """Payments of other documents on the same invoice: they carry no key, and equal ones must not be taken for ours."""
+    invoice = select(DeliveryRow.alone_on).where(DeliveryRow.id == claimed.delivery_id).scalar_subquery()
+    return tuple(
+        session.scalars(
+            select(DeliveryRow.reference).where(
+                DeliveryRow.kind == "create_payment",
+                DeliveryRow.reference != "",
+                DeliveryRow.document_id != claimed.document_id,
+                DeliveryRow.alone_on == invoice,
+            )
+        )
+    )
 
 
 def _answer(session: Session, key: str) -> StepAnswer | None:
