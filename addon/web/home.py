@@ -1,0 +1,191 @@
+"""The first page, installing, and coming back from the accounting system's consent page."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from addon.core.prerequisites import PREREQUISITES
+from addon.ports.errors import NeedsReconnect, PortError, Rejected
+from addon.services import installation, prerequisites
+from addon.web import access, errors, roundtrip, words
+from addon.web.access import Audience, audience, services
+from addon.web.limits import INSTALL, limiter
+
+home = Blueprint("home", __name__)
+
+Answer = Response | str | tuple[str, int]
+
+_PARKED: Final = "parked"
+_UNASKED: Final = "unasked_code"
+_NAME: Final = "name"
+_CODE_LIVES_S: Final = 600
+FORTNOX_CALLBACK: Final = "/oauth/fortnox/callback"
+
+_LICENCE_CODES: Final = frozenset({"2001101", "2001103"})
+"""Fortnox: no active licence for a scope, no licence for the API."""
+
+
+@home.get("/")
+@audience(Audience.PUBLIC)
+def start() -> str:
+    """What Kvitt is, what the books must be like, and how to install it."""
+    return render_template("home/start.html", prerequisites=PREREQUISITES, signed_in=g.get("visitor") is not None)
+
+
+@home.get("/install/fortnox")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def install_fortnox() -> Response:
+    """Off to Fortnox' consent page, with a state of ours. Signing in again goes the same way."""
+    declared = services().outside.accounting_authorisation("fortnox").client
+    return roundtrip.set_out(declared, roundtrip.callback_address(FORTNOX_CALLBACK))
+
+
+@home.get(FORTNOX_CALLBACK)
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def fortnox_callback() -> Answer:
+    """Back from Fortnox: from the way that we began, or from the marketplace, which began it itself."""
+    back = roundtrip.come_back("fortnox")
+    if back.error:
+        return _refused(back)
+    if not back.code:
+        return _problem(
+            400,
+            _("Fortnox sent you back without an answer"),
+            _(
+                "That happens when the company's Fortnox account is locked, or when the page was closed half-way. "
+                "Nothing has been installed."
+            ),
+            _("See in Fortnox that the account is open, and try again."),
+        )
+    if back.bearing is roundtrip.Bearing.FOREIGN:
+        # Perhaps the marketplace's own state, perhaps somebody's trap: a person has to say which.
+        session[_UNASKED] = {"code": back.code, "until": time.time() + _CODE_LIVES_S}
+        return render_template("home/foreign_state.html"), 400
+    return _receive(back.code)
+
+
+@home.post("/install/fortnox/continue")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def go_on_unasked() -> Answer:
+    """A person says that the marketplace sent them, with a state that is not ours."""
+    kept = session.pop(_UNASKED, None)
+    if not isinstance(kept, dict) or kept.get("until", 0) < time.time():
+        return _expired()
+    return _receive(str(kept.get("code", "")))
+
+
+def _receive(code: str) -> Answer:
+    """Exchange the code at once, park what it gave, and forget the code with its address."""
+    try:
+        token = installation.receive(services(), "fortnox", code, roundtrip.callback_address(FORTNOX_CALLBACK))
+    except Rejected as error:
+        if error.code in _LICENCE_CODES:
+            return _problem(
+                409,
+                _("A Fortnox licence is missing"),
+                _(
+                    "Fortnox says: %(words)s. Kvitt needs the licences for bookkeeping, invoicing and integrations. "
+                    "Nothing has been installed.",
+                    words=error.message,
+                ),
+                _("Add the licence in Fortnox under Manage users and licences, and try again."),
+            )
+        return _expired()
+    except NeedsReconnect:
+        return _expired()
+    except PortError as error:
+        return errors.port_error(error, words.SYSTEMS["fortnox"])
+    session[_PARKED] = token
+    return redirect(url_for("home.confirm"), 303)
+
+
+def _expired() -> tuple[str, int]:
+    return _problem(
+        400,
+        _("Fortnox' permission has expired"),
+        _("A permission is valid for ten minutes and can be used once. Nothing has been installed."),
+        _("Start again: it takes a minute."),
+    )
+
+
+def _refused(back: roundtrip.Return) -> tuple[str, int]:
+    if back.error == "access_denied":
+        return _problem(
+            200,
+            _("You said no, and that is fine"),
+            _("Kvitt was not let into Fortnox. Nothing has been installed or changed."),
+            _("Should you change your mind, start again here. Only a system administrator can say yes."),
+        )
+    return _problem(
+        400,
+        _("Fortnox did not give the permission"),
+        _("It says: %(words)s. Nothing has been installed.", words=back.description or back.error),
+        _("Start again. If it stays so, tell us what it said."),
+    )
+
+
+def _problem(status: int, title: str, what: str, advice: str) -> tuple[str, int]:
+    return errors.page(status, title, what, advice, action=(url_for("home.install_fortnox"), _("Start again")))
+
+
+@home.get("/install/confirm")
+@audience(Audience.PUBLIC)
+def confirm() -> Answer:
+    """Name the company and ask. Whoever was lured here sees a company that is not theirs."""
+    waiting = _waiting()
+    if waiting is None:
+        return _expired()
+    current = access.frame() if g.get("visitor") is not None else None
+    return render_template(
+        "home/confirm.html",
+        waiting=waiting,
+        name=session.get(_NAME, ""),
+        other=current if current is not None and current.name != waiting.name else None,
+    )
+
+
+def _waiting() -> installation.ParkedView | None:
+    token = session.get(_PARKED, "")
+    return installation.parked(services(), token) if isinstance(token, str) and token else None
+
+
+@home.post("/install/confirm")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def confirm_yes() -> Answer:
+    """The person says that this is their company: bind it, look at its books, sign the browser in."""
+    token = session.pop(_PARKED, "")
+    who = " ".join(request.form.get("name", "").split())[:100]
+    if request.form.get("answer") == "no":
+        if token:
+            installation.discard(services(), token)
+        flash(_("Nothing has been installed, and the permission was thrown away."), "done")
+        return redirect(url_for("home.start"), 303)
+    try:
+        company_id = installation.confirm(services(), token, who)
+    except installation.NothingParked:
+        return _expired()
+    response = access.sign_in(redirect(url_for("setup.welcome"), 303), company_id, who)
+    session[_NAME] = who
+    try:
+        prerequisites.check(services(), company_id)
+    except PortError:
+        flash(_("Your books could not be read just now. Kvitt is installed; check again in a minute."), "wait")
+    return response
+
+
+@home.post("/sign-out")
+@audience(Audience.PUBLIC)
+def sign_out() -> Response:
+    """Forget this browser."""
+    response = access.sign_out(redirect(url_for("home.start"), 303))
+    flash(_("You are signed out. Kvitt goes on working."), "done")
+    return response

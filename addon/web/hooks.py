@@ -1,0 +1,81 @@
+"""What other companies' servers tell us unasked: a nudge to look, and never more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from flask import Blueprint, abort, current_app, request
+
+from addon.log import get_logger
+from addon.ports.errors import BadReply
+from addon.services import connections, installation, runs
+from addon.web.access import Audience, audience, services
+from addon.web.limits import WEBHOOKS, limiter
+
+hooks = Blueprint("hooks", __name__)
+log = get_logger(__name__)
+
+_TRIGGER: Final = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """That something happened over there. `account` is the provider's account, or the accounting tenant.
+
+    `ended`: they say that our access was taken back. `live` False: test mode, which never enters.
+    """
+
+    ref: str
+    kind: str
+    account: str
+    live: bool = True
+    ended: bool = False
+
+
+ReadWebhook = Callable[[bytes, Mapping[str, str], datetime], Announced | None]
+"""Reads what came: None where it is of no interest. Raises `BadReply` for what is unsigned or unreadable."""
+
+
+def _announced(system: str) -> Announced | None:
+    readers: Mapping[str, ReadWebhook] = current_app.extensions["kvitt_webhooks"]
+    reader = readers.get(system)
+    if reader is None:
+        abort(404)
+    try:
+        return reader(request.get_data(cache=False), dict(request.headers), services().now())
+    except BadReply as error:
+        log.warning("webhook_refused", system=system, reason=str(error))
+        abort(400)
+
+
+@hooks.post("/webhooks/stripe")
+@audience(Audience.WEBHOOK)
+@limiter.limit(WEBHOOKS)
+def stripe() -> tuple[str, int]:
+    """Stripe says that something moved. Signed; counted once; the run that follows asks the API what it was."""
+    event = _announced("stripe")
+    if event is None or not event.live:
+        return "", 204
+    company_id = connections.receive_event(services(), "stripe", event.ref, event.kind, event.account)
+    if company_id is not None:
+        if event.ended:
+            connections.account_gone(services(), "stripe", event.account)
+        else:
+            runs.want(services(), company_id, _TRIGGER)
+    return "", 204
+
+
+@hooks.post("/webhooks/fortnox")
+@audience(Audience.WEBHOOK)
+@limiter.limit(WEBHOOKS)
+def fortnox() -> tuple[str, int]:
+    """Fortnox says that a consent changed. It is unsigned, so it only makes us look with our own credentials."""
+    news = _announced("fortnox")
+    if news is not None and news.ended:
+        company_id = installation.find_tenant(services(), "fortnox", news.account)
+        if company_id is not None:
+            runs.want(services(), company_id, _TRIGGER)
+    return "", 204

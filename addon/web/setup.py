@@ -1,0 +1,274 @@
+"""Setting up: the steps to the first booking, and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from addon.core.books import OrderField
+from addon.core.prerequisites import PREREQUISITES
+from addon.ports.errors import NeedsReconnect, PortError, Rejected
+from addon.services import installation, outlook, pages, prerequisites
+from addon.services import settings as company_settings
+from addon.services.pages import NotHere
+from addon.services.settings import SETTINGS, Setting, SettingFault
+from addon.web import access, errors, words
+from addon.web.access import Audience, audience, services, visitor
+from addon.web.limits import CONNECT, limiter
+
+setup = Blueprint("setup", __name__)
+
+Answer = Response | str | tuple[str, int]
+
+GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("rhythm", ("approve", "daily_at", "time_zone", "locked_period")),
+    ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
+    ("fees", ("fee_vat", "fee_vat_confirmed_by")),
+    ("matching", ("wait_days", "tolerance")),
+    ("books", ("voucher_series", "rounds_to_whole")),
+)
+"""The company's settings as the page groups them; accounts stand in a group of their own."""
+
+_BY_CODE: Final = {entry.code: entry for entry in PREREQUISITES}
+
+
+# --- The steps -----------------------------------------------------------------------------------------------
+
+
+@setup.get("/welcome")
+@audience(Audience.COMPANY)
+def welcome() -> str:
+    """The steps, the present one open."""
+    return _welcome()
+
+
+def _welcome() -> str:
+    company_id = visitor().company_id
+    progress = pages.progress(services(), company_id)
+    frame = access.frame()
+    live = [line for line in frame.connections if line.state == "connected"]
+    steps = (
+        ("books", bool(progress.checks) and not progress.red),
+        ("connect", bool(live)),
+        ("mode", bool(live) and all(line.mode for line in live)),
+        ("look", progress.looked or progress.has_booked),
+        ("start", progress.has_run),
+    )
+    present = next((name for name, done in steps if not done), "")
+    return render_template(
+        "setup/welcome.html",
+        progress=progress,
+        prerequisites=_BY_CODE,
+        steps=dict(steps),
+        present=present,
+        live=live,
+        figures=pages.mode_figures(services(), company_id),
+        check_sentence=words.check_sentence,
+    )
+
+
+@setup.post("/welcome/check")
+@audience(Audience.COMPANY)
+@limiter.limit(CONNECT)
+def check() -> Answer:
+    """Look at the books again."""
+    try:
+        found = prerequisites.check(services(), visitor().company_id)
+    except PortError as error:
+        _say_why(error)
+    else:
+        red = sum(1 for one in found if not one.ok)
+        flash(
+            _("Your books are ready.") if not red else _("Checked again: %(red)s still to mend.", red=red),
+            "wait" if red else "done",
+        )
+    return redirect(url_for("setup.welcome") + "#books", 303)
+
+
+@setup.post("/welcome/repair/<int:check_id>")
+@audience(Audience.COMPANY)
+@limiter.limit(CONNECT)
+def repair(check_id: int) -> Answer:
+    """Mend one thing in the books, because a person pressed the button."""
+    try:
+        prerequisites.repair(services(), visitor().company_id, check_id, visitor().who)
+    except prerequisites.UnknownCheck:
+        flash(_("This was mended already."), "done")
+    except PortError as error:
+        _say_why(error)
+    else:
+        flash(_("Mended."), "done")
+    return redirect(url_for("setup.welcome") + "#books", 303)
+
+
+@setup.post("/welcome/repair")
+@audience(Audience.COMPANY)
+@limiter.limit(CONNECT)
+def repair_all() -> Answer:
+    """Mend all that can be mended from here."""
+    try:
+        found = prerequisites.repair_all(services(), visitor().company_id, visitor().who)
+    except PortError as error:
+        _say_why(error)
+    else:
+        red = sum(1 for one in found if not one.ok)
+        flash(
+            _("Everything is mended.") if not red else _("Mended what could be: %(red)s still to do.", red=red),
+            "wait" if red else "done",
+        )
+    return redirect(url_for("setup.welcome") + "#books", 303)
+
+
+def _say_why(error: PortError) -> None:
+    """A message for what the accounting system did; nothing was changed where it said no."""
+    system = words.SYSTEMS.get(access.frame().accounting, "")
+    match error:
+        case Rejected():
+            flash(_("%(system)s said no: %(words)s", system=system, words=error.message), "stop")
+        case NeedsReconnect():
+            flash(_("%(system)s no longer lets Kvitt in. Connect it again.", system=system), "stop")
+        case _:
+            flash(_("%(system)s does not answer just now. Nothing was lost; try again.", system=system), "wait")
+
+
+@setup.post("/connections/<int:connection_id>/count")
+@audience(Audience.COMPANY)
+@limiter.limit(CONNECT)
+def count(connection_id: int) -> Answer:
+    """Count what each mode would mean. The page asks for it by itself where it can."""
+    line = access.frame().connection(connection_id)
+    if line is None:
+        raise NotHere(f"connection {connection_id}")
+    failed = ""
+    try:
+        outlook.look(services(), visitor().company_id, connection_id)
+    except PortError:
+        failed = _("The figures could not be counted just now. You can choose without them.")
+    if request.headers.get("HX-Request"):
+        return render_template(
+            "setup/modes.html",
+            line=line,
+            company=access.frame(),
+            figures=pages.mode_figures(services(), visitor().company_id),
+            failed=failed,
+            back="welcome",
+        )
+    if failed:
+        flash(failed, "wait")
+    return redirect(url_for("setup.welcome") + "#mode", 303)
+
+
+# --- Settings ------------------------------------------------------------------------------------------------
+
+
+@setup.get("/settings")
+@audience(Audience.COMPANY)
+def settings() -> Answer:
+    """Everything that can be chosen."""
+    return _settings_page((), {}, None)
+
+
+def _settings_page(
+    faults: Sequence[SettingFault], given: Mapping[str, str], connection_id: int | None
+) -> tuple[str, int] | str:
+    """The page; with faults it shows what was given, and where it is wrong."""
+    company_id = visitor().company_id
+    frame = access.frame()
+    company_values = company_settings.values(services(), company_id)
+    connection_values = {
+        line.id: company_settings.values(services(), company_id, line.id) for line in frame.connections
+    }
+    if faults:
+        target = company_values if connection_id is None else connection_values[connection_id]
+        target.update(given)
+    chart = pages.chart(services(), company_id)
+    page = render_template(
+        "setup/settings.html",
+        groups=GROUPS,
+        settings=SETTINGS,
+        values=company_values,
+        connection_values=connection_values,
+        account_keys=[f"accounts.{role}" for role in company_settings.COMPANY_ACCOUNTS],
+        faults={(connection_id, fault.key): fault for fault in faults},
+        chart=chart,
+        chart_names=dict(chart),
+        zones=_ZONES,
+        order_fields=tuple(OrderField),
+        figures=pages.mode_figures(services(), company_id),
+        has_fee_name=bool(company_values.get("fee_vat_confirmed_by")),
+    )
+    return (page, 422) if faults else page
+
+
+_ZONES: Final = (
+    "Europe/Stockholm",
+    "Europe/Copenhagen",
+    "Europe/Oslo",
+    "Europe/Helsinki",
+    "Europe/Berlin",
+    "Europe/London",
+    "UTC",
+)
+
+
+@setup.post("/settings")
+@audience(Audience.COMPANY)
+def change_company() -> Answer:
+    """Save the company's settings: those that the form had, and only as a whole."""
+    wanted = {
+        key: text
+        for key, text in request.form.items()
+        if (setting := SETTINGS.get(key)) is not None and setting.scope == "company"
+    }
+    return _save(wanted, None)
+
+
+@setup.post("/settings/connections/<int:connection_id>")
+@audience(Audience.COMPANY)
+def change_connection(connection_id: int) -> Answer:
+    """Save one connection's settings."""
+    if access.frame().connection(connection_id) is None:
+        raise NotHere(f"connection {connection_id}")
+    wanted = {
+        key: _joined(setting, request.form.getlist(key))
+        for key in request.form
+        if (setting := company_settings.find_setting(key, "connection")) is not None
+    }
+    return _save(wanted, connection_id)
+
+
+def _joined(setting: Setting, texts: Sequence[str]) -> str:
+    """A list may come as one text or as several ticked boxes."""
+    return ",".join(text for text in texts if text) if setting.kind == "list" else texts[0]
+
+
+def _save(wanted: Mapping[str, str], connection_id: int | None) -> Answer:
+    faults = company_settings.change(services(), visitor().company_id, visitor().who, wanted, connection_id)
+    if faults:
+        return _settings_page(faults, wanted, connection_id)
+    flash(_("Saved."), "done")
+    if request.form.get("back") == "welcome":
+        # A mode that was just chosen may need other accounts and currencies: look again at once.
+        try:
+            prerequisites.check(services(), visitor().company_id)
+        except PortError as error:
+            _say_why(error)
+        return redirect(url_for("setup.welcome"), 303)
+    anchor = f"#connection-{connection_id}" if connection_id is not None else "#company"
+    return redirect(url_for("setup.settings") + anchor, 303)
+
+
+@setup.post("/settings/uninstall")
+@audience(Audience.COMPANY)
+@limiter.limit(CONNECT)
+def uninstall() -> Answer:
+    """Give up the access to the books. Data and entries stay."""
+    if request.form.get("sure") != "yes":
+        return errors.page(400, _("Not without your tick"), _("Tick the box if you mean it. Nothing was changed."))
+    installation.uninstall(services(), visitor().company_id, visitor().who)
+    flash(_("Kvitt has let go of your books. Everything that was booked stays as it is."), "done")
+    return access.sign_out(redirect(url_for("home.start"), 303))

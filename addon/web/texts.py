@@ -1,0 +1,59 @@
+"""Languages: which one a browser reads, and what every template may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, request
+from flask_babel import Babel, get_locale
+
+from addon.web import access, words
+
+SOURCE_LANGUAGE: Final = "en"
+TRANSLATIONS: Final = Path(__file__).resolve().parent / "translations"
+
+
+def languages() -> tuple[str, ...]:
+    """The languages that there are: the source's, and those with a catalogue."""
+    found = sorted(path.parent.parent.name for path in TRANSLATIONS.glob("*/LC_MESSAGES/messages.mo"))
+    return (SOURCE_LANGUAGE, *found)
+
+
+def chosen_language() -> str:
+    """The language that the browser would rather read, of those that there are."""
+    return request.accept_languages.best_match(languages(), SOURCE_LANGUAGE)
+
+
+def install(app: Flask) -> None:
+    """Give the application its languages, and templates their words."""
+    app.config.update(
+        BABEL_DEFAULT_LOCALE=SOURCE_LANGUAGE,
+        BABEL_TRANSLATION_DIRECTORIES=str(TRANSLATIONS),
+    )
+    app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
+    Babel(app, locale_selector=chosen_language)
+    app.context_processor(_always)
+
+
+_MENU: Final = {
+    "books.transaction": "books.transactions",
+    "books.payout": "books.payouts",
+    "books.run": "books.log",
+    "books.look": "books.preview",
+    "setup.change_company": "setup.settings",
+    "setup.change_connection": "setup.settings",
+}
+"""Pages that belong to an entry of the menu other than their own."""
+
+
+def _always() -> dict[str, Any]:
+    return {
+        "words": words,
+        "lang": str(get_locale() or SOURCE_LANGUAGE).split("_")[0],
+        "frame": access.frame,
+        "visitor": access.visitor,
+        "current_menu": _MENU.get(request.endpoint or "", request.endpoint),
+        "provider_name": lambda code: words.PROVIDERS.get(code, code),
+        "system_name": lambda code: words.SYSTEMS.get(code, code),
+    }

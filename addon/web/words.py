@@ -1,0 +1,636 @@
+"""The words of the pages: each state, kind, reason and check in plain language, ready to be translated.
+
+Everything here is looked up by the enums of the core; a test sees to it that no member is without words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask_babel import gettext, lazy_gettext
+
+from addon.core.books import OrderField
+from addon.core.delivery import DeliveryState, PartState
+from addon.core.documents import DocumentKind
+from addon.core.holds import HoldReason, WaitReason
+from addon.core.records import MovementKind, PayoutState
+from addon.core.rules import FeeVat, LockedRule
+
+Text = Any
+"""A lazily translated text; flask_babel is published without type marks."""
+
+
+def _(text: str) -> Text:
+    return lazy_gettext(text)
+
+
+PROVIDERS: Final[Mapping[str, str]] = {"stripe": "Stripe", "paypal": "PayPal", "klarna": "Klarna"}
+SYSTEMS: Final[Mapping[str, str]] = {"fortnox": "Fortnox", "economic": "e-conomic"}
+
+MODES: Final[Mapping[str, Text]] = {
+    "basic": _("Basic"),
+    "plus": _("Plus"),
+    "settlement": _("Settlement"),
+    "": _("Not chosen yet"),
+}
+
+WAYS: Final[Mapping[str, Text]] = {
+    "connect": _("Stripe Connect"),
+    "app": _("Stripe App"),
+    "key": _("restricted key"),
+}
+
+CONNECTION_STATES: Final[Mapping[str, Text]] = {
+    "connected": _("Connected"),
+    "needs_reconnect": _("Must be connected again"),
+    "disconnected": _("Disconnected"),
+}
+
+COMPANY_STATES: Final[Mapping[str, Text]] = {
+    "setting_up": _("Being set up"),
+    "active": _("Running"),
+    "stopped": _("Stopped"),
+    "disconnected": _("Disconnected"),
+}
+
+
+# --- Movements, parts, documents -----------------------------------------------------------------------------
+
+KINDS: Final[Mapping[MovementKind, Text]] = {
+    MovementKind.SALE: _("Sale"),
+    MovementKind.SALE_REVERSAL: _("Bounced payment"),
+    MovementKind.REFUND: _("Refund"),
+    MovementKind.REFUND_REVERSAL: _("Failed refund"),
+    MovementKind.DISPUTE: _("Dispute"),
+    MovementKind.DISPUTE_REVERSAL: _("Dispute won back"),
+    MovementKind.FEE: _("Fee"),
+    MovementKind.FEE_TAX: _("Tax on fees"),
+    MovementKind.PAYOUT: _("Payout"),
+    MovementKind.PAYOUT_REVERSAL: _("Failed payout"),
+    MovementKind.RESERVE: _("Reserve"),
+    MovementKind.TRANSFER: _("Transfer"),
+    MovementKind.PLATFORM_EARNING: _("Platform earning"),
+    MovementKind.TOP_UP: _("Top-up"),
+    MovementKind.FINANCING: _("Financing"),
+    MovementKind.CONVERSION: _("Currency conversion"),
+    MovementKind.CONTRIBUTION: _("Contribution"),
+    MovementKind.ADJUSTMENT: _("Adjustment"),
+    MovementKind.UNRECOGNISED: _("Unknown kind"),
+}
+
+PART_KINDS: Final[Mapping[str, Text]] = {
+    "amount": _("Amount"),
+    "fee": _("Fee"),
+    "fee_tax": _("Tax on the fee"),
+    "foreign_fee": _("Another company's fee"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state as it is shown: never colour alone, but mark, word and colour."""
+
+    word: Text
+    mark: str
+    tone: str
+    """Name of the colour: done, wait, hold, stop, quiet."""
+
+
+PART_STATES: Final[Mapping[PartState, State]] = {
+    PartState.OPEN: State(_("Fetched"), "circle", "quiet"),
+    PartState.PLANNED: State(_("On its way"), "arrow", "quiet"),
+    PartState.BOOKED: State(_("Booked"), "check", "done"),
+    PartState.WAITING: State(_("Waiting"), "clock", "wait"),
+    PartState.HELD: State(_("Needs you"), "hand", "hold"),
+    PartState.SET_ASIDE: State(_("Set aside"), "minus", "quiet"),
+}
+
+DOCUMENT_STATES: Final[Mapping[str, State]] = {
+    DeliveryState.PROPOSED: State(_("Proposed"), "circle", "quiet"),
+    DeliveryState.APPROVED: State(_("Approved"), "arrow", "quiet"),
+    DeliveryState.SENDING: State(_("Being booked"), "arrow", "quiet"),
+    DeliveryState.BOOKED: State(_("Booked"), "check", "done"),
+    DeliveryState.REJECTED: State(_("Refused"), "cross", "stop"),
+}
+
+PAYOUT_STATES: Final[Mapping[PayoutState, State]] = {
+    PayoutState.UNDER_WAY: State(_("Under way"), "clock", "wait"),
+    PayoutState.PAID: State(_("Paid out"), "check", "done"),
+    PayoutState.FAILED: State(_("Failed"), "cross", "stop"),
+    PayoutState.CANCELLED: State(_("Cancelled"), "minus", "quiet"),
+}
+
+RUN_STATES: Final[Mapping[str, State]] = {
+    "running": State(_("Running"), "arrow", "wait"),
+    "done": State(_("Done"), "check", "done"),
+    "failed": State(_("Stopped"), "cross", "stop"),
+}
+
+RUN_TRIGGERS: Final[Mapping[str, Text]] = {
+    "click": _("Started by a person"),
+    "person": _("Started by a person"),
+    "web": _("Started by a person"),
+    "clock": _("Daily run"),
+    "daily": _("Daily run"),
+    "schedule": _("Daily run"),
+    "webhook": _("Nudged by the provider"),
+    "cli": _("Started from the command line"),
+    "sweep": _("Picked up again"),
+    "approve": _("Started by an approval"),
+}
+
+RUN_PHASES: Final[Mapping[str, Text]] = {
+    "books": _("Reading your books"),
+    "fetch": _("Fetching what the provider has"),
+    "plan": _("Deciding what to book"),
+    "deliver": _("Writing into your books"),
+    "audit": _("Comparing your books with what was sent"),
+    "prove": _("Proving that books and provider agree"),
+    "done": _("Done"),
+}
+
+RUN_MESSAGES: Final[Mapping[str, Text]] = {
+    "reconnect": _("The accounting system must be connected again."),
+    "no_connection": _("No provider is connected with a mode and a start date."),
+    "books_unread": _("Your books have not been read yet."),
+    "balance_moving": _("The provider's balance was moving, so the proof waits for the next run."),
+    "setting_up": _("The company is still being set up."),
+    "disconnected": _("The accounting system is disconnected."),
+}
+"""Why a run ended, where it is none of the prerequisites."""
+
+DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
+    DocumentKind.SALE: _("Invoice and payment"),
+    DocumentKind.REFUND: _("Credit note and repayment"),
+    DocumentKind.MATCH: _("Payment on an invoice that was there"),
+    DocumentKind.FEES: _("Voucher: the day's fees"),
+    DocumentKind.PAYOUT: _("Voucher: payout to the bank"),
+    DocumentKind.PAYOUT_REVERSAL: _("Voucher: failed payout taken back"),
+}
+
+STEP_KINDS: Final[Mapping[str, Text]] = {
+    "create_customer": _("Customer made"),
+    "create_invoice": _("Invoice made"),
+    "round_invoice": _("Rounding row added"),
+    "book_invoice": _("Invoice booked"),
+    "credit_invoice": _("Credit note made"),
+    "date_credit_note": _("Credit note dated"),
+    "create_payment": _("Payment made"),
+    "book_payment": _("Payment booked"),
+    "post_voucher": _("Voucher written"),
+}
+
+ROLES: Final[Mapping[str, Text]] = {
+    "clearing": _("What the provider owes you"),
+    "bank": _("Bank account that payouts reach"),
+    "customer_claims": _("Customer claims"),
+    "sales": _("Sales"),
+    "sales:SE25": _("Sales, 25 % VAT"),
+    "sales:SE12": _("Sales, 12 % VAT"),
+    "sales:SE6": _("Sales, 6 % VAT"),
+    "sales:SE0": _("Sales in Sweden without VAT"),
+    "sales:EXPORT": _("Sales to countries outside the EU"),
+    "fee": _("Provider's fees"),
+    "fee_basis": _("Reverse charge: basis, EU"),
+    "fee_basis:NON_EU": _("Reverse charge: basis, outside the EU"),
+    "fee_basis_contra": _("Reverse charge: the basis's counterpart"),
+    "fee_output_vat": _("Reverse charge: output VAT"),
+    "fee_input_vat": _("Reverse charge: input VAT"),
+    "fee_domestic_vat": _("Input VAT on a Swedish provider's fees"),
+    "rounding": _("Rounding"),
+    "exchange_gain": _("Exchange gains"),
+    "exchange_loss": _("Exchange losses"),
+    "disputes": _("Disputes"),
+    "reserve": _("Reserves"),
+}
+
+
+# --- Holds ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HoldWords:
+    """A reason in words: what happened, why Kvitt did not book it, and what to do."""
+
+    title: Text
+    explanation: Text
+    remedy: Text
+
+
+HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
+    HoldReason.UNKNOWN_KIND: HoldWords(
+        _("A kind of movement that Kvitt does not know"),
+        _("The provider uses a word for it that is new to us. Kvitt never guesses with your books."),
+        _("Book it yourself and set it aside here, saying where. We have been told as well."),
+    ),
+    HoldReason.KIND_NOT_BUILT: HoldWords(
+        _("A kind of movement that Kvitt does not book yet"),
+        _("Kvitt knows what it is, but has no rule for it so far, and so has left it alone."),
+        _("Book it yourself and set it aside here, saying where."),
+    ),
+    HoldReason.NO_ORDER_NUMBER: HoldWords(
+        _("No order number on the payment"),
+        _("In Basic the order number leads to the invoice. None of the fields that you chose has one."),
+        _(
+            "Register the payment on its invoice yourself and set it aside, or add the field "
+            "under Settings and try again."
+        ),
+    ),
+    HoldReason.NO_INVOICE: HoldWords(
+        _("No invoice with this order number came"),
+        _("Kvitt looked for it every day for as long as you set, and it is not in your books."),
+        _("Make the invoice, or correct its order number, and try again."),
+    ),
+    HoldReason.SEVERAL_INVOICES: HoldWords(
+        _("Several invoices have this order number"),
+        _("Kvitt cannot tell which of them was paid."),
+        _("Take the number off the wrong ones and try again, or register the payment yourself and set it aside."),
+    ),
+    HoldReason.AMOUNT_DIFFERS: HoldWords(
+        _("The amount differs from what is open on the invoice"),
+        _("The invoice is there, but its open amount is another than what was paid."),
+        _("Correct the invoice and try again, or register the payment yourself and set it aside."),
+    ),
+    HoldReason.INVOICE_NOT_BOOKED: HoldWords(
+        _("The invoice is not booked yet"),
+        _("A payment can only be registered on a booked invoice, and Kvitt leaves your drafts alone."),
+        _("Book the invoice and try again."),
+    ),
+    HoldReason.INVOICE_CANCELLED: HoldWords(
+        _("The invoice is cancelled"),
+        _("The order number leads to an invoice that is cancelled, so nothing can be paid on it."),
+        _("Make a new invoice with the same order number and try again."),
+    ),
+    HoldReason.ALREADY_PAID: HoldWords(
+        _("The invoice is already paid"),
+        _("Somebody has registered a payment on it, perhaps this very one."),
+        _(
+            "If it is this payment: see that it stands on the clearing account, and set it aside here. "
+            "If not: the buyer may have paid twice."
+        ),
+    ),
+    HoldReason.WRONG_SIGN: HoldWords(
+        _("A credit note where an invoice is needed, or the other way round"),
+        _("The order number leads to a document of the wrong kind."),
+        _("Correct the order number on the document and try again."),
+    ),
+    HoldReason.FOREIGN_CURRENCY: HoldWords(
+        _("Another currency: Basic books your own currency only"),
+        _(
+            "The payment or its invoice is in a foreign currency, and matching it would need "
+            "a rate that nobody has set."
+        ),
+        _("Register the payment on the invoice yourself and set it aside here, saying where."),
+    ),
+    HoldReason.LEDGER_PRECISION: HoldWords(
+        _("The amount has more decimals than your books can hold"),
+        _("Rounding it would put a figure into your books that nobody paid."),
+        _("Book it yourself, with the rounding that you choose, and set it aside."),
+    ),
+    HoldReason.PERIOD_LOCKED: HoldWords(
+        _("The period is locked"),
+        _("The day belongs to a period that is locked in your books, and you chose not to use the next open day."),
+        _("Unlock the period and try again, or choose the next open day under Settings."),
+    ),
+    HoldReason.NO_FINANCIAL_YEAR: HoldWords(
+        _("No financial year for this day"),
+        _("Your books have no financial year that the day belongs to."),
+        _("Add the financial year and try again."),
+    ),
+    HoldReason.ACCOUNT_NOT_READY: HoldWords(
+        _("An account is missing or not ready"),
+        _("The account is not there, not active, or demands a cost centre or project."),
+        _("Mend it under Get started, or choose another account under Settings, and try again."),
+    ),
+    HoldReason.CURRENCY_NOT_READY: HoldWords(
+        _("A currency is missing in your books"),
+        _("An invoice is made in the currency that the buyer paid, and your books do not have this one."),
+        _("Add the currency under Get started and try again."),
+    ),
+    HoldReason.NO_RATE: HoldWords(
+        _("No exchange rate for the day"),
+        _("No official rate could be found for this currency and day."),
+        _("Enter the rate in your accounting system and try again."),
+    ),
+    HoldReason.ORIGINAL_UNKNOWN: HoldWords(
+        _("A refund of a sale that Kvitt has not booked"),
+        _(
+            "The sale happened before your start date, or was booked elsewhere, so there is "
+            "no invoice of ours to credit."
+        ),
+        _("Credit the invoice yourself and set the refund aside here, saying where."),
+    ),
+    HoldReason.REFUND_EXCEEDS: HoldWords(
+        _("More was refunded than was sold"),
+        _("A credit note larger than its invoice would turn sales and VAT round."),
+        _("Book the difference yourself and set it aside here, saying where."),
+    ),
+    HoldReason.PAYOUT_NOT_PROVED: HoldWords(
+        _("The payout's lines do not make up its amount"),
+        _("Kvitt books a payout only when the movements in it add up to it."),
+        _("Look at the payout's proof, and try again when the provider has corrected its list."),
+    ),
+    HoldReason.TOTAL_DIFFERS: HoldWords(
+        _("What was made differs from the plan"),
+        _("The unbooked document has another total, VAT or currency than planned, so Kvitt did not book it."),
+        _("Look at it in your books. When the cause is mended, remove it there and try again."),
+    ),
+    HoldReason.RATE_DIFFERS: HoldWords(
+        _("The exchange rate differs from the plan"),
+        _("The unbooked invoice came out with another rate than is plausible, so Kvitt did not book it."),
+        _("See that automatic rates are on for the currency, remove the unbooked invoice, and try again."),
+    ),
+    HoldReason.REJECTED: HoldWords(
+        _("Your books refused it"),
+        _("The accounting system read it and said no. Its own words stand below."),
+        _("Mend what it names and try again."),
+    ),
+    HoldReason.TOUCHED: HoldWords(
+        _("A person changed the document meanwhile"),
+        _(
+            "Between two of Kvitt's steps somebody edited, booked or removed the document. "
+            "That person's work is left alone."
+        ),
+        _("Finish the document by hand and set the rest aside, or undo the change and try again."),
+    ),
+    HoldReason.MODE_NOT_BUILT: HoldWords(
+        _("The chosen mode is not built yet"),
+        _("Settlement will come. Until then Kvitt leaves the movement alone."),
+        _("Choose Basic or Plus under Settings and try again."),
+    ),
+}
+
+WAITS: Final[Mapping[WaitReason, Text]] = {
+    WaitReason.DAY_CLOSES: _("Fees of a day that has not closed"),
+    WaitReason.INVOICE: _("An invoice or credit note that the shop has not made yet"),
+    WaitReason.SALE: _("The sale that a refund belongs to"),
+    WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
+    WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
+    WaitReason.RATE: _("An exchange rate"),
+}
+
+UNBOOKED: Final[Mapping[str, Text]] = {
+    "held": _("needs you"),
+    "planned": _("on its way into your books"),
+    "waiting": _("waiting"),
+    "under_way": _("payouts under way to the bank"),
+    "set_aside": _("set aside, booked nowhere"),
+}
+
+DIFFERENCES: Final[Mapping[str, Text]] = {
+    "posting_by_person": _("A person's entry on the clearing account"),
+    "voucher_missing": _("An entry of Kvitt's is gone from the books"),
+    "voucher_differs": _("An entry of Kvitt's was changed"),
+    "elsewhere": _("Booked elsewhere"),
+}
+
+FACTS: Final[Mapping[str, Text]] = {
+    "order_number": _("Order number"),
+    "invoice": _("Invoice"),
+    "invoices": _("Invoices"),
+    "number": _("Number"),
+    "open": _("Open on the invoice"),
+    "paid": _("Paid"),
+    "kind": _("Kind"),
+    "raw_kind": _("The provider's word"),
+    "amount": _("Amount"),
+    "decimals": _("Decimals in your books"),
+    "day": _("Day"),
+    "locked": _("Locked through"),
+    "account": _("Account"),
+    "role": _("Used for"),
+    "detail": _("Detail"),
+    "year": _("Financial year"),
+    "why": _("Why"),
+    "currency": _("Currency"),
+    "planned": _("Planned"),
+    "made": _("Made"),
+    "planned_vat": _("VAT planned"),
+    "made_vat": _("VAT made"),
+    "planned_rate": _("Rate planned"),
+    "made_rate": _("Rate made"),
+    "expected_rate": _("Rate expected"),
+    "code": _("Error code"),
+    "message": _("Their words"),
+    "wanted": _("Looked for"),
+    "payout": _("Payout"),
+    "items": _("Sum of its lines"),
+    "difference": _("Difference"),
+    "mode": _("Mode"),
+    "sale": _("Sale"),
+    "original": _("Sale"),
+    "refunded": _("Refunded"),
+    "source": _("Reference"),
+    "document": _("Document"),
+    "step": _("Step"),
+    "arrives": _("Arrives"),
+    "text": _("Their words"),
+}
+
+FACT_VALUES: Final[Mapping[str, Text]] = {
+    "not_mapped": _("no account is chosen"),
+    "missing": _("it is not in the chart of accounts"),
+    "inactive": _("it is not active"),
+    "needs_cost_centre": _("it demands a cost centre"),
+    "needs_project": _("it demands a project"),
+    "fee_tax": _("tax on fees"),
+    "foreign_fee": _("another company's fee"),
+    "invoice": _("invoice"),
+    "credit note": _("credit note"),
+}
+
+
+# --- Prerequisites -------------------------------------------------------------------------------------------
+
+CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
+    ("accrual_method", ""): _("The financial year %(year)s uses the cash method."),
+    ("licence", ""): _("A licence is missing: %(name)s."),
+    ("scope", ""): _("Kvitt was not let in here: %(name)s."),
+    ("scope", "unreadable"): _("Kvitt may not read %(unreadable)s, so what hangs on it cannot be checked."),
+    ("financial_year", ""): _("There is no financial year for %(day)s."),
+    ("invoice_series", ""): _("No voucher series is chosen for customer invoices."),
+    ("payment_series", ""): _("No voucher series is chosen for incoming payments."),
+    ("voucher_series", "missing"): _("The voucher series %(series)s is not there in %(year)s."),
+    ("voucher_series", "not_manual"): _("The voucher series %(series)s is not manual in %(year)s."),
+    ("voucher_series", "approval"): _("Vouchers in series %(series)s must be approved by a person first."),
+    ("clearing_account", "not_mapped"): _("No account is chosen for what the provider owes you (%(use)s)."),
+    ("clearing_account", "missing"): _(
+        "Account %(account)s is not in the chart for %(year)s. Kvitt books what the provider owes you there."
+    ),
+    ("clearing_account", "inactive"): _(
+        "Account %(account)s is not active for %(year)s. Kvitt books what the provider owes you there."
+    ),
+    ("clearing_account", "cost_centre"): _("Account %(account)s demands a cost centre in %(year)s."),
+    ("clearing_account", "project"): _("Account %(account)s demands a project in %(year)s."),
+    ("account", "not_mapped"): _("No account is chosen for %(use)s."),
+    ("account", "missing"): _("Account %(account)s is not in the chart for %(year)s. It is for: %(use)s."),
+    ("account", "inactive"): _("Account %(account)s is not active for %(year)s. It is for: %(use)s."),
+    ("account", "cost_centre"): _("Account %(account)s demands a cost centre in %(year)s."),
+    ("account", "project"): _("Account %(account)s demands a project in %(year)s."),
+    ("predefined_account", "not_mapped"): _("Your books have no account set for %(use)s."),
+    ("predefined_account", "missing"): _(
+        "Account %(account)s is not in the chart for %(year)s. The accounting system itself books %(use)s there."
+    ),
+    ("predefined_account", "inactive"): _(
+        "Account %(account)s is not active for %(year)s. The accounting system itself books %(use)s there."
+    ),
+    ("predefined_account", "cost_centre"): _("Account %(account)s demands a cost centre in %(year)s."),
+    ("predefined_account", "project"): _("Account %(account)s demands a project in %(year)s."),
+    ("currency", "missing"): _("The currency %(subject)s is not in your books."),
+    ("currency", "not_automatic"): _("The currency %(subject)s has no automatic rates."),
+    ("payment_mode", ""): _("No way of payment leads to account %(account)s."),
+    ("locked_period", ""): _("The books are locked through %(through)s, and you start on %(start)s."),
+    ("warehouse", ""): _("The warehouse module holds invoices back until their goods are marked as delivered."),
+    ("easy_vat", ""): _("Simplified VAT is on."),
+}
+"""What is wrong, by the check's code and its fault. Names are those of the check's details."""
+
+
+def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str) -> str:
+    """What a red check says; its title where there are no words for the fault."""
+    fault = details.get("fault") or ("unreadable" if "unreadable" in details else "")
+    template = CHECK_FAULTS.get((code, fault)) or CHECK_FAULTS.get((code, ""))
+    if template is None:
+        return gettext(title)  # type: ignore[no-any-return]
+    known: dict[str, str] = _Blank({**details, "subject": subject})
+    known["use"] = role_name(details.get("use", subject))
+    return str(template) % known
+
+
+class _Blank(dict[str, str]):
+    """Gives the name itself for a detail that is not there: a sentence is never an error."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def role_name(uses: str) -> str:
+    """Account roles as they are written in settings (`sales:SE25, fee`) in words."""
+    return ", ".join(_role(use.strip()) for use in uses.split(",") if use.strip())
+
+
+def _role(use: str) -> str:
+    name, _, detail = use.partition(":")
+    if use in ROLES:
+        return str(ROLES[use])
+    return f"{ROLES[name]}{f' ({detail})' if detail else ''}" if name in ROLES else use
+
+
+REPAIRS: Final[Mapping[str, Text]] = {
+    "activate_account": _("Activate account %(subject)s"),
+    "create_account": _("Create account %(subject)s"),
+    "create_series": _("Create series %(subject)s"),
+    "add_currency": _("Add %(subject)s"),
+    "add_payment_mode": _("Add a way of payment for %(subject)s"),
+}
+
+
+# --- Settings ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SettingWords:
+    """A setting's label and its explanation."""
+
+    label: Text
+    help: Text = ""
+
+
+SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
+    "time_zone": SettingWords(_("Time zone"), _("Decides which day a payment belongs to.")),
+    "daily_at": SettingWords(_("Daily run at"), _("In the time zone above.")),
+    "approve": SettingWords(
+        _("Who says go"),
+        _("Either Kvitt books by itself, or everything stands under Preview until you have approved it."),
+    ),
+    "locked_period": SettingWords(_("If a day lies in a locked period")),
+    "customers": SettingWords(_("Buyers as customers")),
+    "sale_document": SettingWords(_("A sale becomes")),
+    "invoice_text": SettingWords(_("Text on invoices"), _("Optional. Kvitt mails nothing to buyers.")),
+    "default_vat_percent": SettingWords(
+        _("VAT rate of your sales"), _("Taken where the payment itself does not tell.")
+    ),
+    "export_without_vat": SettingWords(_("Buyers outside the EU"), _("Without VAT, on the export account.")),
+    "fee_vat": SettingWords(
+        _("VAT on the provider's fees"),
+        _("Sources disagree on Stripe, so a person decides, and stands by it with name and date."),
+    ),
+    "fee_vat_confirmed_by": SettingWords(_("Confirmed by"), _("Your name, for the log.")),
+    "voucher_series": SettingWords(
+        _("Voucher series of Kvitt's own"), _("Fees and payouts are numbered there. Nobody else should use it.")
+    ),
+    "wait_days": SettingWords(
+        _("Days to wait for an invoice"), _("Shops often invoice when they ship. After that it comes to the inbox.")
+    ),
+    "tolerance": SettingWords(
+        _("Tolerance in Basic"), _("A difference up to this amount goes to rounding. At most 1.00.")
+    ),
+    "rounds_to_whole": SettingWords(
+        _("Your books round invoices to whole kronor"), _("Kvitt finds this out by itself at the first invoice.")
+    ),
+    "mode": SettingWords(_("Basic or Plus")),
+    "start_date": SettingWords(
+        _("Start date"), _("The first day that Kvitt books. It cannot change once something is booked.")
+    ),
+    "order_places": SettingWords(
+        _("Where the order number stands at the provider"),
+        _("Fields of the payment in the order to look, with commas between."),
+    ),
+    "order_fields": SettingWords(
+        _("Where the order number stands in your books"), _("Fields of the invoice, in the order to look.")
+    ),
+}
+
+CHOICES: Final[Mapping[tuple[str, str], Text]] = {
+    ("approve", "automatic"): _("Book automatically"),
+    ("approve", "first"): _("Show me first"),
+    ("locked_period", LockedRule.HOLD): _("Ask me"),
+    ("locked_period", LockedRule.NEXT_OPEN_DAY): _("Book on the next open day, with a note"),
+    ("customers", "per_buyer"): _("One customer for each buyer, by e-mail address"),
+    ("customers", "collective"): _("One collective customer for each country and VAT treatment"),
+    ("sale_document", "booked"): _("a booked invoice with its payment"),
+    ("default_vat_percent", "25"): _("25 %"),
+    ("default_vat_percent", "12"): _("12 %"),
+    ("default_vat_percent", "6"): _("6 %"),
+    ("default_vat_percent", "0"): _("No VAT"),
+    ("export_without_vat", "yes"): _("Export without VAT"),
+    ("export_without_vat", "no"): _("The same VAT as in Sweden"),
+    ("fee_vat", FeeVat.EXEMPT): _("Exempt: a financial service, fees are booked as they are"),
+    ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU (boxes 21, 30 and 48)"),
+    ("fee_vat", FeeVat.DOMESTIC): _("Swedish VAT on the provider's invoice"),
+    ("fee_vat", FeeVat.NON_EU_REVERSE_CHARGE): _("Reverse charge from outside the EU (boxes 22, 30 and 48)"),
+    ("rounds_to_whole", "unknown"): _("Not known yet"),
+    ("rounds_to_whole", "yes"): _("Yes"),
+    ("rounds_to_whole", "no"): _("No"),
+    ("order_fields", OrderField.ORDER_NUMBER): _("Your order number (Er ordernummer)"),
+    ("order_fields", OrderField.YOUR_REFERENCE): _("Your reference (Er referens)"),
+    ("order_fields", OrderField.OUR_REFERENCE): _("Our reference (Vår referens)"),
+    ("order_fields", OrderField.EXTERNAL_REFERENCE): _("External reference"),
+    ("order_fields", OrderField.OCR): _("OCR number"),
+    ("order_fields", OrderField.INVOICE_NUMBER): _("Invoice number"),
+}
+
+
+# --- The log -------------------------------------------------------------------------------------------------
+
+ACTIVITIES: Final[Mapping[str, Text]] = {
+    "installed": _("Installed Kvitt"),
+    "installed_again": _("Let Kvitt into the books again"),
+    "uninstalled": _("Took Kvitt's access to the books away"),
+    "connected": _("Connected %(provider)s"),
+    "reconnected": _("Connected %(provider)s again"),
+    "disconnected": _("Disconnected %(provider)s"),
+    "connection_lost": _("A connection ended on its own"),
+    "settings_changed": _("Changed a setting"),
+    "repaired": _("Mended something in the books"),
+    "approved": _("Approved documents"),
+    "set_aside": _("Set movements aside"),
+    "retried": _("Had movements looked at again"),
+    "preview_looked": _("Looked at what would be booked"),
+    "stopped": _("Bookings were stopped"),
+    "freed": _("Bookings may go on"),
+    "adopted": _("Found a document of ours in the books"),
+    "undone": _("Undid a document that stood there twice"),
+}
