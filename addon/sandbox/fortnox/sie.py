@@ -7,20 +7,22 @@ from decimal import Decimal
 
 from addon.sandbox.fortnox.books import STOCKHOLM, FinancialYear, Voucher
 from addon.sandbox.fortnox.company import FortnoxCompany
-from addon.sandbox.fortnox.wire import ZERO, cents
+from addon.sandbox.fortnox.wire import ZERO
+
+_CLEANED = {**dict.fromkeys([*range(32), 127], " "), ord('"'): '\\"'}
+"""Control characters become spaces, quotes are escaped."""
 
 
 def _quoted(text: str) -> str:
-    cleaned = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in text)
-    return '"' + cleaned.replace('"', '\\"') + '"'
+    return '"' + text.translate(_CLEANED) + '"'
 
 
 def _day(day: date) -> str:
-    return day.strftime("%Y%m%d")
+    return day.isoformat().replace("-", "")
 
 
 def _amount(amount: Decimal) -> str:
-    return format(cents(amount), "f")
+    return f"{amount:.2f}"
 
 
 def _voucher(shown: Voucher) -> list[str]:
