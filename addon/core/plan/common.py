@@ -121,6 +121,30 @@ def value_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
     return _rate_of(policy, currency, day) or rate_for(policy, currency, day)
 
 
+FARTHEST_FIXING_DAYS = 31
+"""How far from its day a fixing may be that values an old fee or payout: with the rate of each invoice and of each
+run kept, a gap this long means that the company had nothing in the currency for a month."""
+
+
+def nearest_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The known rate nearest to a day, earlier ones first, for what has waited its time for a better one.
+
+    Only for fees and for the bank's side of payouts: neither carries VAT of a sale.
+    """
+    near = [
+        rate
+        for rate in policy.rates
+        if rate.base == currency
+        and rate.quote == policy.books_currency
+        and abs((rate.fixed_on - day).days) <= FARTHEST_FIXING_DAYS
+    ]
+    return min(
+        near,
+        key=lambda rate: (abs((rate.fixed_on - day).days), rate.fixed_on, rate.source, rate.unit, rate.rate),
+        default=None,
+    )
+
+
 def _rate_of(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
     exact = (
         rate

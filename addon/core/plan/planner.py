@@ -83,6 +83,12 @@ class _Planner:
         self.paid = dict(situation.payments_under_way)
         self.keys: set[str] = set()
         self.fees: dict[tuple[str, date], list[FeePart]] = defaultdict(list)
+        self.currencies_coming = {
+            (entry.movement.presented or entry.movement.amount).currency
+            for entry in situation.movements
+            if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
+        }
+        """Currencies whose rates will be known when the sales of this plan are booked."""
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
 
     # -- taking movements in -----------------------------------------------------------------------------
@@ -289,7 +295,8 @@ class _Planner:
                 self.waits.append(Wait(parts, WaitReason.DAY_CLOSES, closes, (("day", day.isoformat()),)))
                 continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
-            self.attempt(parts, partial(plan_fees, day, fees, number, self.policy))
+            coming = currency in self.currencies_coming
+            self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming))
 
     def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:
         searched = [

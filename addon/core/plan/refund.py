@@ -69,8 +69,6 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
     day, note = open_day(max(day_of(movement, policy), sale.invoice_date), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     books_amount = books_value(movement, given_back, policy)
-    if isinstance(books_amount, Wait):
-        return books_amount
     require_ready((line.account for line in sale.lines), day, policy)
     key = base_key(movement, policy)
     text = reference_text(policy, f"refund {source_of(movement)} of invoice {sale.number}", note)

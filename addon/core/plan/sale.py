@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from decimal import Decimal
 
 from addon.core.accounts import AccountRole
@@ -24,13 +23,12 @@ from addon.core.documents import (
     Settlement,
     Step,
 )
-from addon.core.holds import HoldReason, Wait, WaitReason
+from addon.core.holds import HoldReason, Wait
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
     base_key,
     day_of,
-    invoice_rate,
     open_day,
     reference_text,
     require_currency,
@@ -59,8 +57,6 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     books_amount = books_value(movement, paid, policy)
-    if isinstance(books_amount, Wait):
-        return books_amount
     vat = decide_vat(movement.buyer, policy)
     sales = account(policy, AccountRole.SALES, day, vat.treatment)
     order = order_number(movement, policy)
@@ -116,23 +112,15 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
     )
 
 
-def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | Wait | None:
-    """What a movement was worth in the books: the provider's conversion, or None for the invoice's own rate.
+def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | None:
+    """What a movement was worth in the books: the provider's conversion, else None for the invoice's own rate.
 
-    A payment settled in a third currency goes onto that currency's clearing account at the rate of its invoices
-    of the day, and waits if none is known.
+    Money that stays in another currency, be it the buyer's or a third one, goes onto that currency's clearing
+    account at what the invoice is worth.
     """
     if movement.currency == policy.books_currency:
         return movement.amount
-    if paid.currency == movement.currency:
-        return None
-    day = day_of(movement, policy)
-    rate = invoice_rate(policy, movement.currency, day)
-    if rate is None:
-        facts = (("currency", movement.currency), ("day", day.isoformat()))
-        until = day + timedelta(days=policy.wait_days)
-        return Wait((PartRef(movement.ref, "amount"),), WaitReason.RATE, until, facts)
-    return rate.convert(movement.amount)
+    return paid if paid.currency == policy.books_currency else None
 
 
 def sent_rate(movement: Movement, paid: Money, policy: Policy) -> ExchangeRate | None:

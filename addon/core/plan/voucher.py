@@ -25,6 +25,7 @@ from addon.core.plan.common import (
     base_key,
     day_of,
     invoice_rate,
+    nearest_rate,
     open_day,
     reference_text,
     require_precision,
@@ -48,8 +49,13 @@ class FeePart:
     cost: Money
 
 
-def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -> Document | Wait:
-    """Plan the fee voucher of a closed day and balance currency; `number` > 1 is a supplement. Raises `CannotBook`."""
+def plan_fees(
+    day: date, fees: Sequence[FeePart], number: int, policy: Policy, rate_may_come: bool = False
+) -> Document | Wait:
+    """Plan the fee voucher of a closed day and balance currency; `number` > 1 is a supplement. Raises `CannotBook`.
+
+    `rate_may_come`: sales in this currency are still to be booked, and their invoices will tell its rate.
+    """
     balance_currency = fees[0].cost.currency
     parts = tuple(fee.ref for fee in fees)
     booked_on, note = open_day(day, policy)
@@ -58,6 +64,8 @@ def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -
     if balance_currency != policy.books_currency:
         # The voucher is in the books' currency; only there must its amounts be such as the ledger holds.
         rate = invoice_rate(policy, balance_currency, day)
+        if rate is None and not rate_may_come and policy.today > day + timedelta(days=policy.wait_days):
+            rate = nearest_rate(policy, balance_currency, day)
         if rate is None:
             return Wait(
                 parts,
@@ -66,7 +74,7 @@ def plan_fees(day: date, fees: Sequence[FeePart], number: int, policy: Policy) -
                 (("currency", balance_currency), ("day", day.isoformat())),
             )
         books_costs, books_credits = rate.convert(costs), rate.convert(credits)
-        rate_note = f", {rate.rate} per {rate.unit} {balance_currency}"
+        rate_note = f", {rate.rate} per {rate.unit} {balance_currency} of {rate.fixed_on.isoformat()}"
     else:
         require_precision(costs, policy)
         require_precision(credits, policy)
@@ -252,6 +260,8 @@ def _payout_sides(amount: Money, carrying: Carrying | None, day: date, policy: P
     if amount.currency == policy.books_currency:
         return PlannedPayout(amount, amount)
     rate = value_rate(policy, amount.currency, day)
+    if rate is None and policy.today > day + timedelta(days=policy.wait_days):
+        rate = nearest_rate(policy, amount.currency, day)
     if rate is None:
         return None
     bank = rate.convert(amount)
