@@ -433,7 +433,8 @@ class Visit:
 
     def _arrived(self, page: Page, path: str, what: str) -> Page:
         if page.status >= 400 or not urllib.parse.urlsplit(page.url).path.startswith(path):
-            raise DemoFailed(f"{what}: came to {page.url} (status {page.status}): {page.text[:400]}")
+            tail = f"\n{self.stage.children.log_tail('web')}" if page.status >= 500 else ""
+            raise DemoFailed(f"{what}: came to {page.url} (status {page.status}): {page.text[:400]}{tail}")
         return page
 
     def install(self) -> None:

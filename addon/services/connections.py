@@ -39,6 +39,9 @@ from addon.store.models import AccountingConnection, BooksRow, Company, Connecti
 RECONNECT: Final = "reconnect"
 """The stop reason of a company whose accounting system must be connected again."""
 
+ACCOUNT_CURRENCIES: Final = "account_currencies"
+"""Where a connection's row keeps the currencies of the account's balances as they were when it was connected."""
+
 _EARLY = timedelta(seconds=90)
 """A token is renewed this long before it runs out: a whole call may take 60 seconds."""
 
@@ -314,6 +317,8 @@ def _store(
                 opening={},
             )
             session.add(row)
+        # Known before anything has moved, and perhaps before the books have been read.
+        row.settings = {**row.settings, ACCOUNT_CURRENCIES: list(arrival.currencies)}
         row.way = way
         row.account_name = arrival.name[:200]
         row.country = arrival.country[:2]

@@ -33,6 +33,7 @@ from addon.ports.errors import PortError
 from addon.services import activity
 from addon.services.calls import CallLog
 from addon.services.connections import (
+    ACCOUNT_CURRENCIES,
     RECONNECT,
     accounting_system,
     load_books,
@@ -240,7 +241,7 @@ def _seen(session: Session, row: Connection) -> tuple[set[str], set[str]]:
             presented.add(shown)
         presented.discard("")
         row.settings = {**row.settings, _SEEN: _seen_value(balances, presented, newest)}
-    balances |= set(read_connection(row).currencies())
+    balances |= {*read_connection(row).currencies(), *row.settings.get(ACCOUNT_CURRENCIES, ())}
     return balances, presented
 
 

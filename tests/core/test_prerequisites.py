@@ -1,0 +1,249 @@
+"""The prerequisites: each condition green and red, what stops, what can be mended, and defaults from the chart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from addon.core.books import Books, BooksCurrency, ChartAccount, Check, Identity, Remedy, Series
+from addon.core.dates import FinancialYear
+from addon.core.holds import HoldReason
+from addon.core.money import ExchangeRate
+from addon.core.prerequisites import (
+    PREREQUISITES,
+    STOPPING,
+    Needs,
+    check_books,
+    propose_company_accounts,
+    propose_connection_accounts,
+    propose_series,
+)
+from addon.core.text import HOLD_TEXTS, check_reason, check_remedy, hold_text
+
+YEAR = FinancialYear("2", date(2026, 1, 1), date(2026, 12, 31), accrual=True)
+LAST_YEAR = FinancialYear("1", date(2025, 1, 1), date(2025, 12, 31), accrual=True)
+TODAY = date(2026, 11, 20)
+NUMBERS = ("1510", "1686", "1930", "2614", "2645", "3001", "3105", "3740", "3960", "4535", "4598", "6570", "7960")
+
+
+def chart(*numbers: str, year: str = "2") -> tuple[ChartAccount, ...]:
+    return tuple(ChartAccount(number, f"Konto {number}", True, year) for number in numbers)
+
+
+BOOKS = Books(
+    identity=Identity("1", "Fjällbutiken AB", "556677-8899"),
+    years=(LAST_YEAR, YEAR),
+    accounts=(*chart(*NUMBERS), *chart(*NUMBERS, year="1")),
+    series=tuple(Series(code, code, True, year) for code in ("A", "V") for year in ("1", "2")),
+    invoice_series="B",
+    payment_series="C",
+    predefined=(
+        ("customer_claims", "1510"),
+        ("rounding", "3740"),
+        ("exchange_gain", "3960"),
+        ("exchange_loss", "7960"),
+    ),
+    payment_modes=(("STRIPE", "1686"),),
+    currencies=(BooksCurrency("EUR", ExchangeRate("EUR", "SEK", Decimal("11.3"), 1, TODAY, "fortnox"), True),),
+    locked_through=date(2026, 10, 31),
+)
+NEEDS = Needs(
+    first_day=date(2026, 11, 1),
+    today=TODAY,
+    accounts={"sales:SE25": "3001", "fee": "6570", "bank:SEK": "1930"},
+    clearing={"stripe SEK": "1686"},
+    currencies=("EUR",),
+    voucher_series="V",
+    names={"1687": "Fordran Stripe EUR"},
+)
+
+
+def red(books: Books, needs: Needs = NEEDS) -> list[Check]:
+    return [check for check in check_books(books, needs) if not check.ok]
+
+
+def test_books_that_are_ready_are_green_all_over() -> None:
+    assert red(BOOKS) == []
+    assert {check.code for check in check_books(BOOKS, NEEDS)} == {entry.code for entry in PREREQUISITES}
+
+
+def without_account(books: Books, number: str) -> Books:
+    return replace(books, accounts=tuple(one for one in books.accounts if one.number != number))
+
+
+def with_account(books: Books, number: str, **changes: object) -> Books:
+    return replace(
+        books,
+        accounts=tuple(
+            replace(one, **changes) if one.number == number else one  # type: ignore[arg-type]
+            for one in books.accounts
+        ),
+    )
+
+
+BREAKS: list[tuple[str, Callable[[Books], Books], str, Remedy | None]] = [
+    ("cash method", lambda b: replace(b, years=(replace(YEAR, accrual=False),)), "accrual_method", None),
+    ("no invoice series", lambda b: replace(b, invoice_series=""), "invoice_series", None),
+    ("no payment series", lambda b: replace(b, payment_series=""), "payment_series", None),
+    ("no series of ours", lambda b: replace(b, series=b.series[:2]), "voucher_series", Remedy.CREATE_SERIES),
+    (
+        "series not manual",
+        lambda b: replace(b, series=tuple(replace(s, manual=False) for s in b.series)),
+        "voucher_series",
+        None,
+    ),
+    (
+        "series needs approval",
+        lambda b: replace(b, series=tuple(replace(s, needs_approval=True) for s in b.series)),
+        "voucher_series",
+        None,
+    ),
+    ("clearing missing", lambda b: without_account(b, "1686"), "clearing_account", Remedy.CREATE_ACCOUNT),
+    (
+        "clearing inactive",
+        lambda b: with_account(b, "1686", active=False),
+        "clearing_account",
+        Remedy.ACTIVATE_ACCOUNT,
+    ),
+    ("clearing wants cost centre", lambda b: with_account(b, "1686", needs_cost_centre=True), "clearing_account", None),
+    ("sales account inactive", lambda b: with_account(b, "3001", active=False), "account", Remedy.ACTIVATE_ACCOUNT),
+    ("fee wants project", lambda b: with_account(b, "6570", needs_project=True), "account", None),
+    ("claims inactive", lambda b: with_account(b, "1510", active=False), "predefined_account", Remedy.ACTIVATE_ACCOUNT),
+    ("loss account unset", lambda b: replace(b, predefined=b.predefined[:3]), "predefined_account", None),
+    ("currency missing", lambda b: replace(b, currencies=()), "currency", Remedy.ADD_CURRENCY),
+    (
+        "currency by hand",
+        lambda b: replace(b, currencies=(replace(b.currencies[0], automatic=False),)),
+        "currency",
+        None,
+    ),
+    ("no payment mode", lambda b: replace(b, payment_modes=()), "payment_mode", Remedy.ADD_PAYMENT_MODE),
+    ("locked", lambda b: replace(b, locked_through=date(2026, 11, 1)), "locked_period", None),
+    ("warehouse", lambda b: replace(b, flags=("warehouse",)), "warehouse", None),
+    ("licence", lambda b: replace(b, missing_licences=("invoicing",)), "licence", None),
+    ("scope", lambda b: replace(b, missing_scopes=("payment",)), "scope", None),
+    ("no year", lambda b: replace(b, years=(LAST_YEAR,)), "financial_year", None),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "code", "remedy"), BREAKS, ids=[entry[0] for entry in BREAKS])
+def test_each_condition_turns_its_own_line_red(
+    name: str, change: Callable[[Books], Books], code: str, remedy: Remedy | None
+) -> None:
+    found = red(change(BOOKS))
+    assert {check.code for check in found} == {code}
+    for check in found:
+        assert check.stops is (code in STOPPING)
+        assert (check.repair.remedy if check.repair else None) is remedy
+        assert check_reason(check)
+        assert check_remedy(check), "whoever sees it must be told what to do"
+
+
+def test_every_code_has_a_break() -> None:
+    assert {code for _, _, code, _ in BREAKS} | {"easy_vat"} == {entry.code for entry in PREREQUISITES}
+
+
+def test_years_touched_are_all_years_since_the_start() -> None:
+    books = replace(
+        BOOKS,
+        years=(replace(LAST_YEAR, accrual=False), YEAR),
+        accounts=tuple(one for one in BOOKS.accounts if (one.number, one.year_ref) != ("3001", "1")),
+    )
+    assert red(books) == []
+    found = red(books, replace(NEEDS, first_day=date(2025, 12, 1)))
+    # The period is locked through October, so a start last year also starts in a locked period.
+    assert {(check.code, check.year_ref) for check in found} == {
+        ("accrual_method", "1"),
+        ("account", "1"),
+        ("locked_period", ""),
+    }
+
+
+def test_what_may_not_be_read_is_said_and_does_not_stop() -> None:
+    books = replace(BOOKS, invoice_series="", payment_series="", unreadable=("predefined_series",))
+    found = red(books)
+    assert [(check.code, check.subject, check.stops) for check in found] == [("scope", "predefined_series", False)]
+
+
+def test_an_unmapped_role_is_red() -> None:
+    found = red(BOOKS, replace(NEEDS, accounts={"sales:EXPORT": ""}))
+    assert [(check.code, check.subject) for check in found] == [("account", "sales:EXPORT")]
+
+
+def test_basic_needs_no_invoice_series_and_no_currencies() -> None:
+    needs = replace(NEEDS, invoices=False, currencies=())
+    books = replace(BOOKS, invoice_series="", currencies=(), predefined=BOOKS.predefined[:2])
+    assert red(books, needs) == []
+
+
+# --- defaults ------------------------------------------------------------------------------------------------
+
+
+def test_the_chart_decides_the_clearing_account() -> None:
+    none: frozenset[str] = frozenset()
+    old = replace(BOOKS, accounts=chart("1580", "1930"))
+    new = replace(BOOKS, accounts=chart("1686", "1930"))
+    own = replace(BOOKS, accounts=(*chart("1686", "1930"), ChartAccount("1585", "Stripe", True, "2")))
+    assert propose_connection_accounts(old, TODAY, "Stripe", ("SEK",), none).numbers["clearing:SEK"] == "1580"
+    assert propose_connection_accounts(new, TODAY, "Stripe", ("SEK",), none).numbers["clearing:SEK"] == "1686"
+    assert propose_connection_accounts(own, TODAY, "Stripe", ("SEK",), none).numbers["clearing:SEK"] == "1585"
+
+
+def test_each_balance_currency_gets_accounts_of_its_own() -> None:
+    proposal = propose_connection_accounts(BOOKS, TODAY, "Stripe", ("EUR", "SEK", "USD"), frozenset())
+    clearing = [proposal.numbers[f"clearing:{currency}"] for currency in ("SEK", "EUR", "USD")]
+    banks = [proposal.numbers[f"bank:{currency}"] for currency in ("SEK", "EUR", "USD")]
+    assert clearing[0] == "1686"
+    assert len({*clearing, *banks}) == 6
+    assert banks[0] == "1930"
+    assert all(bank.startswith("198") for bank in banks[1:])
+    assert proposal.names[clearing[1]] == "Fordran Stripe EUR"
+
+
+@given(
+    st.sets(st.sampled_from(["SEK", "EUR", "USD", "NOK", "GBP", "JPY", "KWD"]), min_size=1),
+    st.sets(st.integers(1580, 1699).map(str)),
+    st.sets(st.integers(1580, 1699).map(str)),
+)
+def test_a_proposal_never_takes_what_is_taken(currencies: set[str], taken: set[str], there: set[str]) -> None:
+    books = replace(BOOKS, accounts=chart(*sorted(there), "1930"))
+    if len(taken | there) > 60:
+        return
+    proposal = propose_connection_accounts(books, TODAY, "Stripe", tuple(currencies), frozenset(taken))
+    clearing = [number for key, number in proposal.numbers.items() if key.startswith("clearing:")]
+    assert not set(clearing) & taken
+    assert len(set(clearing)) == len(clearing)
+
+
+def test_company_accounts_come_from_the_books_own_choices() -> None:
+    books = replace(
+        BOOKS,
+        accounts=chart("3010", "6040"),
+        predefined=(("rounding", "3741"), ("exchange_gain", "3961"), ("exchange_loss", "7961")),
+    )
+    numbers = propose_company_accounts(books, TODAY).numbers
+    assert numbers["sales:SE25"] == "3010"
+    assert numbers["fee"] == "6040"
+    assert (numbers["rounding"], numbers["exchange_gain"], numbers["exchange_loss"]) == ("3741", "3961", "7961")
+
+
+def test_our_series_is_one_that_nobody_uses() -> None:
+    assert propose_series(replace(BOOKS, series=())) == "V"
+    assert propose_series(BOOKS) == "Q", "somebody has a V already"
+    named = (Series("R", "Kvitt verifikat", True, "2"), Series("S", "kvitt", False, "2"))
+    assert propose_series(replace(BOOKS, series=named)) == "R"
+    letters = tuple(Series(letter, "", True, "2") for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    assert propose_series(replace(BOOKS, series=letters)) == "KV"
+
+
+# --- words ---------------------------------------------------------------------------------------------------
+
+
+def test_every_hold_has_words() -> None:
+    assert set(HOLD_TEXTS) == set(HoldReason)
+    assert hold_text("amount_differs", {"open": "10.00 SEK"}).endswith("(open 10.00 SEK)")
+    assert hold_text("something_new", {}) == "something new"
