@@ -89,6 +89,20 @@ class Books:
             None,
         )
 
+    def fault_of(self, number: str, year_ref: str) -> str:
+        """Why an account cannot be posted to in a year: `missing`, `inactive`, `needs_cost_centre`, `needs_project`.
+
+        Empty if it can be, and where that year's chart could not be read: then the books refuse what is wrong.
+        """
+        account = self.account(number, year_ref)
+        if account is None:
+            return "missing" if any(entry.year_ref == year_ref for entry in self.accounts) else ""
+        if not account.active:
+            return "inactive"
+        if account.needs_cost_centre:
+            return "needs_cost_centre"
+        return "needs_project" if account.needs_project else ""
+
     def currency(self, code: str) -> BooksCurrency | None:
         """A currency that has been added to the books; the books' own always is."""
         if code == self.identity.currency:

@@ -7,7 +7,9 @@ fence: after a doubtful create, everything under the key is listed once more and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import time as monotonic_time
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +17,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import Account, AccountRole
@@ -73,6 +76,8 @@ from addon.store.models import (
 
 MOST_ATTEMPTS = 12
 """After so many attempts without a readable answer a person is asked; the document's look-up still comes first."""
+CALL_SHARE = 3
+"""A whole call takes at most this fraction of a lease: a write is begun only where so much of the lease is left."""
 
 
 class Progress(StrEnum):
@@ -81,7 +86,9 @@ class Progress(StrEnum):
     BOOKED = "booked"
     HELD = "held"
     LATER = "later"
-    """Its next step may not be tried yet, or waits for another document."""
+    """Its next step may not be tried yet."""
+    BEHIND = "behind"
+    """Its next step needs what another document makes: a customer."""
     STOPPED = "stopped"
     """The connection is gone; no other document will fare better."""
 
@@ -125,11 +132,12 @@ def deliver(
     booked = held = 0
     stopped = False
     tried: set[int] = set()  # what came to nothing since the last document that got anywhere
+    behind: set[int] = set()  # what waits for a customer that another document makes
     running: dict[Future[Progress], int] = {}
     with ThreadPoolExecutor(services.in_flight, thread_name_prefix="deliver") as pool:
         while True:
             idle = len(running) < services.in_flight and not stopped and not enough()
-            for document_id in _ready(services, company_id, tried | set(running.values())) if idle else ():
+            for document_id in _ready(services, company_id, tried | behind | set(running.values())) if idle else ():
                 if len(running) >= services.in_flight:
                     break
                 told(_in_words(services, company_id, document_id))
@@ -152,10 +160,50 @@ def deliver(
                         stopped = True
                     case Progress.LATER:
                         tried.add(document_id)
-    with services.db.company_reading(company_id) as session:
-        retry_at = deliveries.next_turn_at(session, services.quarantine_s)
-    left = not stopped and enough() and bool(_ready(services, company_id, tried))
+                    case Progress.BEHIND:
+                        behind.add(document_id)
+                    case _:
+                        assert_never(progress)
+                if behind and _makes_customers(services, company_id, document_id):
+                    behind.clear()
+    retry_at = _next_turn_at(services, company_id, behind)
+    left = not stopped and bool(_ready(services, company_id, tried | behind))
     return Delivered(booked, held, stopped, left, retry_at)
+
+
+def _makes_customers(services: Services, company_id: int, document_id: int) -> bool:
+    with services.db.company_reading(company_id) as session:
+        query = select(DeliveryRow.id).where(
+            DeliveryRow.document_id == document_id, DeliveryRow.kind == "create_customer"
+        )
+        return session.scalar(query.limit(1)) is not None
+
+
+def _next_turn_at(services: Services, company_id: int, behind: Collection[int]) -> datetime | None:
+    """When a delivery that must wait may be tried: a retry, or what an attempt without an end left behind.
+
+    None if none waits for a time. Documents `behind` another wait for that one; where it is held, for a person.
+    """
+    under_delivery = DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value))
+    query = (
+        select(
+            DeliveryRow.document_id, DeliveryRow.state, func.coalesce(DeliveryRow.lease_until, DeliveryRow.not_before)
+        )
+        .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+        .where(
+            under_delivery,
+            (DeliveryRow.state == DeliveryState.SENDING.value)
+            | and_(DeliveryRow.state == DeliveryState.APPROVED.value, DeliveryRow.not_before.is_not(None)),
+        )
+    )
+    turns = []
+    with services.db.company_reading(company_id) as session:
+        for document_id, state, turn in session.execute(query):
+            if state == DeliveryState.SENDING.value:
+                turns.append(turn + timedelta(seconds=services.quarantine_s))
+            elif document_id not in behind:
+                turns.append(turn)
+    return min(turns, default=None)
 
 
 def _ready(services: Services, company_id: int, without: set[int]) -> tuple[int, ...]:
@@ -214,6 +262,7 @@ def deliver_step(
     services: Services, company_id: int, run_id: int | None, delivery_id: int, desk: Desk
 ) -> Progress | None:
     """Carry one remote write to its end. None: go on with the document's next step. Raises `ClaimLost`."""
+    begun = monotonic_time.monotonic()
     try:
         with services.db.company(company_id) as session:  # commits "sending"
             claimed = deliveries.claim(
@@ -225,40 +274,136 @@ def deliver_step(
             )
             if claimed is None:
                 return Progress.LATER  # another worker has it
+            if _out_of_date(session, claimed, desk):
+                return Progress.HELD
             known = _known(session, claimed, desk)
+            answer = _made_meanwhile(session, claimed.step)
     except _NotYet:
-        return Progress.LATER
+        return Progress.BEHIND
     looking = claimed.look_first
     try:  # no transaction is open here
         step = _fitted(claimed.step, known, desk)
-        answer = desk.system.look_up(step, known) if looking else None
-        if looking and answer is None:
-            with services.db.company(company_id) as session:
-                may_write = deliveries.record_miss(session, claimed, services.quarantine_s)
-            if not may_write:
-                return Progress.LATER
-            looking = False
+        if answer is None and looking:
+            answer = desk.system.look_up(step, known)
+            if answer is None:
+                with services.db.company(company_id) as session:
+                    may_write = deliveries.record_miss(session, claimed, services.quarantine_s)
+                if not may_write:
+                    return Progress.LATER
+                looking = False
         if answer is None:
-            answer = _write(services, company_id, claimed, step, known, desk)
+            latest = begun + services.lease_s / CALL_SHARE
+            answer = _write(services, company_id, claimed, step, known, desk, latest)
     except PortError as error:
         return _failed(services, company_id, run_id, claimed, error, looking, desk)
+    except (deliveries.ClaimLost, SQLAlchemyError):
+        raise
+    except Exception as error:
+        return _broken(services, company_id, run_id, claimed, error, desk)
+    return _answered(services, company_id, run_id, claimed, step, known, answer, desk)
+
+
+def _answered(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    claimed: Claimed,
+    step: Step,
+    known: Known,
+    answer: StepAnswer,
+    desk: Desk,
+) -> Progress | None:
+    """Record what stands there now; what was created and is not as planned is held and taken back unbooked."""
+    last = touched = False
     with services.db.company(company_id) as session:  # commits "booked"
-        last = deliveries.record_booked(session, claimed, answer)
-        fault = _recorded(session, claimed, step, known, answer, last, desk)
+        fault = _disagreement(step, answer, desk)
+        if fault is None:
+            last = deliveries.record_booked(session, claimed, answer)
+            touched = _recorded(session, claimed, step, known, answer, last, desk)
+        else:
+            # Never "booked", not even for an instant: after a crash here the next attempt would go on to book it.
+            reason = fault.reason or HoldReason.TOTAL_DIFFERS
+            deliveries.record_rejected(session, claimed, reason.value, "not as planned", while_looking=True)
+            document = session.get_one(DocumentRow, claimed.document_id)
+            document.number = answer.reference
+            hold(session, document, reason, dict(fault.facts), claimed.attempted_at)
         _save_calls(session, run_id, claimed, desk)
     if fault is not None:
         _withdraw(services, company_id, run_id, claimed, step, answer, desk)
+    if fault is not None or touched:
         return Progress.HELD
     return Progress.BOOKED if last else None
 
 
-def _write(services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk) -> StepAnswer:
-    """Guard the booking, then write; what they say was done before is looked up."""
+def _out_of_date(session: Session, claimed: Claimed, desk: Desk) -> bool:
+    """Hold a document whose books have changed since it was planned, before its first byte leaves.
+
+    A plan may wait days for its approval; refused half-way, it would leave an unbooked invoice behind.
+    """
+    if claimed.seq or claimed.attempt > 1 or claimed.look_first:
+        return False
+    row = session.get_one(DocumentRow, claimed.document_id)
+    fault = _cannot_be_booked(decode(Document, row.payload), desk.books)
+    if fault is None:
+        return False
+    reason, facts = fault
+    deliveries.record_rejected(session, claimed, reason.value, "the books have changed since this was planned")
+    hold(session, row, reason, facts, claimed.attempted_at)
+    return True
+
+
+def _cannot_be_booked(document: Document, books: Books) -> tuple[HoldReason, dict[str, str]] | None:
+    day = document.booking_date
+    if books.locked_through is not None and day <= books.locked_through:
+        return HoldReason.PERIOD_LOCKED, {"day": day.isoformat(), "locked": books.locked_through.isoformat()}
+    year = books.year_of(day)
+    if year is None:
+        return HoldReason.NO_FINANCIAL_YEAR, {"day": day.isoformat()}
+    for account in _accounts_of(document):
+        why = books.fault_of(account.number, year.ref)
+        if why:
+            return HoldReason.ACCOUNT_NOT_READY, {"account": account.number, "role": account.role.value, "why": why}
+    return None
+
+
+def _accounts_of(document: Document) -> set[Account]:
+    found: set[Account] = set()
+    for step in document.steps:
+        match step:
+            case CreateInvoice():
+                found.update(line.account for line in step.invoice.lines)
+            case CreatePayment():
+                found.add(step.settlement.account)
+            case PostVoucher():
+                found.update(line.account for line in step.voucher.lines)
+            case _:
+                pass
+    return found
+
+
+def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
+    """A customer that is known by now, because a person has made it: there is nothing left to do."""
+    if not isinstance(step, CreateCustomer):
+        return None
+    number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.key))
+    return StepAnswer(number) if number else None
+
+
+def _write(
+    services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk, latest: float
+) -> StepAnswer:
+    """Guard the booking, then write; what they say was done before is looked up.
+
+    Not begun after `latest`, a reading of the monotonic clock: a write must not outlive its lease, and a process
+    that was suspended does not know how long it slept. Then `TryLater`: nothing has happened.
+    """
     match step:
         case BookInvoice() | BookPayment():
             _fence(services, company_id, claimed, step, known, desk)
         case _:
             pass
+    if monotonic_time.monotonic() > latest:
+        raise TryLater("too little of the lease is left to begin a write")
     try:
         return desk.system.perform(step, known)
     except AlreadyDone:
@@ -407,17 +552,16 @@ def _recorded(
     answer: StepAnswer,
     last: bool,
     desk: Desk,
-) -> Comparison | None:
-    """Store what follows from an answer. Gives the comparison where the document must be held."""
+) -> bool:
+    """Store what follows from an answer. Says whether a person has changed the invoice: then the document is held."""
     document = session.get_one(DocumentRow, claimed.document_id)
+    touched = False
     match step:
         case CreateCustomer():
             _remember_customer(session, step, answer)
         case CreateInvoice():
             document.number = answer.reference
-            fault = _compare(session, document, claimed, step, answer, desk)
-            if fault is not None:
-                return fault
+            _learn(session, document, claimed, step, answer, desk)
         case CreditInvoice():
             document.number = answer.reference
         case RoundInvoice() | DateCreditNote():
@@ -425,6 +569,7 @@ def _recorded(
         case BookInvoice():
             _remember_invoice(document, answer.invoice)
             _add_voucher(document, answer.invoice.voucher if answer.invoice else "")
+            touched = _hold_touched(session, document, claimed, known.invoice, answer.invoice)
         case CreatePayment():
             pass
         case BookPayment():
@@ -442,7 +587,20 @@ def _recorded(
             .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=claimed.attempted_at)
             .execution_options(synchronize_session=False)
         )
-    return None
+    return touched
+
+
+def _hold_touched(
+    session: Session, document: DocumentRow, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None
+) -> bool:
+    """Hold a document whose invoice is not the one that was compared: somebody changed it before it was booked."""
+    if made is None or booked is None:
+        return False
+    if (made.total, made.vat, made.books_rate()) == (booked.total, booked.vat, booked.books_rate()):
+        return False
+    facts = {"invoice": booked.number, "planned": str(made.total), "made": str(booked.total)}
+    hold(session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
+    return True
 
 
 def _add_voucher(document: DocumentRow, voucher: str) -> None:
@@ -478,44 +636,51 @@ def _remember_value(document: DocumentRow, answer: StepAnswer, known: Known, des
         document.clearing_books_minor = worth.minor
 
 
-def _compare(
-    session: Session,
-    document: DocumentRow,
-    claimed: Claimed,
-    step: CreateInvoice,
-    answer: StepAnswer,
-    desk: Desk,
-) -> Comparison | None:
-    """Compare what was created with the plan, before it is booked (law 5)."""
-    view = answer.invoice
-    home = desk.books.identity.currency
-    if view is None:
-        return _reject(session, document, claimed, Comparison(Verdict.DIFFERS, HoldReason.TOTAL_DIFFERS))
-    comparison = compare_created(step.invoice, view, home)
-    _remember_invoice(document, view)
+def _disagreement(step: Step, answer: StepAnswer, desk: Desk) -> Comparison | None:
+    """Compare what was created with the plan, before it is booked (law 5); None where it may be booked."""
+    if not isinstance(step, CreateInvoice):
+        return None
+    if answer.invoice is None:
+        return Comparison(Verdict.DIFFERS, HoldReason.TOTAL_DIFFERS)
+    comparison = compare_created(step.invoice, answer.invoice, desk.books.identity.currency)
     match comparison.verdict:
-        case Verdict.AGREES:
-            _learn_rate(session, step, view, home)
+        case Verdict.DIFFERS:
+            return comparison
+        case Verdict.ROUNDED_DOWN if not _rounding_account(desk):
+            facts = (("role", AccountRole.ROUNDING.value),)
+            return Comparison(Verdict.DIFFERS, HoldReason.ACCOUNT_NOT_READY, facts)
+        case Verdict.AGREES | Verdict.ROUNDED_UP | Verdict.ROUNDED_DOWN:
             return None
+
+
+def _rounding_account(desk: Desk) -> str:
+    return dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
+
+
+def _learn(
+    session: Session, document: DocumentRow, claimed: Claimed, step: CreateInvoice, answer: StepAnswer, desk: Desk
+) -> None:
+    """Keep what a created invoice tells: its rate, and how the accounting system rounds."""
+    view = answer.invoice
+    if view is None:
+        return
+    home = desk.books.identity.currency
+    _remember_invoice(document, view)
+    match compare_created(step.invoice, view, home).verdict:
         case Verdict.ROUNDED_UP:
             _learn_rounding(session)
-            return None
         case Verdict.ROUNDED_DOWN:
             _learn_rounding(session)
-            return _insert_rounding(session, document, claimed, step, desk)
-        case Verdict.DIFFERS:
-            return _reject(session, document, claimed, comparison)
+            _insert_rounding(session, document, claimed, step, desk)
+        case Verdict.AGREES | Verdict.DIFFERS:
+            _learn_rate(session, step, view, home)
 
 
 def _insert_rounding(
     session: Session, document: DocumentRow, claimed: Claimed, step: CreateInvoice, desk: Desk
-) -> Comparison | None:
+) -> None:
     """Put a step between create and book that adds a rounding row, so that total and payment can meet."""
-    number = dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
-    if not number:
-        facts = (("role", AccountRole.ROUNDING.value),)
-        return _reject(session, document, claimed, Comparison(Verdict.DIFFERS, HoldReason.ACCOUNT_NOT_READY, facts))
-    rounded = with_rounding(step.invoice, Account(AccountRole.ROUNDING, number))
+    rounded = with_rounding(step.invoice, Account(AccountRole.ROUNDING, _rounding_account(desk)))
     rounding = RoundInvoice(f"{step.key}/round", step.key, rounded)
     session.add(
         DeliveryRow(
@@ -534,7 +699,6 @@ def _insert_rounding(
     for other in steps:
         if isinstance(other, BookInvoice) and other.invoice_key == step.key:
             session.execute(update(DeliveryRow).where(DeliveryRow.key == other.key).values(payload=encode(other)))
-    return None
 
 
 def _with_rounded(step: Step, invoice_key: str, rounded: Any) -> Step:
@@ -576,12 +740,6 @@ def _learn_rate(session: Session, step: CreateInvoice, view: InvoiceView, home: 
         )
 
 
-def _reject(session: Session, document: DocumentRow, claimed: Claimed, comparison: Comparison) -> Comparison:
-    reason = comparison.reason or HoldReason.TOTAL_DIFFERS
-    hold(session, document, reason, dict(comparison.facts), claimed.attempted_at)
-    return comparison
-
-
 def hold(session: Session, document: DocumentRow, reason: HoldReason, facts: dict[str, str], now: datetime) -> None:
     """Hold a planned document and its parts until a person has looked. The caller commits."""
     document.state = DeliveryState.REJECTED.value
@@ -614,12 +772,14 @@ def _withdraw(
     else:
         removed = True
     with services.db.company(company_id) as session:
-        session.execute(
-            update(DeliveryRow)
-            .where(DeliveryRow.id == claimed.delivery_id)
-            .values(state=DeliveryState.REJECTED.value, needs_lookup=not removed, answer={}, reference="")
-            .execution_options(synchronize_session=False)
-        )
+        if removed:
+            session.execute(
+                update(DeliveryRow)
+                .where(DeliveryRow.id == claimed.delivery_id, DeliveryRow.state == DeliveryState.REJECTED.value)
+                .values(needs_lookup=False)
+                .execution_options(synchronize_session=False)
+            )
+            session.get_one(DocumentRow, claimed.document_id).number = ""
         _save_calls(session, run_id, claimed, desk)
 
 
@@ -661,6 +821,19 @@ def _failed(
         connections.lost(services, company_id)
         return Progress.STOPPED
     return Progress.LATER
+
+
+def _broken(
+    services: Services, company_id: int, run_id: int | None, claimed: Claimed, error: Exception, desk: Desk
+) -> Progress:
+    """A fault of our own: hold this document, so that it cannot keep all others from the books; look before a retry."""
+    logging.getLogger(__name__).error("company %s, %s: delivery broken", company_id, claimed.key, exc_info=error)
+    message = f"a fault of Kvitt's own: {type(error).__name__}"
+    with services.db.company(company_id) as session:
+        _save_calls(session, run_id, claimed, desk)
+        deliveries.record_rejected(session, claimed, "fault", message, while_looking=True)
+        _hold_refused(session, claimed, HoldReason.REJECTED, "fault", message)
+    return Progress.HELD
 
 
 def _hold_refused(session: Session, claimed: Claimed, reason: HoldReason, code: str, message: str) -> None:
