@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Float, literal
+from sqlalchemy import Float, bindparam, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
@@ -26,8 +26,13 @@ class _DatabaseNow(FunctionElement[datetime]):
     inherit_cache = True
 
 
-def database_now(offset_s: float = 0) -> ColumnElement[datetime]:
-    """The database's present instant, plus (or with a negative offset: less) so many seconds."""
+def database_now(offset_s: float | str = 0) -> ColumnElement[datetime]:
+    """The database's present instant, plus (or with a negative offset: less) so many seconds.
+
+    A text names a parameter that is given at execution, for statements that are built once.
+    """
+    if isinstance(offset_s, str):
+        return _DatabaseNow(bindparam(offset_s, type_=Float))
     return _DatabaseNow(literal(float(offset_s), Float))
 
 

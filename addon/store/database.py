@@ -185,6 +185,12 @@ _BUSINESS_TABLES: Final[frozenset[str]] = frozenset(
 )
 
 
+_TELLING: Final = frozenset(
+    {"table", "column", "select", "compound_select", "insert", "update", "delete", "textclause", "textual_select"}
+)
+"""Which elements of a statement can mention a table or be about a mapped class. Most others are brackets."""
+
+
 def _mapped_table(entity: Any) -> str:
     """The table behind a mapper or an alias of a mapped class."""
     mapper: Mapper[Any] = entity.mapper
@@ -201,6 +207,8 @@ def _business_tables(statement: Any) -> frozenset[str]:
     named: set[str] = set()
     mapped: set[str] = set()
     for element in visitors.iterate(statement):
+        if element.__visit_name__ not in _TELLING:
+            continue
         if isinstance(element, TextClause):
             raise UnguardedStatement("raw SQL cannot be narrowed to a company; use the mapped classes")
         table = element.table if isinstance(element, Column) else element

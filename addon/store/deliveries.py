@@ -17,13 +17,31 @@ These functions write past rows that the session has already loaded: read them a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, exists, false, func, literal, null, or_, select, true, update
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    CursorResult,
+    Executable,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from addon.core.books import StepAnswer
 from addon.core.delivery import DeliveryState
@@ -42,7 +60,8 @@ from addon.core.documents import (
 )
 from addon.store.clock import database_now
 from addon.store.codec import decode_step, encode
-from addon.store.models import DeliveryRow, DocumentRow
+from addon.store.database import company_of
+from addon.store.models import Base, Clipped, DeliveryRow, DocumentRow, Id
 
 VOUCHERS: Final = "vouchers"
 """What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
@@ -158,52 +177,89 @@ def approve(session: Session, document_ids: Sequence[int]) -> int:
 
 
 # --- Whose turn it is ----------------------------------------------------------------------------------------
+# These statements stand between any two calls to the outside. So they are built once and go to the connection as
+# they are: taking each through the mapper and the wall costs more than the database needs to carry it out. They
+# name the company themselves. Parameters are called `given_…`, since an update takes a parameter with a column's
+# name for a new value.
+
+_DELIVERIES: Final = Base.metadata.tables[DeliveryRow.__tablename__]
+_DOCUMENTS: Final = Base.metadata.tables[DocumentRow.__tablename__]
+_rows: Final = _DELIVERIES.c
+_documents: Final = _DOCUMENTS.c
+_COMPANY: Final = bindparam("given_company", type_=Id)
+_ID: Final = bindparam("given_id", type_=Id)
 
 
-def _runnable(quarantine_s: float) -> ColumnElement[bool]:
+def _execute(session: Session, statement: Executable, **given: Any) -> CursorResult[*tuple[Any, ...]]:
+    """Carry a statement out for the session's company. Raises `NoCompanyEntered`."""
+    session.flush()
+    return session.connection().execute(statement, {"given_company": company_of(session), **given})
+
+
+def _runnable() -> ColumnElement[bool]:
     """Approved, or given up by an attempt whose lease ran out so long ago that nothing of it can still land."""
     return and_(
         or_(
-            DeliveryRow.state == DeliveryState.APPROVED.value,
+            _rows.state == DeliveryState.APPROVED.value,
             and_(
-                DeliveryRow.state == DeliveryState.SENDING.value,
-                DeliveryRow.lease_until <= database_now(-quarantine_s),
+                _rows.state == DeliveryState.SENDING.value,
+                _rows.lease_until <= database_now("given_before_quarantine_s"),
             ),
         ),
-        or_(DeliveryRow.not_before.is_(None), DeliveryRow.not_before <= database_now()),
+        or_(_rows.not_before.is_(None), _rows.not_before <= database_now()),
     )
 
 
 def _in_turn() -> ColumnElement[bool]:
     """Its document is under delivery, all earlier steps are booked, and nothing is under way on what it needs alone.
 
-    An attempt without a readable answer is under way until it has been looked up. Of two such, should a restored
-    database have them, the older goes first.
+    Under way is what is being sent, and an attempt without a readable answer until it has been looked up. Of two
+    such, should a restored database have them, the older goes first.
     """
-    earlier, other = aliased(DeliveryRow), aliased(DeliveryRow)
+    earlier, other = _DELIVERIES.alias().c, _DELIVERIES.alias().c
     return and_(
-        exists().where(DocumentRow.id == DeliveryRow.document_id, DocumentRow.state.in_(_UNDER_DELIVERY)),
+        exists().where(
+            _documents.company_id == _COMPANY, _documents.id == _rows.document_id, _documents.state.in_(_UNDER_DELIVERY)
+        ),
         ~exists().where(
-            earlier.document_id == DeliveryRow.document_id,
-            earlier.seq < DeliveryRow.seq,
+            earlier.company_id == _COMPANY,
+            earlier.document_id == _rows.document_id,
+            earlier.seq < _rows.seq,
             earlier.state != DeliveryState.BOOKED.value,
         ),
         ~exists().where(
-            other.company_id == DeliveryRow.company_id,
-            other.alone_on == DeliveryRow.alone_on,
+            other.company_id == _COMPANY,
+            other.alone_on == _rows.alone_on,
             other.alone_on != "",
-            other.id != DeliveryRow.id,
+            other.id != _rows.id,
+            # Set by the claim, so it holds for all that is being sent; a small index is made of it.
+            other.needs_lookup,
+            other.attempt > 0,
+            # Not "in sending, approved": SQLite would look these up in an index that has thousands of them.
+            other.state != DeliveryState.REJECTED.value,
             or_(
                 other.state == DeliveryState.SENDING.value,
-                and_(
-                    other.state == DeliveryState.APPROVED.value,
-                    other.needs_lookup,
-                    other.attempt > 0,
-                    or_(~DeliveryRow.needs_lookup, DeliveryRow.attempt == 0, other.id < DeliveryRow.id),
-                ),
+                ~_rows.needs_lookup,
+                _rows.attempt == 0,
+                other.id < _rows.id,
             ),
         ),
     )
+
+
+_READY: Final = (
+    select(
+        _rows.id,
+        _rows.document_id,
+        _rows.seq,
+        _rows.key,
+        _rows.kind,
+        _rows.alone_on,
+    )
+    .where(_rows.company_id == _COMPANY, _rows.state == bindparam("given_state", type_=String), _runnable(), _in_turn())
+    .order_by(_rows.document_id, _rows.seq)
+    .limit(bindparam("given_limit", type_=Integer))
+)
 
 
 def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready, ...]:
@@ -215,18 +271,8 @@ def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready
     alone: set[str] = set()
     # First what was given up, then the rest: each is one range of the index, in the order wanted.
     for state in (DeliveryState.SENDING.value, DeliveryState.APPROVED.value):
-        rows = session.execute(
-            select(
-                DeliveryRow.id,
-                DeliveryRow.document_id,
-                DeliveryRow.seq,
-                DeliveryRow.key,
-                DeliveryRow.kind,
-                DeliveryRow.alone_on,
-            )
-            .where(DeliveryRow.state == state, _runnable(quarantine_s), _in_turn())
-            .order_by(DeliveryRow.document_id, DeliveryRow.seq)
-            .limit(limit * 4)
+        rows = _execute(
+            session, _READY, given_state=state, given_limit=limit * 4, given_before_quarantine_s=-quarantine_s
         )
         for delivery_id, document_id, seq, key, kind, needed in rows:
             if needed not in alone and len(found) < limit:
@@ -235,33 +281,87 @@ def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready
     return tuple(found)
 
 
+_TURNS: Final = (
+    select(
+        _rows.state,
+        func.min(
+            case(
+                (
+                    _rows.state == DeliveryState.APPROVED.value,
+                    func.coalesce(_rows.not_before, database_now()),
+                ),
+                else_=_rows.lease_until,
+            )
+        ),
+    )
+    .where(
+        _rows.company_id == _COMPANY,
+        _rows.state.in_(_UNDER_DELIVERY),
+        exists().where(
+            _documents.company_id == _COMPANY, _documents.id == _rows.document_id, _documents.state.in_(_UNDER_DELIVERY)
+        ),
+    )
+    .group_by(_rows.state)
+)
+
+
 def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
     """When the next delivery that waits may be tried: a retry, or what an attempt without an end left behind.
 
     None if none is under delivery. May be past: then there is something to do now.
     """
-    turn = case(
-        (
-            DeliveryRow.state == DeliveryState.APPROVED.value,
-            func.coalesce(DeliveryRow.not_before, database_now()),
-        ),
-        else_=DeliveryRow.lease_until,
-    )
-    rows = session.execute(
-        select(DeliveryRow.state, func.min(turn))
-        .where(
-            DeliveryRow.state.in_(_UNDER_DELIVERY),
-            exists().where(DocumentRow.id == DeliveryRow.document_id, DocumentRow.state.in_(_UNDER_DELIVERY)),
-        )
-        .group_by(DeliveryRow.state)
-    ).all()
     turns = [
-        at + timedelta(seconds=quarantine_s) if state == DeliveryState.SENDING.value else at for state, at in rows if at
+        at + timedelta(seconds=quarantine_s) if state == DeliveryState.SENDING.value else at
+        for state, at in _execute(session, _TURNS)
+        if at is not None
     ]
     return min(turns, default=None)
 
 
 # --- One attempt ---------------------------------------------------------------------------------------------
+
+_TAKEN_OVER: Final = _rows.state == DeliveryState.SENDING.value
+_CLAIM: Final = (
+    update(_DELIVERIES)
+    .where(_rows.company_id == _COMPANY, _rows.id == _ID, _runnable(), _in_turn())
+    .values(
+        state=DeliveryState.SENDING.value,
+        lease_until=database_now("given_lease_s"),
+        attempt=_rows.attempt + 1,
+        first_attempted_at=func.coalesce(_rows.first_attempted_at, database_now()),
+        attempted_at=database_now(),
+        ended_at=None,
+        look_first=or_(_rows.needs_lookup, bindparam("given_always_look", type_=Boolean)),
+        needs_lookup=True,
+        doubtful=or_(_rows.doubtful, _TAKEN_OVER),
+        # Look-ups that an attempt made before it vanished say nothing of what it wrote afterwards.
+        misses=case((_TAKEN_OVER, 0), else_=_rows.misses),
+        missed_at=case((_TAKEN_OVER, null()), else_=_rows.missed_at),
+    )
+    .returning(
+        _rows.id,
+        _rows.document_id,
+        _rows.seq,
+        _rows.key,
+        _rows.payload,
+        _rows.attempt,
+        _rows.look_first,
+        _rows.doubtful,
+        _rows.misses,
+        _rows.first_attempted_at,
+        _rows.attempted_at,
+        _rows.lease_until,
+    )
+)
+_DOCUMENT_SENDING: Final = (
+    update(_DOCUMENTS)
+    .where(
+        _documents.company_id == _COMPANY,
+        _documents.id == _ID,
+        _documents.state == DeliveryState.APPROVED.value,
+    )
+    .values(state=DeliveryState.SENDING.value)
+)
 
 
 def claim(
@@ -274,54 +374,24 @@ def claim(
     `quarantine_s` seconds, and is doubtful from then on. `always_look` makes first attempts look first too, as
     after a restore.
     """
-    taken_over = DeliveryRow.state == DeliveryState.SENDING.value
-    statement = (
-        update(DeliveryRow)
-        .where(DeliveryRow.id == delivery_id, _runnable(quarantine_s), _in_turn())
-        .values(
-            state=DeliveryState.SENDING.value,
-            lease_until=database_now(lease_s),
-            attempt=DeliveryRow.attempt + 1,
-            first_attempted_at=func.coalesce(DeliveryRow.first_attempted_at, database_now()),
-            attempted_at=database_now(),
-            ended_at=None,
-            look_first=true() if always_look else DeliveryRow.needs_lookup,
-            needs_lookup=True,
-            doubtful=case((taken_over, true()), else_=DeliveryRow.doubtful),
-            # Look-ups that an attempt made before it vanished say nothing of what it wrote afterwards.
-            misses=case((taken_over, 0), else_=DeliveryRow.misses),
-            missed_at=case((taken_over, null()), else_=DeliveryRow.missed_at),
-        )
-        .returning(
-            DeliveryRow.id,
-            DeliveryRow.document_id,
-            DeliveryRow.seq,
-            DeliveryRow.key,
-            DeliveryRow.payload,
-            DeliveryRow.attempt,
-            DeliveryRow.look_first,
-            DeliveryRow.doubtful,
-            DeliveryRow.misses,
-            DeliveryRow.first_attempted_at,
-            DeliveryRow.attempted_at,
-            DeliveryRow.lease_until,
-        )
-    )
     try:
-        with session.begin_nested():
-            row = session.execute(statement, execution_options=_AS_WRITTEN).one_or_none()
+        # SQLite has one writer at a time, so that nobody can come between.
+        with session.begin_nested() if session.get_bind().dialect.name == "postgresql" else nullcontext():
+            row = _execute(
+                session,
+                _CLAIM,
+                given_id=delivery_id,
+                given_lease_s=lease_s,
+                given_before_quarantine_s=-quarantine_s,
+                given_always_look=always_look,
+            ).one_or_none()
     except IntegrityError:
         # Two claims at the same instant on one invoice: the table's own law let one of them through.
         return None
     if row is None:
         return None
     if row.seq == 0 and row.attempt == 1:
-        session.execute(
-            update(DocumentRow)
-            .where(DocumentRow.id == row.document_id, DocumentRow.state == DeliveryState.APPROVED.value)
-            .values(state=DeliveryState.SENDING.value),
-            execution_options=_AS_WRITTEN,
-        )
+        _execute(session, _DOCUMENT_SENDING, given_id=row.document_id)
     return Claimed(
         delivery_id=row.id,
         document_id=row.document_id,
@@ -338,23 +408,95 @@ def claim(
     )
 
 
-def _ours(claimed: Claimed) -> ColumnElement[bool]:
-    return and_(
-        DeliveryRow.id == claimed.delivery_id,
-        DeliveryRow.state == DeliveryState.SENDING.value,
-        DeliveryRow.attempt == claimed.attempt,
-    )
+_OURS: Final = and_(
+    _rows.company_id == _COMPANY,
+    _rows.id == _ID,
+    _rows.attempt == bindparam("given_attempt", type_=Integer),
+    _rows.state == DeliveryState.SENDING.value,
+)
 
 
-def _end(session: Session, claimed: Claimed, state: DeliveryState, **values: Any) -> None:
-    ended = session.execute(
-        update(DeliveryRow)
-        .where(_ours(claimed))
+def _ending(state: DeliveryState, **values: Any) -> Executable:
+    """The statement that ends an attempt."""
+    return (
+        update(_DELIVERIES)
+        .where(_OURS)
         .values(state=state.value, lease_until=None, ended_at=database_now(), **values)
-        .returning(DeliveryRow.id),
-        execution_options=_AS_WRITTEN,
+        .returning(_rows.id)
     )
-    if ended.first() is None:
+
+
+_MESSAGE: Final = bindparam("given_message", type_=Clipped(2000))
+_BOOKED: Final = _ending(
+    DeliveryState.BOOKED,
+    reference=bindparam("given_reference", type_=String),
+    answer=bindparam("given_answer", type_=JSON),
+    booked_at=database_now(),
+    needs_lookup=False,
+    not_before=None,
+    misses=0,
+    missed_at=None,
+    error_code="",
+    error_message="",
+)
+_DOCUMENT_BOOKED: Final = (
+    update(_DOCUMENTS)
+    .where(
+        _documents.company_id == _COMPANY,
+        _documents.id == _ID,
+        _documents.state.in_(_UNDER_DELIVERY),
+        ~exists().where(
+            _rows.company_id == _COMPANY, _rows.document_id == _documents.id, _rows.state != DeliveryState.BOOKED.value
+        ),
+    )
+    .values(state=DeliveryState.BOOKED.value, booked_at=database_now())
+    .returning(_documents.id)
+)
+_REJECTED: Final = _ending(
+    DeliveryState.REJECTED,
+    needs_lookup=bindparam("given_doubt", type_=Boolean),
+    not_before=None,
+    error_code=bindparam("given_code", type_=Clipped(40)),
+    error_message=_MESSAGE,
+)
+_TRY_LATER: Final = _ending(
+    DeliveryState.APPROVED,
+    needs_lookup=_rows.look_first,
+    not_before=database_now("given_delay_s"),
+    error_message=_MESSAGE,
+)
+_UNKNOWN: Final = _ending(
+    DeliveryState.APPROVED,
+    needs_lookup=True,
+    doubtful=True,
+    misses=0,
+    missed_at=None,
+    not_before=database_now("given_delay_s"),
+    error_message=_MESSAGE,
+)
+_MISSED_AGAIN: Final = (
+    update(_DELIVERIES)
+    .where(_OURS, _rows.misses > 0, _rows.missed_at <= database_now("given_apart_s"))
+    # What follows is a first write again: should it vanish, it needs two misses of its own.
+    .values(look_first=False, misses=0, missed_at=None)
+    .returning(_rows.id)
+)
+_MISSED: Final = _ending(
+    DeliveryState.APPROVED,
+    needs_lookup=True,
+    misses=_rows.misses + 1,
+    missed_at=func.coalesce(_rows.missed_at, database_now()),
+    not_before=database_now("given_delay_s"),
+)
+
+
+def _carried_out(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> bool:
+    given |= {"given_id": claimed.delivery_id, "given_attempt": claimed.attempt}
+    return _execute(session, statement, **given).first() is not None
+
+
+def _end(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> None:
+    if not _carried_out(session, statement, claimed, **given):
         raise ClaimLost(f"{claimed.key}: attempt {claimed.attempt} was taken over")
 
 
@@ -364,32 +506,8 @@ def record_booked(session: Session, claimed: Claimed, answer: StepAnswer) -> boo
     Then the document is booked too; its parts, number and amounts are the caller's. Raises `ClaimLost`: whoever
     took over will find the write.
     """
-    _end(
-        session,
-        claimed,
-        DeliveryState.BOOKED,
-        reference=answer.reference,
-        answer=encode(answer),
-        booked_at=database_now(),
-        needs_lookup=False,
-        not_before=None,
-        misses=0,
-        missed_at=None,
-        error_code="",
-        error_message="",
-    )
-    booked = session.execute(
-        update(DocumentRow)
-        .where(
-            DocumentRow.id == claimed.document_id,
-            DocumentRow.state.in_(_UNDER_DELIVERY),
-            ~exists().where(DeliveryRow.document_id == DocumentRow.id, DeliveryRow.state != DeliveryState.BOOKED.value),
-        )
-        .values(state=DeliveryState.BOOKED.value, booked_at=database_now())
-        .returning(DocumentRow.id),
-        execution_options=_AS_WRITTEN,
-    )
-    return booked.first() is not None
+    _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
+    return _execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id).first() is not None
 
 
 def record_rejected(
@@ -400,15 +518,7 @@ def record_rejected(
     `while_looking`: it was the look-up that they refused, so the earlier attempt is still to be looked up.
     Raises `ClaimLost`.
     """
-    _end(
-        session,
-        claimed,
-        DeliveryState.REJECTED,
-        needs_lookup=while_looking,
-        not_before=None,
-        error_code=code,
-        error_message=message,
-    )
+    _end(session, _REJECTED, claimed, given_doubt=while_looking, given_code=code, given_message=message)
     session.execute(
         update(DocumentRow).where(DocumentRow.id == claimed.document_id).values(state=DeliveryState.REJECTED.value),
         execution_options=_AS_WRITTEN,
@@ -440,14 +550,7 @@ def record_try_later(session: Session, claimed: Claimed, delay: timedelta, messa
 
     That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind.
     """
-    _end(
-        session,
-        claimed,
-        DeliveryState.APPROVED,
-        needs_lookup=DeliveryRow.look_first,
-        not_before=database_now(delay.total_seconds()),
-        error_message=message,
-    )
+    _end(session, _TRY_LATER, claimed, given_delay_s=delay.total_seconds(), given_message=message)
 
 
 def record_unknown(session: Session, claimed: Claimed, quarantine_s: float, message: str = "") -> None:
@@ -455,17 +558,7 @@ def record_unknown(session: Session, claimed: Claimed, quarantine_s: float, mess
 
     Doubtful from now on. Raises `ClaimLost`.
     """
-    _end(
-        session,
-        claimed,
-        DeliveryState.APPROVED,
-        needs_lookup=True,
-        doubtful=True,
-        misses=0,
-        missed_at=None,
-        not_before=database_now(quarantine_s),
-        error_message=message,
-    )
+    _end(session, _UNKNOWN, claimed, given_delay_s=quarantine_s, given_message=message)
 
 
 def record_miss(session: Session, claimed: Claimed, quarantine_s: float) -> bool:
@@ -475,23 +568,7 @@ def record_miss(session: Session, claimed: Claimed, quarantine_s: float) -> bool
     delivery is given back (False), to be claimed again for the second. Raises `ClaimLost`.
     """
     apart_s = quarantine_s / 10
-    cleared = session.execute(
-        update(DeliveryRow)
-        .where(_ours(claimed), DeliveryRow.misses > 0, DeliveryRow.missed_at <= database_now(-apart_s))
-        # What follows is a first write again: should it vanish, it needs two misses of its own.
-        .values(look_first=false(), misses=0, missed_at=None)
-        .returning(DeliveryRow.id),
-        execution_options=_AS_WRITTEN,
-    )
-    if cleared.first() is not None:
+    if _carried_out(session, _MISSED_AGAIN, claimed, given_apart_s=-apart_s):
         return True
-    _end(
-        session,
-        claimed,
-        DeliveryState.APPROVED,
-        needs_lookup=True,
-        misses=DeliveryRow.misses + literal(1),
-        missed_at=func.coalesce(DeliveryRow.missed_at, database_now()),
-        not_before=database_now(apart_s),
-    )
+    _end(session, _MISSED, claimed, given_delay_s=apart_s)
     return False

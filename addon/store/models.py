@@ -442,7 +442,13 @@ class DeliveryRow(OfCompany, Base):
         UniqueConstraint("company_id", "key"),
         UniqueConstraint("document_id", "seq"),
         Index("ix_deliveries_work", "company_id", "state", "document_id", "seq"),
-        Index("ix_deliveries_alone", "company_id", "alone_on"),
+        Index(
+            "ix_deliveries_under_way",
+            "company_id",
+            "alone_on",
+            postgresql_where=text("needs_lookup"),
+            sqlite_where=text("needs_lookup = 1"),
+        ),
         Index(
             "uq_deliveries_sending_document",
             "document_id",

@@ -46,7 +46,8 @@ def test_another_key_opens_nothing() -> None:
 def test_what_was_tampered_with_or_is_no_grant_is_refused_without_quoting_it() -> None:
     box = SealedBox([OLD])
     sealed = box.seal_grant(GRANT)
-    for broken in (sealed[:-1], b"", b"\xff", sealed[:20] + b"A" + sealed[21:]):
+    another = b"B" if sealed[20:21] == b"A" else b"A"
+    for broken in (sealed[:-4], b"", b"\xff", sealed[:20] + another + sealed[21:]):
         with pytest.raises(SecretUnreadable):
             box.open_grant(broken)
     for content in ("hunter2", '"hunter2"', "[]", '{"access_token": 5, "x": "hunter2"}', "null"):

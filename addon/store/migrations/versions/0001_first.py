@@ -530,7 +530,14 @@ def create_tables() -> None:
         sa.UniqueConstraint("company_id", "key", name=op.f("uq_deliveries_company_id_key")),
         sa.UniqueConstraint("document_id", "seq", name=op.f("uq_deliveries_document_id_seq")),
     )
-    op.create_index("ix_deliveries_alone", "deliveries", ["company_id", "alone_on"], unique=False)
+    op.create_index(
+        "ix_deliveries_under_way",
+        "deliveries",
+        ["company_id", "alone_on"],
+        unique=False,
+        postgresql_where=sa.text("needs_lookup"),
+        sqlite_where=sa.text("needs_lookup = 1"),
+    )
     op.create_index("ix_deliveries_work", "deliveries", ["company_id", "state", "document_id", "seq"], unique=False)
     op.create_index(
         "uq_deliveries_sending_alone",
