@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -124,8 +125,14 @@ def _time(text: str) -> time:
     return time.fromisoformat(text)
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The time zones that there are. Asking looks at hundreds of files, for every session that reads settings."""
+    return frozenset(available_timezones())
+
+
 def _zone(text: str) -> ZoneInfo:
-    if text not in available_timezones():
+    if text not in _zones():
         raise ValueError("must be a time zone, Europe/Stockholm for example")
     return ZoneInfo(text)
 
