@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
-from addon.core.records import Balance, Itemisation, Movement, Payout, PayoutState
+from addon.core.records import Balance, Itemisation, Movement, MovementKind, Payout, PayoutState
 from addon.ports.payments import Fetched, PaymentSource
 from addon.services.context import Services
 from addon.store.codec import encode
@@ -222,7 +222,8 @@ def _payouts(services: Services, company_id: int, connection_id: int, source: Pa
                 )
             )
             any_known = session.scalar(select(PayoutRow.id).where(PayoutRow.connection_id == connection_id).limit(1))
-        since = start if any_known is None else max(start, min(oldest or now, now - PAYOUT_WATCH))
+            unseen = _oldest_unseen_payout(session, connection_id)
+        since = start if any_known is None else max(start, min(oldest or now, unseen or now, now - PAYOUT_WATCH))
         fetch = Fetch("payouts", None, since.isoformat(), now.isoformat(), fetch.fetched)
     page = source.fetch_payouts(datetime.fromisoformat(fetch.since), fetch.cursor)
     with services.db.company(company_id) as session:
@@ -230,6 +231,24 @@ def _payouts(services: Services, company_id: int, connection_id: int, source: Pa
     if page.next_cursor is not None:
         return Fetch("payouts", page.next_cursor, fetch.since, fetch.until, fetch.fetched)
     return Fetch("items", fetched=fetch.fetched)
+
+
+def _oldest_unseen_payout(session: Session, connection_id: int) -> datetime | None:
+    """When the oldest unsettled movement of a payout happened whose payout was never read.
+
+    After weeks without a run, which a lapsed consent brings, such payouts lie further back than is watched.
+    """
+    oldest = session.scalar(
+        select(func.min(MovementRow.occurred_at))
+        .join(PartRow, PartRow.movement_id == MovementRow.id)
+        .where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.kind.in_((MovementKind.PAYOUT.value, MovementKind.PAYOUT_REVERSAL.value)),
+            PartRow.state.in_((PartState.OPEN.value, PartState.WAITING.value, PartState.HELD.value)),
+            ~exists().where(PayoutRow.connection_id == connection_id, PayoutRow.ref == MovementRow.source_ref),
+        )
+    )
+    return oldest - OVERLAP if oldest is not None else None
 
 
 def store_payouts(
