@@ -1,5 +1,6 @@
 """A database with two companies in it, once as SQLite and once as PostgreSQL in the application's own role."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from addon.store.deliveries import new_deliveries
 from addon.store.migrate import migrate
 from addon.store.models import Company, Connection, DocumentRow
 
+_tenants = itertools.count(1)
 AT = datetime(2026, 3, 2, 4, 5, 6, 789, tzinfo=UTC)
 DAY = date(2026, 3, 2)
 
@@ -106,9 +108,10 @@ def voucher(key: str) -> Document:
 
 def furnish(db: Database) -> World:
     companies, connections = [], []
-    for tenant in ("1", "2"):
+    for number in (1, 2):
+        tenant = f"{next(_tenants)}"
         with db.open() as session:
-            company = Company(name=f"Company {tenant}", accounting="fortnox", tenant=tenant, created_at=AT)
+            company = Company(name=f"Company {number}", accounting="fortnox", tenant=tenant, created_at=AT)
             session.add(company)
             session.flush()
             companies.append(company.id)
@@ -142,8 +145,9 @@ def sqlite_db(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     db.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def postgres_db(new_postgres_database: Callable[..., tuple[str, str]]) -> Iterator[Database]:
+    """One for all tests here: each has companies of its own, and that they do not meet is what is promised."""
     owner_url, app_url = new_postgres_database(migrate)
     db = Database(app_url, owner_url)
     yield db

@@ -65,8 +65,14 @@ def test_an_empty_postgresql_is_not_current(postgres_url: tuple[str, str]) -> No
     db.close()
 
 
-def test_the_first_migration_can_be_taken_back(db: Database) -> None:
-    db.close()
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_the_first_migration_can_be_taken_back(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if kind == "sqlite":
+        db = Database(f"sqlite:///{tmp_path}/own.db")
+    else:
+        owner_url, app_url = request.getfixturevalue("new_postgres_database")()
+        db = Database(app_url, owner_url)
+    migrate(db.owner_url)
     engine = make_engine(db.owner_url, foreign_keys=False)
     config = alembic_config()
     with engine.begin() as connection:
@@ -76,6 +82,7 @@ def test_the_first_migration_can_be_taken_back(db: Database) -> None:
     engine.dispose()
     migrate(db.owner_url)
     assert schema_is_current(db)
+    db.close()
 
 
 def test_a_failing_migration_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -172,9 +179,8 @@ def test_activity_is_only_ever_added_to(world: World) -> None:
 
 
 @pytest.mark.postgres
-def test_a_superuser_is_noticed(new_postgres_database: Callable[..., tuple[str, str]]) -> None:
-    owner_url, _ = new_postgres_database(migrate)
-    superuser = Database(owner_url.replace("kvitt_owner@", "postgres@"))
+def test_a_superuser_is_noticed(postgres_db: Database) -> None:
+    superuser = Database(postgres_db.owner_url.replace("kvitt_owner@", "postgres@"))
     assert not role_is_walled(superuser)
     superuser.close()
 
@@ -183,5 +189,9 @@ def test_a_superuser_is_noticed(new_postgres_database: Callable[..., tuple[str, 
 def test_rights_go_to_the_role_that_is_named(new_postgres_database: Callable[..., tuple[str, str]]) -> None:
     owner_url, app_url = new_postgres_database()
     migrate(owner_url, app_role="role_that_is_not_there")
+    db = Database(app_url)
+    with pytest.raises(DBAPIError, match="permission denied"), db.open() as session:
+        session.connection().execute(text("create table mine (id integer)"))
     migrate(owner_url, app_role="kvitt_app")
-    assert schema_is_current(Database(app_url))
+    assert schema_is_current(db)
+    db.close()
