@@ -14,7 +14,8 @@ from addon.core.money import Money
 from addon.core.records import Itemisation, PayoutState
 from addon.services.context import Services
 from addon.services.held import latest_proofs
-from addon.store.models import Company, DocumentRow, MovementRow, PartRow, PayoutRow
+from addon.services.settings import read_company
+from addon.store.models import Company, DeliveryRow, DocumentRow, MovementRow, PartRow, PayoutRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,13 @@ class Facts:
     unequal: tuple[str, ...]
     """Clearing identities that do not hold, or that no run has proved."""
     unproved_payouts: tuple[str, ...]
-    sales: int
-    """Invoices that Kvitt has booked."""
+    invoices: int
+    """Invoices that Kvitt has made and booked, credit notes not among them."""
+    payments: int
+    """Payments of invoices and credit notes that Kvitt has booked."""
+    vouchers: int
+    series: str
+    """The voucher series that is Kvitt's alone."""
 
 
 def facts(services: Services, company_id: int) -> Facts:
@@ -38,11 +44,21 @@ def facts(services: Services, company_id: int) -> Facts:
         currencies = set(
             session.execute(select(MovementRow.connection_id, MovementRow.currency).distinct()).tuples().all()
         )
+        counts = dict(
+            session.execute(
+                select(DeliveryRow.kind, func.count(DeliveryRow.id))
+                .where(DeliveryRow.state == DeliveryState.BOOKED.value)
+                .group_by(DeliveryRow.kind)
+            )
+            .tuples()
+            .all()
+        )
         sales = session.scalar(
             select(func.count(DocumentRow.id)).where(
                 DocumentRow.kind == DocumentKind.SALE.value, DocumentRow.state == DeliveryState.BOOKED.value
             )
         )
+        series = read_company(session).voucher_series
     proofs = latest_proofs(services, company_id)
     unequal = [
         f"connection {line.connection_id}, {line.provider.currency}: {line.difference}"
@@ -53,7 +69,15 @@ def facts(services: Services, company_id: int) -> Facts:
     unequal += [
         f"connection {connection_id}, {currency}: not proved" for connection_id, currency in sorted(currencies - proved)
     ]
-    return Facts(lost, tuple(unequal), payouts, int(sales or 0))
+    return Facts(
+        lost,
+        tuple(unequal),
+        payouts,
+        invoices=int(sales or 0),
+        payments=int(counts.get("book_payment", 0)),
+        vouchers=int(counts.get("post_voucher", 0)),
+        series=series,
+    )
 
 
 def _lost(session: Session) -> list[str]:

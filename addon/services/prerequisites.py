@@ -43,6 +43,7 @@ from addon.services.connections import (
 from addon.services.context import Services
 from addon.services.policy import provider_name
 from addon.services.settings import (
+    SEEN_CURRENCIES,
     CompanyConfig,
     own_company,
     propose,
@@ -56,8 +57,6 @@ from addon.store.models import BooksRow, CheckRow, Connection, MovementRow, Rate
 __all__ = ["PREREQUISITES", "Prerequisite", "StoredCheck", "check", "latest", "repair"]
 
 _SAMPLE_PAGES: Final = 5
-_SEEN: Final = "seen_currencies"
-"""Where a connection's row keeps which currencies its movements have had, so that old ones are not read again."""
 
 
 class UnknownCheck(LookupError):
@@ -183,7 +182,7 @@ def _unsampled(services: Services, company_id: int) -> tuple[int, ...]:
         return tuple(
             row.id
             for row in _active(session)
-            if row.state == "connected" and row.fetched_until is None and _SEEN not in row.settings
+            if row.state == "connected" and row.fetched_until is None and SEEN_CURRENCIES not in row.settings
         )
 
 
@@ -213,7 +212,7 @@ def _sample(services: Services, company_id: int, connection_id: int) -> None:
         log.save(services, company_id)
     with services.db.company(company_id) as session:
         row = session.get_one(Connection, connection_id)
-        row.settings = {**row.settings, _SEEN: _seen_value(balances, presented, 0)}
+        row.settings = {**row.settings, SEEN_CURRENCIES: _seen_value(balances, presented, 0)}
 
 
 def _note_currencies(movement: Movement, balances: set[str], presented: set[str]) -> None:
@@ -228,7 +227,7 @@ def _seen_value(balances: Iterable[str], presented: Iterable[str], movement_id: 
 
 def _seen(session: Session, row: Connection) -> tuple[set[str], set[str]]:
     """Balance and buyers' currencies of all movements that were ever fetched; only new ones are looked at."""
-    stored: Mapping[str, Any] = row.settings.get(_SEEN, {})
+    stored: Mapping[str, Any] = row.settings.get(SEEN_CURRENCIES, {})
     balances, presented = set(stored.get("balances", ())), set(stored.get("presented", ()))
     last = int(stored.get("movement_id", 0))
     newest = session.scalar(select(func.max(MovementRow.id)).where(MovementRow.connection_id == row.id)) or 0
@@ -240,7 +239,7 @@ def _seen(session: Session, row: Connection) -> tuple[set[str], set[str]]:
             balances.add(currency)
             presented.add(shown)
         presented.discard("")
-        row.settings = {**row.settings, _SEEN: _seen_value(balances, presented, newest)}
+        row.settings = {**row.settings, SEEN_CURRENCIES: _seen_value(balances, presented, newest)}
     balances |= {*read_connection(row).currencies(), *row.settings.get(ACCOUNT_CURRENCIES, ())}
     return balances, presented
 

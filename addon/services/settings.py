@@ -236,6 +236,9 @@ COMPANY_ACCOUNTS: Final = (
 CONNECTION_ACCOUNT_ROLES: Final = (AccountRole.CLEARING.value, AccountRole.BANK.value)
 """Account roles that a connection maps, once for each currency."""
 
+SEEN_CURRENCIES: Final = "seen_currencies"
+"""Where a connection's row keeps which currencies its movements have had, so that old ones are not read again."""
+
 _ACCOUNTS = "accounts."
 
 
@@ -603,9 +606,10 @@ def _save_connection(session: Session, row: Connection, changed: Mapping[str, st
     }
     if "start_date" in changed:
         row.start_date = _date(changed["start_date"])
-        # What was fetched began on another day, and so did the opening balance.
+        # What was fetched began on another day, and so did the opening balance and the look at currencies.
         row.fetched_until = None
         row.opening = {}
+        row.settings = {key: value for key, value in row.settings.items() if key != SEEN_CURRENCIES}
     if "mode" in changed:
         row.mode = changed["mode"]
         session.flush()
