@@ -287,6 +287,8 @@ class DocumentKind(StrEnum):
     """Voucher of a payout to the bank."""
     PAYOUT_REVERSAL = "payout_reversal"
     """Voucher that takes a failed payout back."""
+    CORRECTION = "correction"
+    """Voucher that takes back what the accounting system wrote a second time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,55 @@
 """Audit: compare what the books hold under our keys with our rows.
 
-What landed and is unknown is adopted, what stands twice is undone where it is unbooked and reported where it is
-not, what a person has changed is reported.
+What landed and is unknown is adopted. What stands twice is taken away where it is unbooked; a voucher, which is
+booked as soon as it exists, is taken back by a reversing voucher that names it. Each finding is in the log of
+activity, for anyone to see.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from addon.core.books import InvoiceView
+from addon.core.accounts import Account, AccountRole
+from addon.core.books import Books, InvoiceView
 from addon.core.delivery import DeliveryState
-from addon.core.documents import BookInvoice
+from addon.core.documents import (
+    BookInvoice,
+    BookPayment,
+    ClearingEffect,
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    Document,
+    DocumentKind,
+    PostVoucher,
+    Step,
+    Voucher,
+    signed_line,
+)
+from addon.core.money import Money
 from addon.ports.accounting import AccountingSystem
+from addon.ports.errors import Rejected
 from addon.services import activity
+from addon.services.booking import store_document
 from addon.services.context import Services
-from addon.store.models import AccountingConnection, DeliveryRow
+from addon.store.codec import decode_step
+from addon.store.models import AccountingConnection, DeliveryRow, DocumentRow
 
 OVERLAP = timedelta(minutes=5)
 """Their clock and ours may differ, and `lastmodified` counts minutes."""
+ZOMBIES_LIVE = timedelta(days=7)
+"""For how long the whole audit looks at writes whose outcome was once unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """Something that should not be: `kind` adopted, copy_removed, booked_twice, open_balance, cancelled."""
+    """Something that should not be: `kind` adopted, copy_removed, copy_kept, booked_twice, taken_back."""
 
     kind: str
     key: str
@@ -36,66 +58,218 @@ class AuditFinding:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What an audit read and found."""
+    """What an audit read and found. `corrections`: vouchers that it has planned, to be delivered."""
 
     invoices: int
     findings: tuple[AuditFinding, ...]
+    corrections: int = 0
 
 
-def audit(
-    services: Services, company_id: int, prefixes: tuple[str, ...], system: AccountingSystem, whole: bool
-) -> Audited:
-    """Audit the invoices under our keys: those changed since the last audit, or `whole`: all of them.
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """One audit at work: whose books, by what, and from when on."""
 
-    One call per 500 invoices. Payments and vouchers are audited by the ledger's read-back, see reconciliation.
-    """
-    started = services.now()
-    with services.db.company_reading(company_id) as session:
-        row = session.scalars(select(AccountingConnection)).one()
-        since = None if whole or row.audited_at is None else row.audited_at - OVERLAP
-    found: dict[str, list[InvoiceView]] = defaultdict(list)
-    invoices = 0
-    for prefix in prefixes:
-        for view in system.fetch_invoices(prefix, since):
-            invoices += 1
-            if not view.cancelled:
-                found[view.our_key].append(view)
-    findings: list[AuditFinding] = []
-    for key, views in sorted(found.items()):
-        findings += _examine(services, company_id, key, views, system)
-    with services.db.company(company_id) as session:
-        session.execute(
-            update(AccountingConnection).values(audited_at=started).execution_options(synchronize_session=False)
-        )
-        for finding in findings:
-            facts = {"key": finding.key, "numbers": ", ".join(finding.numbers), "finding": finding.kind}
-            activity.record(session, activity.KVITT, "audit_finding", facts, started)
-    return Audited(invoices, tuple(findings))
+    services: Services
+    company_id: int
+    run_id: int | None
+    system: AccountingSystem
+    books: Books
+    series: str
+    approve: bool
+    since: datetime | None
 
+    def audit(self, prefixes: tuple[str, ...]) -> Audited:
+        """Audit what stands under our keys: what changed since the last audit, or (`since` None) all of it.
 
-def _examine(
-    services: Services, company_id: int, key: str, views: list[InvoiceView], system: AccountingSystem
-) -> list[AuditFinding]:
-    with services.db.company_reading(company_id) as session:
-        delivery = session.scalars(select(DeliveryRow).where(DeliveryRow.key == key)).one_or_none()
-    findings: list[AuditFinding] = []
-    if delivery is None:
-        return findings  # made for another installation of the same books; the look-up before writing finds it
-    if delivery.state != DeliveryState.BOOKED.value:
-        if delivery.state == DeliveryState.APPROVED.value and not delivery.needs_lookup:
-            with services.db.company(company_id) as session:
-                _look_first(session, delivery.id)
-            findings.append(AuditFinding("adopted", key, tuple(view.number for view in views)))
+        One call per 500 invoices. Payments and vouchers carry no field that could be searched for a key; those
+        written without a doubt stand once, so only those of doubtful outcome are looked for, and the rest is in
+        the ledger's read-back, see reconciliation.
+        """
+        started = self.services.now()
+        found: dict[str, list[InvoiceView]] = defaultdict(list)
+        invoices = 0
+        for prefix in prefixes:
+            for view in self.system.fetch_invoices(prefix, self.since):
+                invoices += 1
+                if not view.cancelled:
+                    found[view.our_key].append(view)
+        findings: list[AuditFinding] = []
+        for key, views in sorted(found.items()):
+            findings += self._invoices(key, views)
+        findings += self._payments()
+        corrections = self._vouchers()
+        findings += corrections
+        with self.services.db.company(self.company_id) as session:
+            session.execute(
+                update(AccountingConnection).values(audited_at=started).execution_options(synchronize_session=False)
+            )
+            for finding in findings:
+                facts = {"key": finding.key, "numbers": ", ".join(finding.numbers), "finding": finding.kind}
+                activity.record(session, activity.KVITT, "audit_finding", facts, started)
+        return Audited(invoices, tuple(findings), len(corrections))
+
+    # --- Invoices -----------------------------------------------------------------------------------------------
+
+    def _invoices(self, key: str, views: list[InvoiceView]) -> list[AuditFinding]:
+        with self.services.db.company_reading(self.company_id) as session:
+            delivery = session.scalars(select(DeliveryRow).where(DeliveryRow.key == key)).one_or_none()
+        if delivery is None:
+            return []  # made for another installation of the same books; the look-up before writing finds it
+        credit = _is_credit(decode_step(delivery.payload))
+        # A credit note repeats the reference of what it credits, whoever made it: not ours to touch.
+        ours = [view for view in views if (view.total.minor < 0) == credit]
+        if not ours:
+            return []
+        if delivery.state != DeliveryState.BOOKED.value:
+            if delivery.state == DeliveryState.APPROVED.value and not delivery.needs_lookup:
+                with self.services.db.company(self.company_id) as session:
+                    _look_first(session, delivery.id)
+                return [AuditFinding("adopted", key, tuple(view.number for view in ours))]
+            return []
+        findings: list[AuditFinding] = []
+        for view in sorted(ours, key=lambda view: int(view.number) if view.number.isdigit() else 0):
+            if view.number == delivery.reference:
+                continue
+            if view.booked:
+                findings.append(AuditFinding("booked_twice", key, (delivery.reference, view.number)))
+            else:
+                findings.append(self._removed(BookInvoice(f"{key}/book", key), key, view.number))
         return findings
-    for view in sorted(views, key=lambda view: int(view.number) if view.number.isdigit() else 0):
-        if view.number == delivery.reference:
-            continue
-        if view.booked:
-            findings.append(AuditFinding("booked_twice", key, (delivery.reference, view.number)))
-        else:
-            system.remove_copy(BookInvoice(f"{key}/book", key), view.number)
-            findings.append(AuditFinding("copy_removed", key, (view.number,)))
-    return findings
+
+    def _removed(self, step: Step, key: str, reference: str) -> AuditFinding:
+        try:
+            self.system.remove_copy(step, reference)
+        except Rejected:
+            return AuditFinding("copy_kept", key, (reference,))
+        return AuditFinding("copy_removed", key, (reference,))
+
+    # --- Payments -----------------------------------------------------------------------------------------------
+
+    def _payments(self) -> list[AuditFinding]:
+        """Take unbooked copies away that a given-up request left after its payment had been booked."""
+        findings: list[AuditFinding] = []
+        for delivery in self._doubtful("create_payment"):
+            step = decode_step(delivery.payload)
+            if not isinstance(step, CreatePayment):
+                continue
+            with self.services.db.company_reading(self.company_id) as session:
+                number = step.invoice_number or session.scalar(
+                    select(DocumentRow.number).where(DocumentRow.id == delivery.document_id)
+                )
+                known = set(
+                    session.scalars(
+                        select(DeliveryRow.reference).where(
+                            DeliveryRow.kind == "create_payment", DeliveryRow.alone_on == delivery.alone_on
+                        )
+                    )
+                )
+            settlement = step.settlement
+            wanted = (settlement.amount, settlement.account.number, settlement.paid_on)
+            for payment in self.system.fetch_payments(number) if number else ():
+                like = (payment.amount, payment.account, payment.paid_on) == wanted
+                if like and not payment.booked and payment.number not in known:
+                    book = BookPayment(f"{delivery.key}/book", delivery.key)
+                    findings.append(self._removed(book, delivery.key, payment.number))
+        return findings
+
+    # --- Vouchers -----------------------------------------------------------------------------------------------
+
+    def _vouchers(self) -> list[AuditFinding]:
+        """Take back vouchers that a given-up request wrote after its like had been written."""
+        doubtful: dict[str, list[tuple[DeliveryRow, PostVoucher]]] = defaultdict(list)
+        for delivery in self._doubtful("post_voucher"):
+            step = decode_step(delivery.payload)
+            year = self.books.year_of(step.voucher.booking_date) if isinstance(step, PostVoucher) else None
+            if year is not None and isinstance(step, PostVoucher):
+                doubtful[year.ref].append((delivery, step))
+        findings: list[AuditFinding] = []
+        for year_ref, entries in doubtful.items():
+            standing: dict[str, list[str]] = defaultdict(list)
+            for voucher in self.system.fetch_vouchers(self.series, year_ref):
+                standing[voucher.text].append(voucher.reference)
+            for delivery, step in entries:
+                own = next((refs for refs in standing.values() if delivery.reference in refs), [])
+                for reference in own:
+                    if reference != delivery.reference and self._take_back(delivery, step, reference):
+                        findings.append(AuditFinding("taken_back", delivery.key, (delivery.reference, reference)))
+        return findings
+
+    def _take_back(self, delivery: DeliveryRow, step: PostVoucher, reference: str) -> bool:
+        """Plan the reversing voucher; False if that was done before."""
+        with self.services.db.company(self.company_id) as session:
+            original = session.get_one(DocumentRow, delivery.document_id)
+            document = plan_correction(
+                step.voucher,
+                reference,
+                Account(AccountRole.CLEARING, original.clearing_account),
+                original.clearing_currency,
+                self.books,
+            )
+            if session.scalar(select(DocumentRow.id).where(DocumentRow.key == document.key)) is not None:
+                return False
+            row = store_document(
+                session,
+                self.company_id,
+                original.connection_id,
+                self.run_id,
+                document,
+                self.approve,
+                self.services.now(),
+            )
+            row.vouchers = [reference]
+        return True
+
+    def _doubtful(self, kind: str) -> Sequence[DeliveryRow]:
+        """Booked writes whose outcome was once unknown, of late."""
+        with self.services.db.company_reading(self.company_id) as session:
+            recent = self.services.db.now(session) - ZOMBIES_LIVE
+            since = recent if self.since is None else max(recent, self.since)
+            return session.scalars(
+                select(DeliveryRow).where(
+                    DeliveryRow.kind == kind,
+                    DeliveryRow.doubtful.is_(True),
+                    DeliveryRow.state == DeliveryState.BOOKED.value,
+                    DeliveryRow.booked_at >= since,
+                )
+            ).all()
+
+
+def plan_correction(voucher: Voucher, reference: str, clearing: Account, currency: str, books: Books) -> Document:
+    """Plan the voucher that takes back a second copy of a voucher: the same rows with their sides swapped.
+
+    It has no part of a movement, and with the copy it takes back it leaves the clearing account as it was.
+    """
+    home = books.identity.currency
+    day = voucher.booking_date
+    if books.locked_through is not None and day <= books.locked_through:
+        day = books.locked_through + timedelta(days=1)
+    key = f"{voucher.key}/undo/{reference.replace('/', '-')}"
+    text = f"takes back {reference}, which was written twice: {voucher.text}"
+    lines = tuple(signed_line(line.account, -line.signed, line.text) for line in voucher.lines)
+    return Document(
+        key=key,
+        kind=DocumentKind.CORRECTION,
+        booking_date=day,
+        total=Money.zero(home),
+        parts=(),
+        clearing=(ClearingEffect(clearing, Money.zero(currency), Money.zero(home)),),
+        steps=(PostVoucher(key, Voucher(key, day, text, lines)),),
+        rule=(
+            "The accounting system carried out a request after Kvitt had rightly given it up: the voucher stands "
+            "twice, and a reversing voucher takes the second one back."
+        ),
+        facts=(("takes_back", reference),),
+    )
+
+
+def _is_credit(step: Step) -> bool:
+    match step:
+        case CreateInvoice():
+            return step.invoice.total.minor < 0
+        case CreditInvoice():
+            return True
+        case _:
+            return False
 
 
 def _look_first(session: Session, delivery_id: int) -> None:
@@ -107,24 +281,10 @@ def _look_first(session: Session, delivery_id: int) -> None:
     )
 
 
-def open_balances(
-    services: Services, company_id: int, prefixes: tuple[str, ...], system: AccountingSystem
-) -> tuple[InvoiceView, ...]:
-    """Invoices and credit notes of ours that are booked and still have a balance, whoever is the cause."""
-    with services.db.company_reading(company_id) as session:
-        under_way = set(
-            session.scalars(
-                select(DeliveryRow.reference).where(
-                    DeliveryRow.reference != "", DeliveryRow.state != DeliveryState.BOOKED.value
-                )
-            )
-        )
-    return tuple(
-        view
-        for prefix in prefixes
-        for view in system.fetch_invoices(prefix, None)
-        if view.booked and not view.cancelled and view.balance and view.number not in under_way
-    )
+def last_audited_at(session: Session) -> datetime | None:
+    """From when on an audit of what has changed must look; None: there has been none."""
+    at = session.scalars(select(AccountingConnection)).one().audited_at
+    return at - OVERLAP if at is not None else None
 
 
 def due(audited_at: datetime | None, now: datetime) -> bool:

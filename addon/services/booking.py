@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, Delete, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from addon.core.books import InvoiceView
 from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
+    CreateCustomer,
     CreateInvoice,
     CreatePayment,
     CreditInvoice,
@@ -41,9 +42,10 @@ from addon.core.plan.sale import order_number
 from addon.core.records import Movement, MovementKind, Payout
 from addon.core.rules import Mode, Policy
 from addon.ports.accounting import AccountingSystem
+from addon.ports.errors import Rejected
 from addon.services import activity
 from addon.services.context import Services
-from addon.services.ingest import zone_of
+from addon.services.ingest import start_instant, zone_of
 from addon.store.codec import decode, encode, fingerprint
 from addon.store.deliveries import new_deliveries
 from addon.store.models import (
@@ -303,27 +305,25 @@ def _load_known_sales(session: Session, connection_id: int, originals: set[str])
 
 
 def _load_customer_keys(session: Session) -> frozenset[str]:
+    """Customers that are in the books or that some document makes, held or not: a key is made once."""
     known = set(session.scalars(select(CustomerRow.key)))
-    known.update(
-        session.scalars(
-            select(DeliveryRow.key).where(
-                DeliveryRow.kind == "create_customer", DeliveryRow.state != DeliveryState.REJECTED.value
-            )
-        )
-    )
+    known.update(session.scalars(select(DeliveryRow.key).where(DeliveryRow.kind == "create_customer")))
     return frozenset(known)
 
 
 def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, date], int]:
-    counts: dict[tuple[str, date], int] = defaultdict(int)
-    for payload in session.scalars(
-        select(DocumentRow.payload["facts"]).where(
+    """The highest number that a fee voucher of a currency and day has; a number is never given twice."""
+    highest: dict[tuple[str, date], int] = {}
+    for key, payload in session.execute(
+        select(DocumentRow.key, DocumentRow.payload["facts"]).where(
             DocumentRow.connection_id == connection_id, DocumentRow.kind == DocumentKind.FEES.value
         )
     ):
         facts = dict(payload)
-        counts[(facts["currency"], date.fromisoformat(facts["day"]))] += 1
-    return dict(counts)
+        place = (facts["currency"], date.fromisoformat(facts["day"]))
+        ending = key.rsplit("/", 1)[1]
+        highest[place] = max(highest.get(place, 0), int(ending) if ending.isdigit() else 1)
+    return highest
 
 
 def _load_carrying(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
@@ -341,6 +341,7 @@ def _load_carrying(session: Session, connection_id: int, books_currency: str) ->
                 DocumentRow.connection_id == connection_id,
                 DocumentRow.clearing_currency.not_in(("", books_currency)),
                 DocumentRow.clearing_books_minor.is_not(None),
+                DocumentRow.state != DeliveryState.REJECTED.value,
             )
             .group_by(DocumentRow.clearing_currency)
         )
@@ -391,6 +392,32 @@ def _load_payout_vouchers(
 # --- Looking for invoices (Basic) -------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What searching the books for order numbers gave, by movement.
+
+    `refused` has those whose order number leads to more invoices than can be looked at: they are held.
+    """
+
+    found: Mapping[str, tuple[InvoiceView, ...]]
+    refused: Mapping[str, Hold]
+
+    def without_refused(self, movements: Iterable[OpenMovement]) -> list[OpenMovement]:
+        """The movements as the planner may see them: of refused ones, only the fees."""
+        seen = (
+            replace(entry, open_parts=entry.open_parts - {"amount"}) if entry.movement.ref in self.refused else entry
+            for entry in movements
+        )
+        return [entry for entry in seen if entry.open_parts]
+
+    def with_holds(self, result: Plan) -> Plan:
+        """A plan with the holds of what was refused."""
+        return replace(result, holds=(*result.holds, *self.refused.values()))
+
+
+NO_SEARCH = Search({}, {})
+
+
 def find_matches(
     services: Services,
     company_id: int,
@@ -400,71 +427,115 @@ def find_matches(
     system: AccountingSystem,
     enough: Callable[[], bool] = lambda: False,
     remember: bool = True,
-) -> dict[str, tuple[InvoiceView, ...]]:
-    """Search the books for the order numbers of Basic's open movements; results by movement.
+    run_started_at: datetime | None = None,
+) -> Search:
+    """Search the books for the order numbers of Basic's open movements.
 
     `remember` False is for a preview, which must not change what the next run looks for.
 
-    An order number that was searched before is searched again only when an invoice has changed since: one call
-    tells. Stops when `enough` says so; what was not searched stays open for the next slice.
+    An order number that was searched before is searched again only when an invoice has changed since (one call
+    tells), and once in a run. Stops when `enough` says so; what was never searched or not for longest comes first,
+    so that each slice gets on. What was not searched keeps its state.
     """
-    if policy.mode is not Mode.BASIC:
-        return {}
-    wanted: dict[str, list[OpenMovement]] = defaultdict(list)
-    for entry in movements:
-        order = order_number(entry.movement, policy)
-        trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
-        if trade and order and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
-            wanted[order].append(entry)
+    wanted = _wanted(movements, policy)
     if not wanted:
-        return {}
+        return NO_SEARCH
     started = services.now()
     with services.db.company_reading(company_id) as session:
         refs = [entry.movement.ref for group in wanted.values() for entry in group]
-        searched = {
-            row.ref: row.searched_at
-            for row in session.execute(
-                select(MovementRow.ref, PartRow.searched_at)
-                .join(PartRow, PartRow.movement_id == MovementRow.id)
-                .where(
-                    MovementRow.connection_id == connection_id,
-                    MovementRow.ref.in_(refs),
-                    PartRow.name == "amount",
-                )
-            )
-        }
+        searched = _searched(session, connection_id, refs)
         seen_at = session.get_one(Connection, connection_id).invoices_seen_at
     again = True
     if seen_at is not None and any(at is not None for at in searched.values()):
         again = system.newest_change(seen_at) is not None
     found: dict[str, tuple[InvoiceView, ...]] = {}
-    done: list[str] = []
+    refused: dict[str, Hold] = {}
     complete = True
-    for order, group in wanted.items():
-        if not again and all(searched.get(entry.movement.ref) is not None for entry in group):
+    for order, group in sorted(wanted.items(), key=lambda item: _searched_last(item[1], searched)):
+        oldest = _searched_last(group, searched)
+        if oldest != _NEVER and (not again or (run_started_at is not None and oldest >= run_started_at)):
             continue
         if enough():
             complete = False
             break
-        views = system.find_invoices(order, policy.order_fields)
+        try:
+            views = system.find_invoices(order, policy.order_fields)
+        except Rejected as refusal:
+            if refusal.reason != HoldReason.SEVERAL_INVOICES.value:
+                raise
+            facts = (("order_number", order), ("message", refusal.message))
+            for entry in group:
+                ref = entry.movement.ref
+                refused[ref] = Hold((PartRef(ref, "amount"),), HoldReason.SEVERAL_INVOICES, facts)
+            continue
         for entry in group:
             found[entry.movement.ref] = views
-            done.append(entry.movement.ref)
-    if not remember:
-        return found
-    with services.db.company(company_id) as session:
-        movement_ids = select(MovementRow.id).where(
-            MovementRow.connection_id == connection_id, MovementRow.ref.in_(done)
+    if remember:
+        _remember_search(
+            services, company_id, connection_id, [*found, *refused], started, (run_started_at or started), complete
         )
-        session.execute(
-            update(PartRow)
-            .where(PartRow.movement_id.in_(movement_ids), PartRow.name == "amount")
-            .values(searched_at=started)
-            .execution_options(synchronize_session=False)
-        )
-        if complete:
-            session.get_one(Connection, connection_id).invoices_seen_at = started
+    return Search(found, refused)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[str, list[OpenMovement]]:
+    """Movements that Basic can match, by order number."""
+    wanted: dict[str, list[OpenMovement]] = defaultdict(list)
+    if policy.mode is not Mode.BASIC:
+        return wanted
+    for entry in movements:
+        order = order_number(entry.movement, policy)
+        trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
+        if trade and order and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
+            wanted[order].append(entry)
+    return wanted
+
+
+def _searched(session: Session, connection_id: int, refs: Sequence[str]) -> dict[str, datetime | None]:
+    found: dict[str, datetime | None] = {}
+    for start in range(0, len(refs), 500):
+        for row in session.execute(
+            select(MovementRow.ref, PartRow.searched_at)
+            .join(PartRow, PartRow.movement_id == MovementRow.id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.ref.in_(refs[start : start + 500]),
+                PartRow.name == "amount",
+            )
+        ):
+            found[row.ref] = row.searched_at
     return found
+
+
+def _searched_last(group: Sequence[OpenMovement], searched: Mapping[str, datetime | None]) -> datetime:
+    return min(searched.get(entry.movement.ref) or _NEVER for entry in group)
+
+
+def _remember_search(
+    services: Services,
+    company_id: int,
+    connection_id: int,
+    refs: Sequence[str],
+    searched_at: datetime,
+    seen_at: datetime,
+    complete: bool,
+) -> None:
+    """Note what was searched and, where that was all of it, from when on changed invoices are news."""
+    with services.db.company(company_id) as session:
+        for start in range(0, len(refs), 500):
+            movement_ids = select(MovementRow.id).where(
+                MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs[start : start + 500])
+            )
+            session.execute(
+                update(PartRow)
+                .where(PartRow.movement_id.in_(movement_ids), PartRow.name == "amount")
+                .values(searched_at=searched_at)
+                .execution_options(synchronize_session=False)
+            )
+        if complete:
+            session.get_one(Connection, connection_id).invoices_seen_at = seen_at
 
 
 # --- Storing a plan ---------------------------------------------------------------------------------------------
@@ -485,9 +556,10 @@ def store_plan(
 
     Parts of movements in `skip_unsearched` (Basic, not searched for yet) keep the state they have.
     """
+    result = _with_new_keys(session, result)
     parts = _part_rows(session, connection_id, result)
     for document in result.documents:
-        row = _store_document(session, company_id, connection_id, run_id, document, approve, now)
+        row = store_document(session, company_id, connection_id, run_id, document, approve, now)
         for reference in document.parts:
             part = parts[reference]
             part.state, part.reason, part.facts = PartState.PLANNED.value, "", {}
@@ -507,6 +579,34 @@ def store_plan(
         part.state, part.set_aside_by, part.changed_at = PartState.SET_ASIDE.value, "Kvitt", now
         part.reason, part.set_aside_where = "nought", ""
     return Planned(len(result.documents), sum(len(hold.parts) for hold in result.holds), waiting, more=False)
+
+
+def _with_new_keys(session: Session, result: Plan) -> Plan:
+    """Hold documents whose key is taken: a second movement of one object, seen in another plan than the first.
+
+    A customer that another document makes already is left to that one.
+    """
+    taken = _taken(session, DocumentRow, [document.key for document in result.documents])
+    steps = _taken(session, DeliveryRow, [step.key for document in result.documents for step in document.steps])
+    if not taken and not steps:
+        return result
+    documents: list[Document] = []
+    holds = list(result.holds)
+    for document in result.documents:
+        own = tuple(step for step in document.steps if not (isinstance(step, CreateCustomer) and step.key in steps))
+        if document.key in taken or any(step.key in steps for step in own):
+            another = f"another {document.kind.value} under the key {document.key}"
+            holds.append(Hold(document.parts, HoldReason.KIND_NOT_BUILT, (("kind", another),)))
+        else:
+            documents.append(replace(document, steps=own))
+    return replace(result, documents=tuple(documents), holds=tuple(holds))
+
+
+def _taken(session: Session, table: type[DocumentRow | DeliveryRow], keys: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(keys), 500):
+        found.update(session.scalars(select(table.key).where(table.key.in_(keys[start : start + 500]))))
+    return found
 
 
 def _part_rows(session: Session, connection_id: int, result: Plan) -> dict[PartRef, PartRow]:
@@ -547,7 +647,7 @@ def _mark(
         part.waiting_since = now
 
 
-def _store_document(
+def store_document(
     session: Session,
     company_id: int,
     connection_id: int,
@@ -556,6 +656,7 @@ def _store_document(
     approve: bool,
     now: datetime,
 ) -> DocumentRow:
+    """Store a planned document with its deliveries, proposed or approved. The caller commits."""
     state = DeliveryState.APPROVED if approve else DeliveryState.PROPOSED
     effect = document.clearing[0]
     facts = dict(document.facts)
@@ -631,13 +732,20 @@ def _needed_by(session: Session, rows: Sequence[DocumentRow]) -> set[int]:
 
 
 def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who: str, where: str) -> int:
-    """Take held or waiting parts off the list because a person says so; `where` they are booked, or empty."""
+    """Take parts off the list because a person says so; `where` they are booked, or empty. Says how many.
+
+    That can be done with all that is not booked nor on its way: what is held or waits, what is proposed and shall
+    not be written, and what the accounting system refused. Of the last, what stands there already is the person's.
+    """
     now = services.now()
     with services.db.company(company_id) as session:
+        _discard(session, _documents_of(session, part_ids, DeliveryState.PROPOSED), now)
+        refused = _documents_of(session, part_ids, DeliveryState.REJECTED)
+        _discard(session, [one for one in refused if _nothing_stands(session, one)], now)
         rows = session.scalars(
             select(PartRow).where(
                 PartRow.id.in_(part_ids),
-                PartRow.document_id.is_(None),
+                or_(PartRow.document_id.is_(None), PartRow.document_id.in_(refused)),
                 PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value, PartState.OPEN.value)),
             )
         ).all()
@@ -650,31 +758,114 @@ def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who:
     return len(rows)
 
 
-def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str) -> int:
-    """Look at held parts again: plan those anew, or let a refused document go on at the step that failed.
+def _documents_of(session: Session, part_ids: Sequence[int], state: DeliveryState) -> list[int]:
+    ids = select(PartRow.document_id).where(PartRow.id.in_(part_ids), PartRow.document_id.is_not(None))
+    query = select(DocumentRow.id).where(DocumentRow.id.in_(ids), DocumentRow.state == state.value)
+    return list(session.scalars(query))
 
-    Parts that a person set aside come back too. Says how many parts were moved.
+
+def _nothing_stands(session: Session, document_id: int) -> bool:
+    """Whether nothing of a document is or may be in the accounting system, customers apart: it can be planned anew."""
+    left = session.scalar(
+        select(DeliveryRow.id)
+        .where(
+            DeliveryRow.document_id == document_id,
+            or_(
+                DeliveryRow.needs_lookup.is_(True),
+                DeliveryRow.doubtful.is_(True),
+                (DeliveryRow.state == DeliveryState.BOOKED.value) & (DeliveryRow.kind != "create_customer"),
+            ),
+        )
+        .limit(1)
+    )
+    return left is None
+
+
+def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> None:
+    """Forget documents of which nothing stands; their parts are open again."""
+    for start in range(0, len(document_ids), 500):
+        chunk = document_ids[start : start + 500]
+        session.execute(
+            update(PartRow)
+            .where(PartRow.document_id.in_(chunk))
+            .values(**_OPENED, document_id=None, changed_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        _delete(session, delete(DeliveryRow).where(DeliveryRow.document_id.in_(chunk)))
+        _delete(session, delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
+
+
+def _delete(session: Session, statement: Delete) -> None:
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+_OPENED: dict[str, Any] = {
+    "state": PartState.OPEN.value,
+    "reason": "",
+    "facts": {},
+    "set_aside_by": "",
+    "set_aside_where": "",
+    "searched_at": None,
+    "waiting_since": None,
+    "wait_until": None,
+}
+
+
+def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str) -> int:
+    """Look at held parts again. Parts that a person set aside come back too. Says how many parts were moved.
+
+    What was never sent, or of what nothing was left behind, is planned anew with the settings of today; a document
+    that has begun to stand in the accounting system goes on at the step that failed.
+    """
+    now = services.now()
+    states = (PartState.HELD.value, PartState.WAITING.value, PartState.SET_ASIDE.value)
+    with services.db.company(company_id) as session:
+        ids = set(session.scalars(select(PartRow.id).where(PartRow.id.in_(part_ids), PartRow.state.in_(states))))
+        refused = _documents_of(session, sorted(ids), DeliveryState.REJECTED)
+        anew = [one for one in refused if _nothing_stands(session, one)]
+        go_on = [one for one in refused if one not in anew]
+        _discard(session, anew, now)
+        session.execute(
+            update(PartRow)
+            .where(PartRow.id.in_(ids), PartRow.document_id.is_(None))
+            .values(**_OPENED, changed_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(
+            update(PartRow)
+            .where(PartRow.document_id.in_(go_on), PartRow.state != PartState.BOOKED.value)
+            .values(**{**_OPENED, "state": PartState.PLANNED.value}, changed_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        revive(session, go_on, now)
+        if ids:
+            activity.record(session, who, "retried", {"parts": ", ".join(str(one) for one in sorted(ids))}, now)
+    return len(ids)
+
+
+def forget_before_start(services: Services, company_id: int, connection_id: int) -> None:
+    """Drop what was fetched from before a connection's start date, after that was moved on.
+
+    A start date cannot change once something is on its way, so at most proposed documents go with it.
     """
     now = services.now()
     with services.db.company(company_id) as session:
-        rows = session.scalars(
-            select(PartRow).where(
-                PartRow.id.in_(part_ids),
-                PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value, PartState.SET_ASIDE.value)),
-            )
-        ).all()
-        for row in rows:
-            row.changed_at, row.set_aside_by, row.set_aside_where = now, "", ""
-            if row.document_id is None:
-                row.state, row.reason, row.facts = PartState.OPEN.value, "", {}
-                row.searched_at = row.waiting_since = row.wait_until = None
-            else:
-                row.state, row.reason, row.facts = PartState.PLANNED.value, "", {}
-        documents = {row.document_id for row in rows if row.document_id is not None}
-        revive(session, documents, now)
-        if rows:
-            activity.record(session, who, "retried", {"parts": ", ".join(str(row.id) for row in rows)}, now)
-    return len(rows)
+        connection = session.get_one(Connection, connection_id)
+        if connection.fetched_until is not None:
+            return
+        early = select(MovementRow.id).where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.occurred_at < start_instant(connection, zone_of(session, company_id)),
+        )
+        parts = list(session.scalars(select(PartRow.id).where(PartRow.movement_id.in_(early))))
+        for start in range(0, len(parts), 500):
+            _discard(session, _documents_of(session, parts[start : start + 500], DeliveryState.PROPOSED), now)
+        kept = select(PartRow.movement_id).where(PartRow.movement_id.in_(early), PartRow.document_id.is_not(None))
+        gone = sorted(set(session.scalars(early)) - set(session.scalars(kept)))
+        for start in range(0, len(gone), 500):
+            chunk = gone[start : start + 500]
+            _delete(session, delete(PartRow).where(PartRow.movement_id.in_(chunk)))
+            _delete(session, delete(MovementRow).where(MovementRow.id.in_(chunk)))
 
 
 def revive(session: Session, document_ids: Iterable[int], now: datetime) -> None:
@@ -710,6 +901,7 @@ def plan_pass(
     system: AccountingSystem,
     approve_all: bool,
     enough: Callable[[], bool] = lambda: False,
+    run_started_at: datetime | None = None,
 ) -> Planned:
     """Gather, search, plan and store once: fresh movements by whole days, or else all that waits or is held."""
     now = services.now()
@@ -720,13 +912,22 @@ def plan_pass(
         movements = load_open(session, connection_id, until if more else None, today)
     if not movements:
         return Planned(0, 0, 0, more=False)
-    matches = find_matches(services, company_id, connection_id, movements, policy, system, enough)
+    search = find_matches(
+        services,
+        company_id,
+        connection_id,
+        movements,
+        policy,
+        system,
+        enough,
+        run_started_at=run_started_at,
+    )
     with services.db.company(company_id) as session:
         policy = load_policy(session)
-        movements = load_open(session, connection_id, until if more else None, today)
-        situation = load_situation(session, connection_id, movements, matches, policy)
-        unsearched = _unsearched(session, connection_id, movements, matches, policy)
-        result = plan(situation, policy)
+        movements = search.without_refused(load_open(session, connection_id, until if more else None, today))
+        situation = load_situation(session, connection_id, movements, search.found, policy)
+        unsearched = _unsearched(session, connection_id, movements, search.found, policy)
+        result = search.with_holds(plan(situation, policy))
         stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
         still_open = session.scalar(
             select(func.count())
@@ -756,6 +957,7 @@ __all__ = [
     "Wait",
     "approve",
     "find_matches",
+    "forget_before_start",
     "load_open",
     "load_proposed",
     "load_situation",
@@ -763,5 +965,6 @@ __all__ = [
     "retry",
     "revive",
     "set_aside",
+    "store_document",
     "store_plan",
 ]

@@ -20,14 +20,9 @@ from addon.core.reconcile import BookedEffect, ClearingIdentity, NotBooked, clea
 from addon.core.records import Balance
 from addon.core.rules import Policy
 from addon.ports.accounting import AccountingSystem
-from addon.ports.payments import PaymentSource
 from addon.services.context import Services
-from addon.services.ingest import fetch_settled_balances, zone_of
+from addon.services.ingest import zone_of
 from addon.store.models import Connection, DocumentRow, PartRow, ProofRow
-
-
-class BalanceMoving(Exception):
-    """The provider's balance moved at each of three tries; the proof is made at the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +40,13 @@ def prove_connection(
     connection_id: int,
     run_id: int | None,
     policy: Policy,
-    source: PaymentSource,
+    balances: Sequence[Balance],
     system: AccountingSystem,
 ) -> tuple[Identity, ...]:
-    """Prove each balance currency of a connection, and keep the result. Raises `BalanceMoving`.
+    """Prove each balance currency of a connection, and keep the result. `balances` belong to what is stored.
 
     One call per financial year for the ledger, whatever its size.
     """
-    balances = fetch_settled_balances(services, company_id, connection_id, source)
-    if balances is None:
-        raise BalanceMoving(f"connection {connection_id}")
     with services.db.company_reading(company_id) as session:
         connection = session.get_one(Connection, connection_id)
         start = connection.start_date or booking_date(connection.connected_at, zone_of(session, company_id))

@@ -6,14 +6,16 @@ this process or another, goes on from there. Nothing in memory matters.
 
 from __future__ import annotations
 
+import logging
 import time as monotonic_time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
@@ -30,7 +32,7 @@ from addon.ports.payments import PaymentSource
 from addon.services import audit, booking, connections, customers, delivery, prerequisites, reconciliation
 from addon.services.calls import CallLog
 from addon.services.context import Services
-from addon.services.ingest import Fetch, fetch_step, zone_of
+from addon.services.ingest import Fetch, fetch_settled_balances, fetch_step, zone_of
 from addon.services.policy import load_policy
 from addon.services.settings import plan_next_run, read_company
 from addon.store import leases
@@ -50,11 +52,17 @@ MOST_ROUNDS = 12
 """Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
 PATIENCE_S = 1800.0
 """How long `run_to_end` waits, at most, for a delivery that may not be tried yet."""
+LONGEST_WAIT_S = 1800.0
+"""How long a run waits, at most, for deliveries that cannot be tried or get no answer. Then it proves what is there
+and ends; they are the next run's, which fetches what is new besides."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as people see it. `counts`: see `_count`; fetched, planned, to_deliver, booked, waiting, held, writes, calls."""
+    """A run as people see it.
+
+    `counts`: fetched, planned, to_deliver, delivered, booked, waiting, held, writes, calls.
+    """
 
     id: int
     state: str
@@ -124,13 +132,18 @@ def _new_run(session: Session, trigger: str, connection_id: int | None, now: dat
         connection_id=connection_id,
         state="running",
         phase=PHASES[0],
-        cursor={},
+        cursor={"booked_before": _booked(session)},
         counts={},
         started_at=now,
     )
     session.add(run)
     session.flush()
     return run
+
+
+def _booked(session: Session) -> int:
+    query = select(func.count()).select_from(DocumentRow).where(DocumentRow.state == DeliveryState.BOOKED.value)
+    return int(session.scalar(query) or 0)
 
 
 def view(services: Services, company_id: int, run_id: int) -> RunView:
@@ -171,6 +184,12 @@ class _Slice:
     def enough(self) -> bool:
         return monotonic_time.monotonic() >= self.deadline
 
+    def hold_on(self) -> None:
+        """Hold the company's lease from now on. Raises `Interrupted` where it has run out."""
+        with self.services.db.company(self.company_id) as session:
+            if not leases.renew(session, self.company_id, self.holder, self.services.lease_s):
+                raise Interrupted(self.holder)
+
     def system(self, log: CallLog | None = None) -> AccountingSystem:
         return connections.accounting_system(
             self.services, self.company_id, log if log is not None else self.log, self.lane
@@ -206,6 +225,8 @@ def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> S
     work = _Slice(services, company_id, run_id, lane, monotonic_time.monotonic() + seconds, holder)
     try:
         return _phases(work)
+    except Interrupted:
+        return SliceResult(more=True, retry_in_s=1.0, run_id=run_id, busy=True)
     except CompanyNotReady as stop:
         return _finish(work, "failed", stop.reason)
     except NeedsReconnect:
@@ -217,6 +238,12 @@ def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> S
         return _later(work, float(error.retry_after_s or 10), str(error))
     except PortError as error:
         return _later(work, 30.0, str(error))
+    except SQLAlchemyError:
+        raise  # as if the process had died: what is in the rows is gone on with
+    except Exception as error:
+        # A run that cannot go on must end, or it would keep every later one from the company's books.
+        logging.getLogger(__name__).error("company %s, run %s: broken", company_id, run_id, exc_info=error)
+        return _finish(work, "failed", f"a fault of Kvitt's own: {type(error).__name__}")
     finally:
         work.log.save(services, company_id, run_id)
         _count(services, company_id, run_id)
@@ -245,6 +272,7 @@ def _phases(work: _Slice) -> SliceResult:
         "prove": _prove,
     }
     while True:
+        work.hold_on()
         with work.services.db.company_reading(work.company_id) as session:
             phase = session.get_one(RunRow, work.run_id).phase
         outcome = handlers[phase](work)
@@ -318,21 +346,22 @@ def _fetch(work: _Slice) -> SliceResult | str:
         state = Fetch.from_json(done.get(str(connection_id), {}))
         if state.stage == "done":
             continue
-        source = work.source(connection_id)
-        while state.stage != "done":
-            _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
-            try:
+        booking.forget_before_start(work.services, work.company_id, connection_id)
+        try:
+            source = work.source(connection_id)
+            while state.stage != "done":
+                work.hold_on()
+                _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
-            except NeedsReconnect:
-                # One provider's consent is gone: say so, and go on with the others and with what is fetched.
-                connections.lost(work.services, work.company_id, connection_id)
-                break
-            done[str(connection_id)] = state.to_json()
-            fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
-            _note(work, fetch=done)
-            _set_counts(work.services, work.company_id, work.run_id, fetched=fetched)
-            if work.enough():
-                return _more(work)
+                done[str(connection_id)] = state.to_json()
+                fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
+                _note(work, fetch=done)
+                _set_counts(work.services, work.company_id, work.run_id, fetched=fetched)
+                if work.enough():
+                    return _more(work)
+        except NeedsReconnect:
+            # One provider's consent is gone: say so, and go on with the others and with what is fetched.
+            connections.lost(work.services, work.company_id, connection_id)
     return "plan"
 
 
@@ -369,8 +398,10 @@ def _plan(work: _Slice) -> SliceResult | str:
         more = True
         while more:
             _note(work, "Planning")
+            work.hold_on()
             with work.services.db.company_reading(work.company_id) as session:
                 automatic = read_company(session).approve_automatically
+                started_at = session.get_one(RunRow, work.run_id).started_at
             result = booking.plan_pass(
                 work.services,
                 work.company_id,
@@ -380,6 +411,7 @@ def _plan(work: _Slice) -> SliceResult | str:
                 system,
                 automatic,
                 work.enough,
+                started_at,
             )
             planned += result.documents
             more = result.more
@@ -432,11 +464,18 @@ def _deliver(work: _Slice) -> SliceResult | str:
 
 
 def _wait_s(work: _Slice, retry_at: datetime | None) -> float | None:
-    """How long until a delivery that must wait may be tried; None if none waits."""
+    """How long until a delivery that must wait may be tried; None if none waits, or the run has waited enough."""
     if retry_at is None:
         return None
-    with work.services.db.company_reading(work.company_id) as session:
+    with work.services.db.company(work.company_id) as session:
         now = work.services.db.now(session)
+        run = session.get_one(RunRow, work.run_id)
+        since = run.cursor.get("waits_since")
+        if since is None:
+            run.cursor = {**run.cursor, "waits_since": now.isoformat()}
+        elif now - datetime.fromisoformat(since) > timedelta(seconds=LONGEST_WAIT_S):
+            run.message = "writes_wait"
+            return None
     return max(0.2, (retry_at - now).total_seconds())
 
 
@@ -448,9 +487,24 @@ def _audit(work: _Slice) -> SliceResult | str:
         row = session.scalars(select(AccountingConnection)).one()
         whole = audit.due(row.audited_at, work.services.now())
         prefixes = tuple(sorted({f"{connection.provider}/" for connection in session.scalars(select(Connection))}))
-    if wrote or whole:
-        _note(work, "Comparing the books with what was sent")
-        audit.audit(work.services, work.company_id, prefixes, work.system(), whole)
+    if not (wrote or whole):
+        return "prove"
+    _note(work, "Comparing the books with what was sent")
+    with work.services.db.company_reading(work.company_id) as session:
+        config = read_company(session)
+        auditor = audit.Auditor(
+            work.services,
+            work.company_id,
+            work.run_id,
+            work.system(),
+            _books_in(session),
+            config.voucher_series,
+            config.approve_automatically,
+            None if whole else audit.last_audited_at(session),
+        )
+    audited = auditor.audit(prefixes)
+    if audited.corrections and auditor.approve:
+        return "deliver"
     return "prove"
 
 
@@ -469,29 +523,22 @@ def _prove(work: _Slice) -> SliceResult | str:
 
 
 def prove_connection(work: _Slice, connection_id: int) -> tuple[reconciliation.Identity, ...]:
-    """Prove one connection; none if its balance would not keep still for three tries."""
+    """Prove one connection; none if its balance would not keep still for three tries, or cannot be asked for."""
     with work.services.db.company_reading(work.company_id) as session:
         policy = _policy_loader(work.services, work.company_id, connection_id)(session)
-    source = work.source(connection_id)
     try:
-        source.fetch_account()
+        source = work.source(connection_id)
+        balances = fetch_settled_balances(work.services, work.company_id, connection_id, source)
     except NeedsReconnect:
         connections.lost(work.services, work.company_id, connection_id)
         return ()
-    try:
-        return reconciliation.prove_connection(
-            work.services,
-            work.company_id,
-            connection_id,
-            work.run_id,
-            policy,
-            source,
-            work.system(),
-        )
-    except reconciliation.BalanceMoving:
+    if balances is None:
         with work.services.db.company(work.company_id) as session:
             session.get_one(RunRow, work.run_id).message = "balance_moving"
         return ()
+    return reconciliation.prove_connection(
+        work.services, work.company_id, connection_id, work.run_id, policy, balances, work.system()
+    )
 
 
 def _finish(work: _Slice, state: str, message: str) -> SliceResult:
@@ -530,11 +577,7 @@ def _count(services: Services, company_id: int, run_id: int) -> None:
             .select_from(DocumentRow)
             .where(DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value)))
         )
-        booked = session.scalar(
-            select(func.count())
-            .select_from(DocumentRow)
-            .where(DocumentRow.state == DeliveryState.BOOKED.value, DocumentRow.booked_at >= run.started_at)
-        )
+        booked = _booked(session) - int(run.cursor.get("booked_before", 0))
         accounting = session.get_one(Company, company_id).accounting
         calls = {
             row.method: int(row.number)
@@ -549,8 +592,8 @@ def _count(services: Services, company_id: int, run_id: int) -> None:
             "planned": 0,
             **run.counts,
             "to_deliver": int(under_way or 0),
-            "delivered": int(booked or 0),
-            "booked": int(booked or 0),
+            "delivered": booked,
+            "booked": booked,
             "waiting": parts.get(PartState.WAITING.value, 0),
             "held": parts.get(PartState.HELD.value, 0),
             "writes": sum(number for method, number in calls.items() if method in WRITES),
@@ -616,6 +659,7 @@ def preview(
     try:
         for wanted_id in wanted:
             source = connections.payment_source(services, company_id, wanted_id, log)
+            booking.forget_before_start(services, company_id, wanted_id)
             state = Fetch()
             while state.stage != "done":
                 state = fetch_step(services, company_id, wanted_id, source, state)
@@ -642,10 +686,11 @@ def _preview_connection(
         today = booking_date(services.now(), zone_of(session, company_id))
         movements = booking.load_open(session, connection_id, None, today)
         proposed = booking.load_proposed(session, connection_id)
-    matches = booking.find_matches(services, company_id, connection_id, movements, policy, system, remember=False)
+    search = booking.find_matches(services, company_id, connection_id, movements, policy, system, remember=False)
+    seen = search.without_refused(movements)
     with services.db.company_reading(company_id) as session:
-        situation = booking.load_situation(session, connection_id, movements, matches, policy)
-        return proposed, plan(situation, policy)
+        situation = booking.load_situation(session, connection_id, seen, search.found, policy)
+        return proposed, search.with_holds(plan(situation, policy))
 
 
 def prove(services: Services, company_id: int, run_id: int | None = None) -> tuple[reconciliation.Identity, ...]:
@@ -664,12 +709,12 @@ def prove(services: Services, company_id: int, run_id: int | None = None) -> tup
             with services.db.company_reading(company_id) as session:
                 policy = _policy_loader(services, company_id, connection_id)(session)
             source = connections.payment_source(services, company_id, connection_id, log)
-            try:
-                proved += reconciliation.prove_connection(
-                    services, company_id, connection_id, run_id, policy, source, system
-                )
-            except reconciliation.BalanceMoving as error:
-                raise TryLater("the provider's balance is moving; try again in a moment") from error
+            balances = fetch_settled_balances(services, company_id, connection_id, source)
+            if balances is None:
+                raise TryLater("the provider's balance is moving; try again in a moment")
+            proved += reconciliation.prove_connection(
+                services, company_id, connection_id, run_id, policy, balances, system
+            )
     finally:
         log.save(services, company_id)
     return tuple(proved)

@@ -158,6 +158,7 @@ RUN_MESSAGES: Final[Mapping[str, Text]] = {
     "balance_moving": _("The provider's balance was moving, so the proof waits for the next run."),
     "setting_up": _("The company is still being set up."),
     "disconnected": _("The accounting system is disconnected."),
+    "writes_wait": _("The accounting system gave no answer for half an hour; the next run goes on."),
 }
 """Why a run ended, where it is none of the prerequisites."""
 
@@ -168,6 +169,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.FEES: _("Voucher: the day's fees"),
     DocumentKind.PAYOUT: _("Voucher: payout to the bank"),
     DocumentKind.PAYOUT_REVERSAL: _("Voucher: failed payout taken back"),
+    DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
 STEP_KINDS: Final[Mapping[str, Text]] = {
