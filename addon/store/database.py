@@ -39,8 +39,9 @@ from addon.store.clock import SQLITE_FUNCTION, database_now, sqlite_now
 from addon.store.models import Base, OfCompany
 
 _READING: Final = "kvitt_reading"
-_SQLITE_BUSY_MS: Final = 15_000
-_POSTGRES_LOCK_MS: Final = 30_000
+_LOCK_MS: Final = 75_000
+"""How long a transaction waits for another's lock: longer than a token's renewal, the one call made under a lock,
+may take (60 s)."""
 
 
 class NoCompanyEntered(RuntimeError):
@@ -104,7 +105,7 @@ def _postgres_engine(address: URL) -> Engine:
         cursor = connection.cursor()
         cursor.execute(
             "select set_config('timezone', 'UTC', false), set_config('lock_timeout', %s, false)",
-            (str(_POSTGRES_LOCK_MS),),
+            (str(_LOCK_MS),),
         )
         cursor.close()
         connection.commit()
@@ -131,7 +132,7 @@ def _sqlite_engine(address: URL, foreign_keys: bool) -> Engine:
         connection.isolation_level = None
         connection.create_function(SQLITE_FUNCTION, 1, sqlite_now)
         for setting in (
-            f"busy_timeout={_SQLITE_BUSY_MS}",
+            f"busy_timeout={_LOCK_MS}",
             "journal_mode=WAL",
             "synchronous=NORMAL",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
