@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -54,6 +55,23 @@ class BooksCurrency:
     automatic: bool
 
 
+_last_chart: tuple[tuple[ChartAccount, ...], Mapping[tuple[str, str], ChartAccount | None]] = ((), {})
+
+
+def _chart_of(accounts: tuple[ChartAccount, ...]) -> Mapping[tuple[str, str], ChartAccount | None]:
+    """A chart by number and year; under no number, None for each year that was read.
+
+    Every planned document asks for several of a thousand accounts, always of the same books: the last chart is kept.
+    """
+    global _last_chart
+    known, chart = _last_chart
+    if known is not accounts:
+        years: dict[tuple[str, str], ChartAccount | None] = {("", account.year_ref): None for account in accounts}
+        chart = years | {(account.number, account.year_ref): account for account in reversed(accounts)}
+        _last_chart = (accounts, chart)
+    return chart
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """What a run needs to know of a company's books, read at its start."""
@@ -84,10 +102,7 @@ class Books:
 
     def account(self, number: str, year_ref: str) -> ChartAccount | None:
         """An account of one year's chart."""
-        return next(
-            (account for account in self.accounts if account.number == number and account.year_ref == year_ref),
-            None,
-        )
+        return _chart_of(self.accounts).get((number, year_ref))
 
     def fault_of(self, number: str, year_ref: str) -> str:
         """Why an account cannot be posted to in a year: `missing`, `inactive`, `needs_cost_centre`, `needs_project`.
@@ -96,7 +111,7 @@ class Books:
         """
         account = self.account(number, year_ref)
         if account is None:
-            return "missing" if any(entry.year_ref == year_ref for entry in self.accounts) else ""
+            return "missing" if ("", year_ref) in _chart_of(self.accounts) else ""
         if not account.active:
             return "inactive"
         if account.needs_cost_centre:

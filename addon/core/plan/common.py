@@ -72,27 +72,16 @@ def require_ready(accounts: Iterable[Account], day: date, policy: Policy) -> Non
     year = policy.books.year_of(day)
     if year is None:
         raise CannotBook(HoldReason.NO_FINANCIAL_YEAR, day=day.isoformat())
-    if not any(entry.year_ref == year.ref for entry in policy.books.accounts):
-        return  # the chart could not be read; the prerequisites say so, and the books will refuse what is wrong
     for wanted in accounts:
-        entry = policy.books.account(wanted.number, year.ref)
-        if entry is None:
-            why = "missing"
-        elif not entry.active:
-            why = "inactive"
-        elif entry.needs_cost_centre:
-            why = "needs_cost_centre"
-        elif entry.needs_project:
-            why = "needs_project"
-        else:
-            continue
-        raise CannotBook(
-            HoldReason.ACCOUNT_NOT_READY,
-            account=wanted.number,
-            role=wanted.role.value,
-            year=f"{year.first_day.isoformat()} – {year.last_day.isoformat()}",
-            why=why,
-        )
+        why = policy.books.fault_of(wanted.number, year.ref)
+        if why:
+            raise CannotBook(
+                HoldReason.ACCOUNT_NOT_READY,
+                account=wanted.number,
+                role=wanted.role.value,
+                year=f"{year.first_day.isoformat()} – {year.last_day.isoformat()}",
+                why=why,
+            )
 
 
 def require_currency(currency: str, policy: Policy) -> None:

@@ -15,7 +15,7 @@ from addon.core.money import Money
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.match import plan_matches
 from addon.core.plan.refund import plan_refund
-from addon.core.plan.sale import customer_for, order_number, plan_sale
+from addon.core.plan.sale import order_number, plan_sale
 from addon.core.plan.situation import (
     CannotBook,
     Carrying,
@@ -27,7 +27,7 @@ from addon.core.plan.situation import (
 )
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal
 from addon.core.records import Movement, MovementKind, PartKind
-from addon.core.rules import Mode, Policy, decide_vat
+from addon.core.rules import Mode, Policy
 
 _OVERDUE = {
     WaitReason.PAYOUT_ITEMS: HoldReason.PAYOUT_NOT_PROVED,
@@ -226,8 +226,7 @@ class _Planner:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
 
     def sale(self, movement: Movement) -> Outcome:
-        customer = customer_for(movement.buyer, decide_vat(movement.buyer, self.policy), self.policy)
-        return plan_sale(movement, self.policy, customer.key not in self.customers)
+        return plan_sale(movement, self.policy, self.customers)
 
     def refund(self, entry: OpenMovement) -> Outcome:
         movement, policy = entry.movement, self.policy

@@ -23,7 +23,7 @@ from addon.core.documents import (
     Settlement,
     Step,
 )
-from addon.core.holds import HoldReason, Wait
+from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
@@ -42,7 +42,7 @@ from addon.core.records import Movement
 from addon.core.rules import Policy
 
 
-def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Document | Wait:
+def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Document:
     """Plan one refund of a booked sale. Raises `CannotBook`.
 
     A refund of all that was paid, with nothing credited before, uses the system's own credit action; every other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from decimal import Decimal
 
 from addon.core.accounts import AccountRole
@@ -23,7 +24,7 @@ from addon.core.documents import (
     Settlement,
     Step,
 )
-from addon.core.holds import HoldReason, Wait
+from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
@@ -42,10 +43,10 @@ from addon.core.records import Buyer, Movement
 from addon.core.rules import Policy, VatDecision, decide_vat, rate_for
 
 
-def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Document | Wait:
+def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str]) -> Document:
     """Plan one sale: invoice in the buyer's currency, payment at what the provider made of it.
 
-    `with_customer` says whether the customer has to be made first. Raises `CannotBook`.
+    A customer whose key is not among the known ones is made first. Raises `CannotBook`.
     """
     paid = movement.presented or movement.amount
     if paid.minor <= 0 or movement.amount.minor <= 0:
@@ -91,7 +92,7 @@ def plan_sale(movement: Movement, policy: Policy, with_customer: bool) -> Docume
         write_off_account=rounding,
     )
     steps: list[Step] = []
-    if with_customer:
+    if customer.key not in known_customers:
         steps.append(CreateCustomer(customer.key, customer))
     steps += [
         CreateInvoice(invoice.key, invoice, customer.key),
