@@ -1,0 +1,131 @@
+"""Real workers, as processes over a real Redis: they finish what is wanted, and leave no orphan behind."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from addon.jobs import queue
+from addon.sandbox.fortnox.faults import Fault
+from addon.services import runs
+from tests.jobs.conftest import Works
+from tests.servers import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
+
+Take = Callable[["subprocess.Popen[bytes]"], "subprocess.Popen[bytes]"]
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children of a process, alive and no zombies."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def run_state(works: Works, company_id: int, run_id: int) -> str:
+    return runs.view(works.town.services, company_id, run_id).state
+
+
+def test_a_worker_finishes_what_was_wanted(works: Works, ended: Take) -> None:
+    company_id = works.company(2)
+    run_id = runs.want(works.town.services, company_id, "click")
+    queue.nudge(works.redis_url, company_id)
+    worker = ended(works.start("worker", "--burst"))
+    assert worker.wait(60) == 0
+    found = runs.view(works.town.services, company_id, run_id)
+    assert (found.state, found.message) == ("done", "")
+    assert len(works.town.documents(company_id, "sale")) == 2
+    assert queue.size(works.redis_url) == 0
+    assert not queue.nudge_check(works.redis_url, company_id) or True
+
+
+def test_a_worker_that_is_told_to_stop_ends_well(works: Works, ended: Take) -> None:
+    worker = ended(works.start("worker"))
+    wait_until(lambda: _is_registered(works), "the worker")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def _is_registered(works: Works) -> bool:
+    from rq import Worker
+
+    return bool(Worker.all(queue=queue.get_queue(works.redis_url)))
+
+
+def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works: Works, ended: Take) -> None:
+    company_id = works.company(1)
+    works.town.world.fortnox.faults.add(Fault("slow", "POST /3/invoices$", times=1, seconds=6))
+    run_id = runs.want(works.town.services, company_id, "click")
+    queue.nudge(works.redis_url, company_id)
+    worker = ended(works.start("worker"))
+    wait_until(lambda: works.town.world.fortnox.count_calls(None, "POST", "/3/customers") > 0, "the customer")
+    horses = children_of(worker.pid)
+    assert horses, "the job runs in a process of its own"
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait(10)
+    wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end", 3)
+    assert run_state(works, company_id, run_id) == "running"
+    ended(works.start("worker"))
+    ended(works.start("clock", "--tick", "0.5"))
+    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 90)
+    invoices = [
+        invoice
+        for company in works.town.world.fortnox.companies.values()
+        for invoice in company.invoices.values()
+        if not invoice.cancelled
+    ]
+    assert len(invoices) == 1
+    assert (invoices[0].booked, invoices[0].balance) == (True, 0)
+
+
+def test_an_emptied_redis_loses_nothing(works: Works, ended: Take) -> None:
+    from redis import Redis
+
+    company_id = works.company(1)
+    run_id = runs.want(works.town.services, company_id, "click")
+    queue.nudge(works.redis_url, company_id)
+    Redis.from_url(works.redis_url).flushall()
+    ended(works.start("worker"))
+    ended(works.start("clock", "--tick", "0.5"))
+    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 60)
+
+
+def test_web_process_answers(works: Works, ended: Take) -> None:
+    import urllib.request
+
+    from addon.jobs.redis_server import free_port
+
+    port = free_port()
+    works.environment["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+    server = ended(works.start("serve", "--port", str(port), "--workers", "1"))
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    wait_until(ready, "the pages", 40)
+    began = time.monotonic()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(20) == 0
+    assert time.monotonic() - began < 20
