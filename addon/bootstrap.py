@@ -132,8 +132,25 @@ class LiveOutside:
             connect_url=settings.stripe_connect_url,
         )
 
+    def _app_platform(self) -> StripePlatform:
+        from addon.connectors.stripe import StripePlatform
+
+        settings = self._settings
+        return StripePlatform(
+            client_id=_secret(settings.stripe_app_client_id, "STRIPE_APP_CLIENT_ID"),
+            secret_key=_secret(settings.stripe_app_secret_key, "STRIPE_APP_SECRET_KEY"),
+            api_url=settings.stripe_api_url,
+            connect_url=settings.stripe_connect_url,
+        )
+
     def payments(
-        self, provider: str, way: str, account_ref: str, tokens: TokenSource, observer: CallObserver
+        self,
+        provider: str,
+        way: str,
+        account_ref: str,
+        tokens: TokenSource,
+        observer: CallObserver,
+        order_places: tuple[str, ...] = (),
     ) -> PaymentSource:
         """One connection to a provider. Raises `NotOffered`, and `Rejected` for a pasted key that will not do.
 
@@ -168,7 +185,10 @@ class LiveOutside:
                 access = KeyAccess(key)
             case _:
                 raise NotOffered(f"there is no way {way!r} into {provider}")
-        return StripeSource(StripeApi(http, access, api_url=api_url), now=self._now, authorisation=authorisation)
+        api = StripeApi(http, access, api_url=api_url)
+        if not order_places:
+            return StripeSource(api, now=self._now, authorisation=authorisation)
+        return StripeSource(api, now=self._now, authorisation=authorisation, order_places=order_places)
 
     def payment_authorisation(self, provider: str, way: str) -> Authorisation:
         """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""
@@ -176,9 +196,9 @@ class LiveOutside:
             raise KeyError(f"{provider}/{way}")
         from addon.connectors.stripe import AppAuthorisation, ConnectAuthorisation
 
-        platform = self._platform()
         if way == "connect":
-            return ConnectAuthorisation(platform, self._http(provider))
+            return ConnectAuthorisation(self._platform(), self._http(provider))
+        platform = self._app_platform()
         if platform.connect_url == _STRIPE_CONNECT:
             return AppAuthorisation(platform, self._http(provider), now=self._now)
         return AppAuthorisation(platform, self._http(provider), now=self._now, marketplace_url=platform.connect_url)

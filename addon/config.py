@@ -40,6 +40,8 @@ SANDBOX_VALUES: Mapping[str, str] = {
     "STRIPE_CLIENT_ID": "ca_sandbox_not_real",
     "STRIPE_SECRET_KEY": "sk_sandbox_not_real",
     "STRIPE_WEBHOOK_SECRET": "whsec_sandbox_not_real",
+    "STRIPE_APP_CLIENT_ID": "ca_sandbox_not_real_app",
+    "STRIPE_APP_SECRET_KEY": "sk_sandbox_not_real_app",
     "PAYPAL_CLIENT_ID": "sandbox_paypal_client",
     "PAYPAL_CLIENT_SECRET": "sandbox_not_real_paypal",
     "PAYPAL_WEBHOOK_ID": "sandbox_paypal_webhook",
@@ -78,6 +80,7 @@ _ALWAYS_NEEDED = (
 _ALL_OR_NONE = (
     ("ECONOMIC_APP_SECRET_TOKEN", "ECONOMIC_APP_PUBLIC_TOKEN"),
     ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
+    ("STRIPE_APP_CLIENT_ID", "STRIPE_APP_SECRET_KEY"),
 )
 
 # Reserved by RFC 2606 and RFC 6761: no such name can ever be a real company's.
@@ -198,6 +201,9 @@ class Settings(BaseSettings):
     stripe_client_id: str | None = None
     stripe_secret_key: SecretStr | None = None
     stripe_webhook_secret: SecretStr | None = None
+    # A Stripe App is a registration of its own, beside the platform's for Connect; without it, it is not offered.
+    stripe_app_client_id: str | None = None
+    stripe_app_secret_key: SecretStr | None = None
     stripe_connect_url: Address = "https://connect.stripe.com"
     stripe_api_url: Address = "https://api.stripe.com"
 

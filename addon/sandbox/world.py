@@ -18,6 +18,8 @@ FORTNOX_CLIENT_SECRET = "sandbox-fortnox-secret-not-real"
 STRIPE_CLIENT_ID = "ca_sandbox_kvitt"
 STRIPE_SECRET_KEY = "sk_live_sandbox_platform_not_real"
 STRIPE_WEBHOOK_SECRET = "whsec_sandbox_not_real"
+STRIPE_APP_CLIENT_ID = "ca_sandbox_kvitt_app"
+STRIPE_APP_SECRET_KEY = "sk_live_sandbox_app_developer_not_real"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class World:
             client_id=STRIPE_CLIENT_ID,
             secret_key=STRIPE_SECRET_KEY,
             webhook_secret=STRIPE_WEBHOOK_SECRET,
+            app_client_id=STRIPE_APP_CLIENT_ID,
+            app_secret_key=STRIPE_APP_SECRET_KEY,
             redirect_uris=[f"{kvitt}/oauth/stripe/callback"],
             seed=seed,
         )
@@ -151,6 +155,8 @@ class World:
             "STRIPE_CLIENT_ID": STRIPE_CLIENT_ID,
             "STRIPE_SECRET_KEY": STRIPE_SECRET_KEY,
             "STRIPE_WEBHOOK_SECRET": STRIPE_WEBHOOK_SECRET,
+            "STRIPE_APP_CLIENT_ID": STRIPE_APP_CLIENT_ID,
+            "STRIPE_APP_SECRET_KEY": STRIPE_APP_SECRET_KEY,
             "STRIPE_CONNECT_URL": where.stripe,
             "STRIPE_API_URL": where.stripe,
         }

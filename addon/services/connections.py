@@ -225,8 +225,9 @@ def payment_source(services: Services, company_id: int, connection_id: int, obse
     with services.db.company_reading(company_id) as session:
         row = get_connection(session, connection_id)
         provider, way, account_ref = row.provider, row.way, row.account_ref
+        places = read_connection(row).order_places
     tokens = ConnectionTokens(services, company_id, connection_id)
-    return services.outside.payments(provider, way, account_ref, tokens, observer)
+    return services.outside.payments(provider, way, account_ref, tokens, observer, places)
 
 
 # --- connecting -----------------------------------------------------------------------------------------------

@@ -25,9 +25,18 @@ class Outside(Protocol):
         ...
 
     def payments(
-        self, provider: str, way: str, account_ref: str, tokens: TokenSource, observer: CallObserver
+        self,
+        provider: str,
+        way: str,
+        account_ref: str,
+        tokens: TokenSource,
+        observer: CallObserver,
+        order_places: tuple[str, ...] = (),
     ) -> PaymentSource:
-        """One connection to a provider, for example `stripe` by the way `connect`, `app` or `key`."""
+        """One connection to a provider, for example `stripe` by the way `connect`, `app` or `key`.
+
+        `order_places` are where the company's shop writes order numbers; they are looked at before the usual ones.
+        """
         ...
 
     def accounting_authorisation(self, system: str) -> Authorisation:
