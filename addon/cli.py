@@ -200,8 +200,9 @@ def migrate() -> None:
     """Bring the database to the schema of this version."""
     settings = read_settings(quiet=True)
     from addon.store.migrate import migrate as bring_up
+    from addon.store.migrate import role_of
 
-    bring_up(settings.migration_url)
+    bring_up(settings.migration_url, role_of(settings.database_url))
     click.echo("The database has the present schema.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import SQLAlchemyError
 
 from addon.services.context import Services
-from addon.store.migrate import schema_is_current
+from addon.store.migrate import role_is_walled, schema_is_current
 
 
 def problems(services: Services) -> tuple[str, ...]:
@@ -13,6 +13,8 @@ def problems(services: Services) -> tuple[str, ...]:
     try:
         if not schema_is_current(services.db):
             return ("the database's schema is not this version's: run kvitt migrate",)
+        if not role_is_walled(services.db):
+            return ("the database's role passes row-level security by: give DATABASE_URL one that is no superuser",)
     except SQLAlchemyError:
         return ("the database does not answer",)
     return ()

@@ -1,6 +1,6 @@
 """Bringing a database to the present schema, and asking whether it is there.
 
-The migrations lie inside the package, so that they are found in a checkout and in an installation alike. Alembic
+The migrations lie beside the package, at the top of the checkout that a process runs from. Alembic
 is imported when it is used: it takes longer to import than everything else here.
 """
 
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from addon.store.database import Database, make_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
+MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 APPLICATION_ROLE: Final = "kvitt_app"
 
 
@@ -28,6 +29,11 @@ def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
+
+
+def role_of(url: str) -> str:
+    """The role that an address logs in as; the usual one where it names none."""
+    return make_url(url).username or APPLICATION_ROLE
 
 
 def migrate(owner_url: str, app_role: str = APPLICATION_ROLE) -> None:
