@@ -24,7 +24,7 @@ from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.documents import Document
 from addon.core.money import Money
-from addon.core.records import Itemisation, Movement, MovementKind, PayoutState
+from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
 from addon.services.context import Services
 from addon.services.outlook import ModeFigures, figures
 from addon.store import codec
@@ -114,7 +114,7 @@ def _page(
     row_id: InstrumentedAttribute[int],
     cursor: Cursor | None,
     rows: int,
-) -> Select[Any]:
+) -> Any:
     """The query for one page and one row more, newest first unless it is read backwards."""
     if cursor is not None:
         here = tuple_(literal(cursor.at, Instant()), literal(cursor.id))
@@ -419,6 +419,7 @@ def overview(services: Services, company_id: int) -> Overview:
             row.id: _connection_line(row) for row in session.scalars(select(Connection).order_by(Connection.id))
         }
         cards = _cards(session, connections)
+        cards = tuple(sorted(cards, key=lambda card: (card.connection_id, card.currency != company.currency)))
         proved = {card.connection_id for card in cards}
         return Overview(
             cards=cards,
@@ -881,6 +882,8 @@ def transaction(services: Services, company_id: int, movement_id: int) -> Story:
             providers,
         )
         connection = connections.get(row.connection_id)
+        # What became of the amount comes before what became of its fees.
+        main = {part.document_id for part in part_rows if part.kind == PartKind.AMOUNT}
         return Story(
             line=line,
             movement=codec.decode(Movement, row.value),
@@ -888,7 +891,7 @@ def transaction(services: Services, company_id: int, movement_id: int) -> Story:
             fetched_at=row.fetched_at,
             mode=connection.mode if connection is not None else "",
             parts=tuple(_part_line(part) for part in part_rows),
-            documents=documents,
+            documents=tuple(sorted(documents, key=lambda story: story.id not in main)),
             payout=payout,
             related=_lines(session, _related(session, row), providers),
         )
@@ -948,7 +951,7 @@ def _stories(session: Session, document_ids: Sequence[int]) -> tuple[DocumentSto
             select(PartRow.document_id, func.count())
             .where(PartRow.document_id.in_(document_ids))
             .group_by(PartRow.document_id)
-        ).tuples()
+        ).all()
     )
     calls: dict[int, list[CallLine]] = defaultdict(list)
     if deliveries:
@@ -1250,7 +1253,7 @@ def inbox(services: Services, company_id: int, reason: str = "", rows: int = INB
             .join(MovementRow, MovementRow.id == PartRow.movement_id)
             .where(PartRow.id.in_(select(ranked.c.id).where(ranked.c.place <= rows)))
             .order_by(PartRow.id.desc())
-        ).tuples():
+        ):
             provider = connections[part.connection_id].provider if part.connection_id in connections else ""
             lines[part.reason].append(_held_line(part, movement, provider))
         return Inbox(

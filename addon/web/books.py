@@ -228,10 +228,15 @@ def remedy() -> Answer:
         case "set_aside":
             where = " ".join(request.form.get("where", "").split())[:200]
             moved = booking.set_aside(services(), company_id, parts, who, where)
-            flash(
-                ngettext("%(num)s movement is set aside.", "%(num)s movements are set aside.", moved),
-                "done",
-            )
+            if moved:
+                flash(ngettext("%(num)s movement is set aside.", "%(num)s movements are set aside.", moved), "done")
+            else:
+                flash(
+                    _(
+                        "Nothing was set aside: a document of these stands half-way in your books. Try it again instead."
+                    ),
+                    "wait",
+                )
         case _:
             return errors.page(400, _("Kvitt could not read that"), _("Nothing was changed."))
     return redirect(url_for("books.inbox"), 303)

@@ -25,7 +25,7 @@ setup = Blueprint("setup", __name__)
 Answer = Response | str | tuple[str, int]
 
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("rhythm", ("approve", "daily_at", "time_zone", "locked_period")),
+    ("rhythm", ("approve", "time_zone", "daily_at", "locked_period")),
     ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
     ("fees", ("fee_vat", "fee_vat_confirmed_by")),
     ("matching", ("wait_days", "tolerance")),

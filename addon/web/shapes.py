@@ -33,6 +33,8 @@ def fact_value(name: str, value: str) -> Markup | str:
             return filters.money(Money.from_decimal(Decimal(found[1]), found[2]))
         except InexactAmount:
             return value
+    if " – " in value:
+        return words.readable(value)
     if _DAY.fullmatch(value):
         try:
             return filters.day(date.fromisoformat(value))
@@ -134,8 +136,8 @@ def decimal(value: Decimal | str) -> str:
         return str(value)
     if not number.is_finite():
         return str(value)
-    text = filters.digits(number)
-    return text.rstrip("0").rstrip(",") if number != number.quantize(Decimal("0.01")) else text
+    short = number.quantize(Decimal("0.01"))
+    return filters.digits(short if short == number else number.normalize())
 
 
 def json_text(value: Mapping[str, Any]) -> str:

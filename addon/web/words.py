@@ -5,8 +5,10 @@ Everything here is looked up by the enums of the core; a test sees to it that no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
@@ -17,6 +19,7 @@ from addon.core.documents import DocumentKind
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.records import MovementKind, PayoutState
 from addon.core.rules import FeeVat, LockedRule
+from addon.web import filters
 
 Text = Any
 """A lazily translated text; flask_babel is published without type marks."""
@@ -496,9 +499,25 @@ def check_sentence(code: str, subject: str, details: Mapping[str, str], title: s
     template = CHECK_FAULTS.get((code, fault)) or CHECK_FAULTS.get((code, ""))
     if template is None:
         return gettext(title)  # type: ignore[no-any-return]
-    known: dict[str, str] = _Blank({**details, "subject": subject})
+    known: dict[str, str] = _Blank({name: readable(text) for name, text in {**details, "subject": subject}.items()})
     known["use"] = role_name(details.get("use", subject))
     return str(template) % known
+
+
+_WHOLE_YEAR: Final = re.compile(r"(\d{4})-01-01 – \1-12-31")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def readable(text: str) -> str:
+    """A detail as people write it: a calendar year by its number, a date as the language does."""
+    return _DAY.sub(_date, _WHOLE_YEAR.sub(r"\1", text))
+
+
+def _date(found: re.Match[str]) -> str:
+    try:
+        return filters.day_text(date.fromisoformat(found[0]))
+    except ValueError:
+        return found[0]
 
 
 class _Blank(dict[str, str]):

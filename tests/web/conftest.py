@@ -1,0 +1,79 @@
+"""The pages over a real database: an application, a browser's client, and a company with something of everything."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from addon.bootstrap import build, webhook_readers
+from addon.config import Settings, load_settings
+from addon.services import installation
+from addon.services.context import Services
+from addon.store.migrate import migrate
+from addon.web import create_app
+from tests.support.town import Town, new_sqlite, town
+from tests.web.factory import NOW, Filled, fill
+
+WHO = "Ada Bookkeeper"
+
+
+@dataclass
+class House:
+    """An application with its services, and clients that are signed in to a company."""
+
+    app: Flask
+    services: Services
+    settings: Settings
+
+    def client(self, company_id: int | None = None, who: str = WHO) -> FlaskClient:
+        """A browser of its own, signed in to a company or to none."""
+        client = self.app.test_client()
+        if company_id is not None:
+            client.set_cookie("kvitt", installation.sign_in(self.services, company_id, who))
+        return client
+
+
+def make_app(services: Services, settings: Settings) -> Flask:
+    app = create_app(services, settings, webhook_readers(settings))
+    app.config["RATELIMIT_ENABLED"] = False
+    return app
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("web") / "kvitt.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def house(empty_database: Path, tmp_path: Path) -> Iterator[House]:
+    """An application over an empty database; its outside is nowhere, so that no page may call out."""
+    settings = load_settings({"KVITT_ENV": "sandbox", "DATABASE_URL": new_sqlite(empty_database, tmp_path)})
+    services = build(settings, now=lambda: NOW, nudge=lambda company_id: None)
+    yield House(make_app(services, settings), services, settings)
+    services.db.close()
+
+
+@pytest.fixture
+def filled(house: House) -> Filled:
+    """Two companies; the first has movements, documents, holds, payouts, runs and a log of every kind."""
+    return fill(house.services)
+
+
+@pytest.fixture
+def lived_in(empty_database: Path, tmp_path: Path) -> Iterator[tuple[House, Town]]:
+    """An application whose outside is a served, simulated world."""
+    with town(new_sqlite(empty_database, tmp_path)) as built:
+        settings = load_settings(
+            {
+                "KVITT_ENV": "test",
+                "FORTNOX_CALLS_PER_5_S": "0",
+                "STRIPE_WEBHOOK_SECRET": "whsec_sandbox_not_real",
+                **built.running.environment(),
+            }
+        )
+        yield House(make_app(built.services, settings), built.services, settings), built
