@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from flask_babel import get_locale
 from markupsafe import Markup, escape
 
 from addon.core.money import Money
+from addon.web import access
 
 THIN_SPACE: Final = "\u202f"
 """Between thousands: thin, and never at a line's end."""
@@ -80,9 +81,16 @@ def month(value: date) -> str:
     return str(format_date(value, "LLLL yyyy", locale=_locale()))
 
 
+def _zone() -> tzinfo:
+    """The zone of the company that a page is for; also where only a part of the page is made, without its frame."""
+    if has_request_context() and g.get("visitor") is not None:
+        return access.frame().zone
+    return UTC
+
+
 def instant(value: datetime) -> Markup:
     """An instant in the company's time zone, ISO with the zone on hover."""
-    zone = g.frame.zone if has_request_context() and "frame" in g else UTC
+    zone = _zone()
     local = value.astimezone(zone)
     text = f"{day_text(local.date())}, {format_time(local, 'HH:mm', locale=_locale())}"
     return Markup('<time datetime="{}" title="{} {}">{}</time>').format(
@@ -95,7 +103,7 @@ def instant(value: datetime) -> Markup:
 
 def clock(value: datetime) -> Markup:
     """The time of day of an instant in the company's zone, the whole on hover."""
-    zone = g.frame.zone if has_request_context() and "frame" in g else UTC
+    zone = _zone()
     local = value.astimezone(zone)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         value.astimezone(UTC).isoformat(timespec="seconds"),
@@ -106,7 +114,7 @@ def clock(value: datetime) -> Markup:
 
 def when(value: datetime, now: datetime) -> Markup:
     """An instant near the present: the time alone on the same day."""
-    zone = g.frame.zone if has_request_context() and "frame" in g else UTC
+    zone = _zone()
     same = value.astimezone(zone).date() == now.astimezone(zone).date()
     return clock(value) if same else instant(value)
 

@@ -30,10 +30,10 @@ window.addEventListener("pageshow", (event) => {
   }
 });
 
-// A step that the address names is open.
+// A step that the address names is open. Other things keep closed what they keep closed.
 const openNamed = () => {
   const named = location.hash && document.getElementById(location.hash.slice(1));
-  const closed = named && named.querySelector("details");
+  const closed = named && named.matches(".stepper > li") && named.querySelector("details");
   if (closed) closed.open = true;
 };
 document.addEventListener("DOMContentLoaded", openNamed);
