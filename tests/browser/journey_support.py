@@ -268,6 +268,17 @@ class Person:
         self._choose(business.name)
         self.press("Allow")
 
+    def let_in_but_stay(self, business: Business) -> str:
+        """Allow on Fortnox' consent page, and lose the connection before the way back; the address of the way back."""
+        form = {
+            "key": self.page.locator("input[name=key]").input_value(),
+            "company": str(business.fortnox.database_number),
+            "decision": "allow",
+        }
+        answer = self.page.request.post(f"{self.site.fortnox}/oauth-v1/auth", form=form, max_redirects=0)
+        assert answer.status == 302, answer.text()
+        return answer.headers["location"]
+
     def confirm(self, business: Business) -> None:
         """Back at Kvitt: this is my company."""
         self.at("/install/confirm")
@@ -300,14 +311,25 @@ class Person:
     def repair_all(self) -> None:
         """Look at the books again and mend at once all there is to mend."""
         self.go("/welcome")
-        self.press("Check again")
-        self.sees("Checked again|Your books are ready")
+        self.check()
         everything = self.page.get_by_role("button", name=re.compile("^Repair all"))
         if everything.count():
             everything.click()
             self.sees("Everything is mended")
         self.repair_each()
         expect(self.red).to_have_count(0)
+
+    def check(self) -> None:
+        """Have the books looked at again; the step is folded where all was well."""
+        button = self.page.locator("#books").get_by_role("button", name=re.compile("^Check (again|now)$"))
+        if not button.is_visible():
+            self.page.locator("#books summary.step-line").click()
+        button.click()
+        expect(self.page.get_by_role("status")).to_contain_text(re.compile("Checked again|Your books are ready"))
+
+    def connect_stripe(self) -> None:
+        """Press Connect Stripe in the steps. Ends on Stripe's consent page."""
+        self.page.locator("#connect").get_by_role("link", name="Connect Stripe", exact=True).click()
 
     def allow_stripe(self, business: Business) -> None:
         """On Stripe's consent page: choose the account and allow."""
