@@ -443,7 +443,7 @@ def find_matches(
     started = services.now()
     with services.db.company_reading(company_id) as session:
         refs = [entry.movement.ref for group in wanted.values() for entry in group]
-        searched = _searched(session, connection_id, refs)
+        searched = _searched(session, connection_id, refs, policy.today)
         seen_at = session.get_one(Connection, connection_id).invoices_seen_at
     again = True
     if seen_at is not None and any(at is not None for at in searched.values()):
@@ -455,7 +455,7 @@ def find_matches(
         oldest = _searched_last(group, searched)
         if oldest != _NEVER and (not again or (run_started_at is not None and oldest >= run_started_at)):
             continue
-        if enough():
+        if enough() and (found or refused):
             complete = False
             break
         try:
@@ -493,11 +493,12 @@ def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[str, list
     return wanted
 
 
-def _searched(session: Session, connection_id: int, refs: Sequence[str]) -> dict[str, datetime | None]:
+def _searched(session: Session, connection_id: int, refs: Sequence[str], today: date) -> dict[str, datetime | None]:
+    """When each movement was last searched for. One whose waiting is over counts as never: it gets a last look."""
     found: dict[str, datetime | None] = {}
     for start in range(0, len(refs), 500):
         for row in session.execute(
-            select(MovementRow.ref, PartRow.searched_at)
+            select(MovementRow.ref, PartRow.searched_at, PartRow.state, PartRow.wait_until)
             .join(PartRow, PartRow.movement_id == MovementRow.id)
             .where(
                 MovementRow.connection_id == connection_id,
@@ -505,7 +506,8 @@ def _searched(session: Session, connection_id: int, refs: Sequence[str]) -> dict
                 PartRow.name == "amount",
             )
         ):
-            found[row.ref] = row.searched_at
+            waiting = row.state == PartState.WAITING.value and row.wait_until is not None
+            found[row.ref] = None if waiting and row.wait_until < today else row.searched_at
     return found
 
 

@@ -89,6 +89,8 @@ class Progress(StrEnum):
     """Its next step may not be tried yet."""
     BEHIND = "behind"
     """Its next step needs what another document makes: a customer."""
+    PAUSED = "paused"
+    """Its next step may be tried at once; the slice's time is over."""
     STOPPED = "stopped"
     """The connection is gone; no other document will fare better."""
 
@@ -160,6 +162,8 @@ def deliver(
                         stopped = True
                     case Progress.LATER:
                         tried.add(document_id)
+                    case Progress.PAUSED:
+                        pass
                     case Progress.BEHIND:
                         behind.add(document_id)
                     case _:
@@ -242,7 +246,7 @@ def deliver_document(
         if progress is not None:
             return progress
         if enough():
-            return Progress.LATER
+            return Progress.PAUSED
 
 
 def _next_step(session: Session, document_id: int) -> int | None:

@@ -42,8 +42,10 @@ def plan_matches(
     right_sign = [view for view in found if (view.total.minor < 0) == refund and view.total]
     live = [view for view in right_sign if not view.cancelled]
     if not live:
-        if right_sign:
-            return _hold_all(group, HoldReason.INVOICE_CANCELLED, **facts, invoice=_numbers(right_sign))
+        # A cancelled document shows a total of nought; that it was a credit note can then not be told.
+        cancelled = right_sign or [view for view in found if view.cancelled and not view.total and not refund]
+        if cancelled:
+            return _hold_all(group, HoldReason.INVOICE_CANCELLED, **facts, invoice=_numbers(cancelled))
         return [_wait(entry, order, refund, policy) for entry in group]
     # An order invoiced, credited and invoiced anew has its number on several; a settled one is no candidate.
     candidates = [view for view in live if view.balance] or live

@@ -1,0 +1,210 @@
+"""Basic, end to end: payments find the invoices that another plug-in made, by order number, and nothing else."""
+
+import pytest
+
+from addon.core.delivery import PartState
+from tests.flow.house import Bed, House, instant
+from tests.flow.test_plus import on_both_databases
+
+
+@pytest.fixture
+def basic(bed: Bed) -> House:
+    return bed.house(balance_currencies=("sek",))
+
+
+@on_both_databases
+def test_a_payment_settles_the_invoice_that_has_its_order_number(basic: House) -> None:
+    basic.sells("2026-03-02", 1_000_00, order="4711")
+    invoice = basic.invoices("4711", 1_000, "2026-03-02")
+    basic.opens("basic")
+    view = basic.runs()
+    assert basic.books.invoices[invoice].balance == 0
+    assert basic.journal(series="C") == "2026-03-02 C  1510 -1000.00  1686 1000.00"
+    assert basic.kinds() == {"match": 1, "fees": 1, "payout": 1}
+    assert view.counts["writes"] == 2 + 2
+    assert not basic.our_invoices()
+    basic.all_is_well()
+
+
+def test_a_payment_waits_until_the_shop_has_invoiced_and_is_dated_as_the_invoice(basic: House) -> None:
+    basic.sells("2026-03-18", 1_000_00, order="4711")
+    basic.opens("basic")
+    basic.runs()
+    assert basic.waiting() == ["invoice", "payout_paid"] or basic.waiting() == ["invoice"]
+    basic.proves()
+    basic.time("2026-03-21 09:00")
+    number = basic.invoices("4711", 1_000, "2026-03-21")
+    basic.runs()
+    assert basic.books.invoices[number].balance == 0
+    assert "2026-03-21 C" in basic.journal(series="C")
+    basic.time("2026-03-27 09:00")
+    basic.runs()
+    assert not basic.waiting()
+    basic.all_is_well()
+
+
+def test_a_payment_that_waited_its_days_is_held_and_goes_on_when_the_invoice_comes(basic: House) -> None:
+    basic.sells("2026-03-18", 1_000_00, order="4711")
+    basic.opens("basic", wait_days="3")
+    basic.runs()
+    basic.time("2026-03-24 09:00")
+    basic.runs()
+    assert basic.held() == ["no_invoice"]
+    basic.time("2026-03-25 09:00")
+    basic.invoices("4711", 1_000, "2026-03-25")
+    basic.runs()
+    assert not basic.held(), "found without anyone pressing a button"
+    basic.all_is_well()
+
+
+def test_each_thing_that_does_not_match_is_held_for_its_own_reason(basic: House) -> None:
+    basic.sells("2026-03-02", 100_00, order="")  # no order number
+    basic.sells("2026-03-02", 200_00, order="2002")
+    basic.invoices("2002", 210, "2026-03-02")  # another amount
+    basic.sells("2026-03-02", 300_00, order="2003")
+    basic.invoices("2003", 300, "2026-03-02", booked=False)
+    basic.sells("2026-03-02", 400_00, order="2004")
+    basic.books.person_pays_invoice(basic.invoices("2004", 400, "2026-03-02"))
+    basic.sells("2026-03-02", 500_00, order="2005")
+    basic.invoices("2005", 500, "2026-03-02")
+    basic.invoices("2005", 500, "2026-03-03")  # two of them
+    basic.sells("2026-03-02", 600_00, order="2006")
+    basic.books.person_cancels_invoice(basic.invoices("2006", 600, "2026-03-02", booked=False))
+    basic.sells("2026-03-02", 50_00, "eur", order="2007")
+    basic.invoices("2007", 50, "2026-03-02", currency="EUR")
+    basic.sells("2026-03-02", 800_00, order="2008")
+    basic.invoices("2008", 70, "2026-03-02", currency="EUR")
+    basic.sells("2026-03-02", 900_00, order="2009")
+    basic.invoices("12009", 900, "2026-03-02")  # the number is only part of another
+    basic.refunds(basic.sells("2026-03-02", 950_00, order="2010"), "2026-03-05")
+    basic.invoices("2010", 950, "2026-03-02")  # and no credit note
+    basic.opens("basic", wait_days="5")
+    basic.runs()
+    assert basic.held() == [
+        "already_paid",
+        "amount_differs",
+        "foreign_currency",
+        "foreign_currency",
+        "invoice_cancelled",
+        "invoice_not_booked",
+        "no_order_number",
+        "several_invoices",
+    ]
+    assert basic.waiting() == ["invoice", "invoice"], "no invoice of 2009 and no credit note of 2010 yet"
+    assert basic.kinds()["match"] == 1
+    assert not [row for row in basic.journal().splitlines() if "12009" in row]
+    basic.all_is_well()
+
+
+def test_remedies_let_held_payments_go(basic: House) -> None:
+    basic.sells("2026-03-02", 300_00, order="2003")
+    unbooked = basic.invoices("2003", 300, "2026-03-02", booked=False)
+    basic.sells("2026-03-02", 500_00, order="2005")
+    basic.invoices("2005", 500, "2026-03-02")
+    surplus = basic.invoices("2005", 500, "2026-03-03")
+    basic.sells("2026-03-02", 800_00, order="2008")
+    deviating = basic.invoices("2008", 801, "2026-03-02")
+    basic.opens("basic")
+    basic.runs()
+    assert basic.held() == ["amount_differs", "invoice_not_booked", "several_invoices"]
+    basic.time("2026-03-21 09:00")
+    basic.books.person_books_invoice(unbooked)
+    basic.books.person_credits_invoice(surplus)
+    basic.books.person_pays_invoice(surplus, on=instant("2026-03-21").date())
+    basic.books.person_pays_invoice(basic.books.invoices[surplus].credit_reference, on=instant("2026-03-21").date())
+    basic.sets(tolerance="1.00")
+    assert basic.retries() == 3
+    basic.runs()
+    assert not basic.held()
+    assert basic.books.invoices[deviating].balance == 0
+    assert "3740" in basic.journal(series="C"), "the krona within the tolerance goes to rounding"
+    basic.all_is_well()
+
+
+def test_several_captures_fill_one_invoice(basic: House) -> None:
+    for amount in (333_00, 333_00, 334_00):
+        basic.sells("2026-03-02", amount, order="4711")
+    number = basic.invoices("4711", 1_000, "2026-03-02")
+    basic.opens("basic")
+    basic.runs()
+    assert basic.books.invoices[number].balance == 0
+    assert basic.kinds()["match"] == 3
+    basic.all_is_well()
+
+
+@pytest.mark.parametrize("kind", ["lost_before", "lost_after"])
+def test_equal_captures_are_never_taken_for_each_other(basic: House, kind: str) -> None:
+    for _ in range(3):
+        basic.sells("2026-03-02", 250_00, order="4711")
+    number = basic.invoices("4711", 750, "2026-03-02")
+    basic.opens("basic")
+    for _ in range(3):
+        basic.fault(kind, "POST /3/invoicepayments$", after=1)
+    basic.runs()
+    assert basic.books.invoices[number].balance == 0
+    assert len([payment for payment in basic.books.payments.values() if payment.booked]) == 3
+    basic.all_is_well()
+
+
+def test_a_refund_settles_the_credit_note_that_the_shop_made(basic: House) -> None:
+    charge = basic.sells("2026-03-02", 1_000_00, order="4711")
+    number = basic.invoices("4711", 1_000, "2026-03-02")
+    basic.opens("basic")
+    basic.runs()
+    basic.refunds(charge, "2026-03-20 10:00")
+    basic.runs()
+    assert "invoice" in basic.waiting()
+    basic.time("2026-03-21 09:00")
+    note = basic.books.person_credits_invoice(number)
+    basic.runs()
+    assert basic.books.invoices[note.number].balance == 0
+    assert basic.books.invoices[number].balance == 0
+    assert basic.kinds()["match"] == 2
+    basic.all_is_well()
+
+
+def test_the_order_number_may_stand_in_other_fields_or_be_the_invoice_number(bed: Bed) -> None:
+    basic = bed.house(balance_currencies=("sek",))
+    basic.sells("2026-03-02", 100_00, order="A-1")
+    basic.invoices("A-1", 100, "2026-03-02", your_order_number="", your_reference="A-1")
+    basic.sells("2026-03-02", 200_00, order="2")
+    assert basic.invoices("x", 200, "2026-03-02", your_order_number="") == 2
+    basic.opens("basic")
+    faults = basic.town.choose(
+        basic.company_id, basic.connection_id, order_fields="order_number,your_reference,invoice_number"
+    )
+    assert faults is None
+    basic.runs()
+    assert basic.kinds()["match"] == 2
+    basic.all_is_well()
+
+
+def test_an_order_number_that_is_everywhere_holds_only_its_own_payment(basic: House) -> None:
+    for number in range(45):
+        basic.invoices(f"70{number:02}", 10, "2026-03-02")
+    basic.sells("2026-03-02", 100_00, order="7")
+    basic.sells("2026-03-02", 10_00, order="7001")
+    basic.opens("basic")
+    basic.runs()
+    assert basic.held() == ["several_invoices"]
+    assert basic.kinds()["match"] == 1
+    basic.runs()
+    assert basic.held() == ["several_invoices"]
+    basic.all_is_well()
+
+
+def test_a_slice_without_time_to_search_all_gets_on_in_the_next(bed: Bed) -> None:
+    basic = bed.house(balance_currencies=("sek",))
+    for number in range(5):
+        basic.sells("2026-03-02", 100_00 + number, order=f"50{number:02}")
+    basic.opens("basic")
+    hurried = House(basic.town.with_services(slice_s=0.3), basic.business, basic.company_id)
+    basic.fault("slow", "GET /3/invoices", times=None, seconds=0.1)
+    hurried.runs()
+    assert hurried.waiting() == ["invoice"] * 5
+    for number in range(5):
+        basic.invoices(f"50{number:02}", f"{100 + number / 100:.2f}", "2026-03-02")
+    basic.time("2026-03-21 09:00")
+    hurried.runs()
+    assert basic.part_ids(PartState.WAITING, "invoice") == []
+    basic.all_is_well()
