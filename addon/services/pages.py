@@ -24,6 +24,7 @@ from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.documents import Document
 from addon.core.money import Money
+from addon.core.prerequisites import PREREQUISITES
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
 from addon.services.context import Services
 from addon.services.outlook import ModeFigures, figures
@@ -1458,6 +1459,16 @@ class Progress:
         return tuple(line for line in self.checks if line.ok)
 
     @property
+    def well(self) -> tuple[tuple[str, tuple[CheckLine, ...]], ...]:
+        """What is well, by prerequisite; those with a red line as well are left out."""
+        red = {line.code for line in self.red}
+        by_code: dict[str, list[CheckLine]] = defaultdict(list)
+        for line in self.green:
+            if line.code not in red:
+                by_code[line.code].append(line)
+        return tuple((code, tuple(lines)) for code, lines in by_code.items())
+
+    @property
     def stopped(self) -> bool:
         """Whether something keeps the whole company from being booked."""
         return any(line.stops for line in self.red)
@@ -1466,7 +1477,11 @@ class Progress:
 def progress(services: Services, company_id: int) -> Progress:
     """The checks as last made, and which steps have been taken."""
     with services.db.company_reading(company_id) as session:
-        checks = session.scalars(select(CheckRow).order_by(CheckRow.code, CheckRow.subject, CheckRow.year_ref)).all()
+        order = {entry.code: place for place, entry in enumerate(PREREQUISITES)}
+        checks = sorted(
+            session.scalars(select(CheckRow)),
+            key=lambda row: (order.get(row.code, len(order)), row.year_ref, row.subject),
+        )
         books = session.scalars(select(BooksRow)).first()
         return Progress(
             checks=tuple(

@@ -52,7 +52,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def house(empty_database: Path, tmp_path: Path) -> Iterator[House]:
     """An application over an empty database; its outside is nowhere, so that no page may call out."""
-    settings = load_settings({"KVITT_ENV": "sandbox", "DATABASE_URL": new_sqlite(empty_database, tmp_path)})
+    settings = load_settings(
+        {
+            "KVITT_ENV": "sandbox",
+            "DATABASE_URL": new_sqlite(empty_database, tmp_path),
+            "FORTNOX_CALLS_PER_5_S": "0",
+        }
+    )
     services = build(settings, now=lambda: NOW, nudge=lambda company_id: None)
     yield House(make_app(services, settings), services, settings)
     services.db.close()
