@@ -267,6 +267,12 @@ def _nudge(redis_url: str | None) -> Callable[[int], None]:
     return nudge
 
 
+def preload() -> None:
+    """Import the connectors now, in a process that is going to fork: they take a second."""
+    import addon.connectors.fortnox
+    import addon.connectors.stripe  # noqa: F401
+
+
 def load() -> Settings:
     """The settings of this process, from its environment, and its log set up. Raises `ConfigurationError`."""
     settings = load_settings()

@@ -33,11 +33,9 @@ def make_worker(redis_url: str, name: str | None = None) -> Worker:
 
 def run_worker(redis_url: str, *, burst: bool = False, max_jobs: int | None = None) -> bool:
     """Work until a signal says stop; `burst`: until the queue is empty. SIGTERM lets the running job end."""
-    # What every job needs is loaded before the fork, so that the horses share it.
-    import addon.bootstrap
-    import addon.connectors.fortnox
-    import addon.connectors.stripe
-    import addon.jobs.tasks  # noqa: F401
+    import addon.jobs.tasks  # noqa: F401 - what every job needs is loaded before the fork, so that horses share it
+    from addon.bootstrap import preload
 
+    preload()
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     return bool(make_worker(redis_url).work(burst=burst, max_jobs=max_jobs, logging_level="WARNING"))
