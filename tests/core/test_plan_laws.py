@@ -178,19 +178,39 @@ def _paid_back(given_back: Money, amount: Money, paid: Money) -> Money:
     return Money(-max(1, -given_back.minor * amount.minor // paid.minor), amount.currency)
 
 
-@st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    locked = draw(st.sampled_from([None, None, FIRST + timedelta(days=2)]))
-    books = sample_books(inactive=draw(st.sampled_from([(), (), ("6570",), ("3105",)])))
-    return sample_policy(
-        rates=RATES,
-        books=replace(books, locked_through=locked),
-        locked_rule=draw(st.sampled_from(list(LockedRule))),
-        fee_vat=draw(st.sampled_from(list(FeeVat))),
-        collective_customers=draw(st.booleans()),
-        rounds_to_whole=draw(st.booleans()),
-        wait_days=30,
-    )
+@dataclass(frozen=True)
+class Choices:
+    """What the company has chosen; a failing example shows this instead of a whole policy with its books."""
+
+    locked: bool
+    rule: LockedRule
+    inactive: str
+    fee_vat: FeeVat
+    collective: bool
+    rounds: bool
+
+    def policy(self) -> Policy:
+        books = sample_books(inactive=[self.inactive])
+        return sample_policy(
+            rates=RATES,
+            books=replace(books, locked_through=FIRST + timedelta(days=2) if self.locked else None),
+            locked_rule=self.rule,
+            fee_vat=self.fee_vat,
+            collective_customers=self.collective,
+            rounds_to_whole=self.rounds,
+            wait_days=30,
+        )
+
+
+choices = st.builds(
+    Choices,
+    locked=st.booleans(),
+    rule=st.sampled_from(LockedRule),
+    inactive=st.sampled_from(["", "", "6570", "3105"]),
+    fee_vat=st.sampled_from(FeeVat),
+    collective=st.booleans(),
+    rounds=st.booleans(),
+)
 
 
 def opened(policy: Policy, month: Month, rounds: bool) -> Company:
@@ -203,9 +223,11 @@ def opened(policy: Policy, month: Month, rounds: bool) -> Company:
 def settle(company: Company, today: date) -> None:
     """Run until nothing more comes of it."""
     for _ in range(12):
-        if not company.plan(today).documents:
-            return
+        before = dict(company.states)
+        company.plan(today)
         company.book()
+        if company.states == before:
+            return
     raise AssertionError("planning never comes to rest")
 
 
@@ -217,14 +239,14 @@ quick = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, H
 
 
 @quick
-@given(months(), policies(), st.booleans())
-def test_all_at_once_or_day_by_day_the_same_documents(month: Month, policy: Policy, rounds: bool) -> None:
-    at_once = opened(policy, month, rounds)
+@given(months(), choices, st.booleans())
+def test_all_at_once_or_day_by_day_the_same_documents(month: Month, chosen: Choices, rounds: bool) -> None:
+    at_once = opened(chosen.policy(), month, rounds)
     for movement, payout in month.movements:
         at_once.fetch(movement, payout)
     settle(at_once, LAST + timedelta(days=6))
 
-    by_day = opened(policy, month, rounds)
+    by_day = opened(chosen.policy(), month, rounds)
     movements = sorted(month.movements, key=lambda entry: (entry[0].occurred_at, entry[0].ref))
     for offset in range(-2, DAYS + 5):
         day = FIRST + timedelta(days=offset)
@@ -247,9 +269,9 @@ def test_all_at_once_or_day_by_day_the_same_documents(month: Month, policy: Poli
 
 
 @quick
-@given(months(), policies(), st.data())
-def test_two_halves_of_what_is_open_make_the_same_documents(month: Month, policy: Policy, data: st.DataObject) -> None:
-    whole, halves = opened(policy, month, rounds=False), opened(policy, month, rounds=False)
+@given(months(), choices, st.data())
+def test_two_halves_of_what_is_open_make_the_same_documents(month: Month, chosen: Choices, data: st.DataObject) -> None:
+    whole, halves = opened(chosen.policy(), month, rounds=False), opened(chosen.policy(), month, rounds=False)
     for company in (whole, halves):
         for movement, payout in month.movements:
             company.fetch(movement, payout)
@@ -263,9 +285,9 @@ def test_two_halves_of_what_is_open_make_the_same_documents(month: Month, policy
 
 
 @quick
-@given(months(), policies(), st.randoms(use_true_random=False))
-def test_the_same_input_makes_the_same_plan_in_any_order(month: Month, policy: Policy, random: Any) -> None:
-    company = opened(replace(policy, today=LAST), month, rounds=False)
+@given(months(), choices, st.randoms(use_true_random=False))
+def test_the_same_input_makes_the_same_plan_in_any_order(month: Month, chosen: Choices, random: Any) -> None:
+    company = opened(replace(chosen.policy(), today=LAST), month, rounds=False)
     for movement, payout in month.movements:
         company.fetch(movement, payout)
     situation = company.situation()
@@ -280,10 +302,10 @@ def test_the_same_input_makes_the_same_plan_in_any_order(month: Month, policy: P
 
 
 @quick
-@given(months(), policies())
-def test_nothing_waits_for_ever(month: Month, policy: Policy) -> None:
+@given(months(), choices)
+def test_nothing_waits_for_ever(month: Month, chosen: Choices) -> None:
     """A year later only what is under way elsewhere still waits: a payout that the provider says so of."""
-    company = opened(replace(policy, rates=(), wait_days=14), month, rounds=False)
+    company = opened(replace(chosen.policy(), rates=(), wait_days=14), month, rounds=False)
     company.own_rates = {
         "EUR": Decimal("11.31"),
         "JPY": Decimal("0.0641"),
