@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -118,18 +118,12 @@ def store_movements(
         return 0
     zone = zone_of(session, company_id)
     unique = {item.value.ref: item for item in items}
-    known = {
-        row.ref: row.id
-        for row in session.execute(
-            select(MovementRow.ref, MovementRow.id).where(
-                MovementRow.connection_id == connection_id, MovementRow.ref.in_(unique)
-            )
-        )
-    }
+    known = _movement_ids(session, connection_id, unique)
     fresh = [item for ref, item in unique.items() if ref not in known]
     if fresh:
-        ids = session.scalars(
-            insert(MovementRow).returning(MovementRow.id, sort_by_parameter_order=True),
+        # No RETURNING: as one statement for all rows it would be a long text, which the driver reads anew each time.
+        session.execute(
+            _INSERT_MOVEMENT,
             [
                 {
                     "company_id": company_id,
@@ -139,14 +133,15 @@ def store_movements(
                 }
                 for item in fresh
             ],
-        ).all()
+        )
+        ids = _movement_ids(session, connection_id, {item.value.ref for item in fresh})
         session.execute(
             insert(PartRow),
             [
                 {
                     "company_id": company_id,
                     "connection_id": connection_id,
-                    "movement_id": movement_id,
+                    "movement_id": ids[item.value.ref],
                     "name": part.name,
                     "kind": part.kind.value,
                     "amount_minor": part.amount.minor,
@@ -158,12 +153,25 @@ def store_movements(
                     "set_aside_where": "",
                     "changed_at": now,
                 }
-                for movement_id, item in zip(ids, fresh, strict=True)
+                for item in fresh
                 for part in item.value.parts()
             ],
         )
     _refresh(session, [(known[ref], item) for ref, item in unique.items() if ref in known], zone, now)
     return len(fresh)
+
+
+_INSERT_MOVEMENT = insert(MovementRow).execution_options(render_nulls=True)
+"""With its nulls, so that all rows have the same columns and go in one batch."""
+
+
+def _movement_ids(session: Session, connection_id: int, refs: Collection[str]) -> dict[str, int]:
+    rows = session.execute(
+        select(MovementRow.ref, MovementRow.id).where(
+            MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs)
+        )
+    )
+    return {row.ref: row.id for row in rows}
 
 
 def _movement_columns(item: Fetched[Movement], zone: ZoneInfo, now: datetime) -> dict[str, Any]:
@@ -197,11 +205,10 @@ def _refresh(session: Session, items: Iterable[tuple[int, Fetched[Movement]]], z
             select(PartRow.movement_id).where(PartRow.movement_id.in_(by_id), PartRow.document_id.is_not(None))
         )
     )
-    rows = session.scalars(select(MovementRow).where(MovementRow.id.in_(set(by_id) - settled)))
-    for row in rows:
+    stored = session.execute(select(MovementRow.id, MovementRow.value).where(MovementRow.id.in_(set(by_id) - settled)))
+    changed = [row.id for row in stored if encode(by_id[row.id].value) != row.value]
+    for row in session.scalars(select(MovementRow).where(MovementRow.id.in_(changed))) if changed else ():
         columns = _movement_columns(by_id[row.id], zone, now)
-        if columns["value"] == row.value:
-            continue
         if columns["amount_minor"] != row.amount_minor or columns["net_minor"] != row.net_minor:
             continue  # amounts of a balance are final; a part must never change under a proof
         for name, value in columns.items():
