@@ -314,3 +314,42 @@ def test_an_event_counts_once_and_names_its_company(either: Town) -> None:
     connections.account_gone(services, "stripe", "acct_nobody")
     connections.account_gone(services, "stripe", business.stripe.id)
     assert row_of(either, company_id, connection_id).state == "needs_reconnect"
+
+
+# --- the two other ways in -----------------------------------------------------------------------------------
+
+ALL_READS = (
+    *("account_read", "balance_read", "balance_transaction_source_read", "charge_read", "dispute_read"),
+    *("payment_intent_read", "payout_read"),
+)
+
+
+def test_a_pasted_key_with_its_permissions_connects_and_without_them_says_which(kvitt: Town, shop: Business) -> None:
+    company_id = kvitt.install(shop)
+    with pytest.raises(Rejected, match="Payouts"):
+        connections.connect_key(
+            kvitt.services, company_id, "stripe", shop.stripe.issue_restricted_key(ALL_READS[:-1]), WHO
+        )
+    connection_id = connections.connect_key(
+        kvitt.services, company_id, "stripe", f"  {shop.stripe.issue_restricted_key(ALL_READS)}\n", WHO
+    )
+    row = row_of(kvitt, company_id, connection_id)
+    assert (row.way, row.account_ref) == ("key", shop.stripe.id)
+    source = connections.payment_source(kvitt.services, company_id, connection_id, CallLog())
+    assert source.fetch_account().ref == shop.stripe.id
+
+
+def test_an_installed_app_connects_and_its_token_is_renewed(kvitt: Town, shop: Business) -> None:
+    company_id = kvitt.install(shop)
+    stripe = kvitt.world.stripe
+    stripe.codes["ac_app"] = Code("ac_app", shop.stripe.id, "", "stripe_apps", stripe.now_seconds())
+    connection_id = connections.receive(kvitt.services, company_id, "stripe", "app", "ac_app", "", WHO)
+    row = row_of(kvitt, company_id, connection_id)
+    assert (row.way, row.account_ref) == ("app", shop.stripe.id)
+    assert row.expires_at is not None
+    kvitt.world.clock.advance(timedelta(hours=2))
+    source = connections.payment_source(kvitt.services, company_id, connection_id, CallLog())
+    assert source.fetch_account().ref == shop.stripe.id
+    renewed = row_of(kvitt, company_id, connection_id)
+    assert renewed.expires_at is not None
+    assert renewed.expires_at > row.expires_at
