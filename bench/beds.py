@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from addon.bootstrap import build
 from addon.config import load_settings
@@ -44,12 +45,17 @@ def sqlite_town(world: World) -> Iterator[Town]:
         yield bed
 
 
-def environment(bed: Town, database_url: str, owner_url: str, **changes: str) -> dict[str, str]:
+def sqlite_url(bed: Town) -> str:
+    """The address of a town's own database."""
+    return bed.services.db.owner_url
+
+
+def environment(bed: Town, database_url: str, owner_url: str | None = None, **changes: str) -> dict[str, str]:
     """What a worker's environment says, to work for the companies of a town."""
     return {
         "KVITT_ENV": "test",
         "DATABASE_URL": database_url,
-        "DATABASE_OWNER_URL": owner_url,
+        "DATABASE_OWNER_URL": owner_url or database_url,
         "FORTNOX_CALLS_PER_5_S": "0",
         "LOOKUP_QUARANTINE_S": "1",
         "LEASE_S": str(LEASE_S),
@@ -58,10 +64,13 @@ def environment(bed: Town, database_url: str, owner_url: str, **changes: str) ->
     }
 
 
-def build_services(settings: Mapping[str, str], now: Callable[[], datetime] | None = None) -> Services:
+def build_services(
+    settings: Mapping[str, str], now: Callable[[], datetime] | None = None, **replaced: Any
+) -> Services:
     """The services of a worker with this environment; `now` in place of the real clock."""
-    known = load_settings(settings)
-    return build(known, nudge=_nobody) if now is None else build(known, nudge=_nobody, now=now)
+    if now is not None:
+        replaced["now"] = now
+    return build(load_settings(settings), nudge=_nobody, **replaced)
 
 
 def _nobody(company_id: int) -> None:

@@ -99,31 +99,44 @@ def replay_app(exchanges: list[Exchange]) -> Callable[..., Iterable[bytes]]:
     return answer
 
 
-class FarAway:
-    """Middleware: a call arrives after a jittered while, and is answered so long after it was made."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call as the far end saw it: when (`time.monotonic`), whether it writes, what was answered."""
 
-    def __init__(self, inner: Callable[..., Iterable[bytes]], *, answer_s: float, jitter_s: float, seed: int = 1) -> None:
-        self._inner = inner
-        self._answer_s = answer_s
-        self._jitter_s = jitter_s
-        self._chance = random.Random(seed)
-        self._lock = threading.Lock()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self._lock:
-            late_s = self._chance.random() * self._jitter_s
-        time.sleep(late_s)
-        content = b"".join(self._inner(environ, start_response))
-        time.sleep(self._answer_s)
-        return [content]
+    at: float
+    write: bool
+    status: int
 
 
 @contextmanager
-def far_away(app: Flask, *, answer_s: float, jitter_s: float) -> Iterator[None]:
-    """Put distance before an app for a while."""
+def far_away(app: Flask, *, answer_s: float, jitter_s: float, seed: int = 1) -> Iterator[list[Arrival]]:
+    """Put distance before an app: a call arrives up to `jitter_s` late, its answer takes `answer_s`.
+
+    Gives the list of arrivals, which grows meanwhile.
+    """
     near = app.wsgi_app
-    app.wsgi_app = FarAway(near, answer_s=answer_s, jitter_s=jitter_s)  # type: ignore[method-assign]
+    chance = random.Random(seed)
+    lock = threading.Lock()
+    arrivals: list[Arrival] = []
+
+    def distant(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with lock:
+            late_s = chance.random() * jitter_s
+        time.sleep(late_s)
+        at = time.monotonic()
+        told: list[str] = []
+
+        def started(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+            told.append(status)
+            return start_response(status, headers)
+
+        content = b"".join(near(environ, started))
+        arrivals.append(Arrival(at, environ["REQUEST_METHOD"] != "GET", int(told[-1].split()[0])))
+        time.sleep(answer_s)
+        return [content]
+
+    app.wsgi_app = distant  # type: ignore[method-assign]
     try:
-        yield
+        yield arrivals
     finally:
         app.wsgi_app = near  # type: ignore[method-assign]

@@ -1,0 +1,229 @@
+"""Records per second: planning in memory, and storing what a provider tells into PostgreSQL.
+
+The records are a simulated month's, repeated under new references. Of a few tries the best counts: whatever
+else a machine does can only make a try slower.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from addon.core.plan import OpenMovement, PayoutFact, Situation, plan
+from addon.core.records import Balance, Movement, MovementKind, Payout
+from addon.core.rules import Policy
+from addon.ports.calls import CallRecord
+from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
+from addon.services import connections
+from addon.services.ingest import Fetch, fetch_step
+from addon.services.policy import load_policy
+from addon.store.database import Database
+from addon.store.migrate import migrate
+from addon.store.models import Company, Connection, PartRow
+from bench.beds import build_services
+from bench.counts import Bench, WentWrong, bench_for
+from bench.rows import Row, ratio
+from tests.servers import running_postgres
+
+SALES = 200
+RECORDS = 6_000
+PASS = 1_000
+"""Movements in one planning pass, as `addon.services.booking` takes them."""
+PAGE = 100
+"""Movements in one of Stripe's pages."""
+TRIES = 3
+
+
+class _Unheard:
+    def record(self, call: CallRecord) -> None:
+        """Calls are of no interest here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of a shop: what its provider tells, and the policy of its company."""
+
+    movements: tuple[Fetched[Movement], ...]
+    payouts: tuple[Fetched[Payout], ...]
+    policy: Policy
+
+    def repeated(self, number: int) -> tuple[Fetched[Movement], ...]:
+        """So many movements: the month's, again and again under new references."""
+        made: list[Fetched[Movement]] = []
+        for again in range(-(-number // len(self.movements))):
+            made += [replace(item, value=_renamed(item.value, f"~{again}")) for item in self.movements]
+        return tuple(made[:number])
+
+
+def _renamed(movement: Movement, suffix: str) -> Movement:
+    return replace(
+        movement,
+        ref=movement.ref + suffix,
+        source_ref=movement.source_ref and movement.source_ref + suffix,
+        original_ref=movement.original_ref and movement.original_ref + suffix,
+    )
+
+
+def sold_month() -> Month:
+    """Sell for a month, and read what the provider tells."""
+    with bench_for("plus") as bench:
+        bench.business.stripe.payouts_enabled = True
+        bench.turn(31)
+        bench.shop.sell_month(sales=SALES)
+        bench.turn(10)
+        return _read(bench)
+
+
+def _read(bench: Bench) -> Month:
+    services, now = bench.town.services, bench.world.clock.now()
+    with services.db.company_reading(bench.company_id) as session:
+        connection = session.scalars(select(Connection)).one()
+        books = connections.load_books(session)
+        if books is None:
+            raise WentWrong("the books were not read")
+        policy = load_policy(services, session, session.get_one(Company, bench.company_id), connection, books)
+    source = connections.payment_source(services, bench.company_id, connection.id, _Unheard())
+    movements: list[Fetched[Movement]] = []
+    payouts: list[Fetched[Payout]] = []
+    since, cursor = now - timedelta(days=50), None
+    while True:
+        page = source.fetch_movements(since, now, cursor)
+        movements += page.items
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    cursor = None
+    while True:
+        paid = source.fetch_payouts(since, cursor)
+        payouts += paid.items
+        if paid.next_cursor is None:
+            return Month(tuple(movements), tuple(payouts), policy)
+        cursor = paid.next_cursor
+
+
+# --- Planning ---------------------------------------------------------------------------------------------------
+
+
+def measure_planning(month: Month | None = None) -> list[Row]:
+    """Movements planned in a second of one core, in passes as large as a run's."""
+    month = month or sold_month()
+    situations = [_situation(month, again) for again in range(-(-RECORDS // len(month.movements)))]
+    number = sum(len(situation.movements) for situation in situations)
+    best = 0.0
+    documents = 0
+    for _ in range(TRIES):
+        started = time.thread_time()
+        plans = [plan(situation, month.policy) for situation in situations]
+        best = max(best, number / (time.thread_time() - started))
+        documents = sum(len(result.documents) for result in plans)
+    how = f"{number:,} movements into {documents:,} documents, in passes of {number // len(situations)}"
+    return [Row("planning", ratio(best, 0), "records/s per core", "at least", 5_000, how)]
+
+
+def _situation(month: Month, again: int) -> Situation:
+    suffix = f"~{again}"
+    entries = []
+    for item in month.movements:
+        movement = _renamed(item.value, suffix)
+        entries.append(OpenMovement(movement, frozenset(part.name for part in movement.parts()), month.policy.today))
+    return Situation(
+        movements=tuple(entries),
+        payouts={
+            item.value.ref + suffix: PayoutFact(replace(item.value, ref=item.value.ref + suffix), item.value.amount, 0)
+            for item in month.payouts
+        },
+        sales={},
+        known_sales=frozenset(
+            entry.movement.source_ref for entry in entries if entry.movement.kind is MovementKind.SALE
+        ),
+        matches={},
+        known_customers=frozenset(),
+        fee_vouchers={},
+        carrying={},
+        payments_under_way={},
+        payout_vouchers={},
+    )
+
+
+# --- Ingest -----------------------------------------------------------------------------------------------------
+
+
+class _Pages:
+    """A provider that tells prepared pages at once."""
+
+    capabilities = SourceCapabilities("Prepared", itemises_payouts=False, balance_is_current=True, lateness_s=0)
+
+    def __init__(self, movements: Sequence[Fetched[Movement]]) -> None:
+        self._movements = movements
+
+    def fetch_movements(self, since: datetime, until: datetime, cursor: str | None) -> Page[Fetched[Movement]]:
+        start = int(cursor or 0)
+        items = tuple(self._movements[start : start + PAGE])
+        after = start + PAGE
+        return Page(items, str(after) if after < len(self._movements) else None)
+
+    def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:
+        return Page((), None)
+
+    def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:
+        return Page((), None)
+
+    def fetch_account(self) -> ProviderAccount:
+        return ProviderAccount("acct_prepared", "Prepared", "SE", "SEK", live=True)
+
+    def fetch_balances(self) -> tuple[Balance, ...]:
+        return ()
+
+    def disconnect(self) -> None:
+        """There is nothing to give up."""
+
+
+def measure_ingest(month: Month | None = None) -> list[Row]:
+    """Movements stored in a second, page by page with their parts and raw records, and stored once more."""
+    month = month or sold_month()
+    movements = month.repeated(RECORDS)
+    first = again = 0.0
+    with running_postgres() as server:
+        for _ in range(TRIES):
+            owner_url, app_url = server.new_database(migrate)
+            services = build_services({"KVITT_ENV": "test", "DATABASE_URL": app_url, "DATABASE_OWNER_URL": owner_url})
+            company_id, connection_id = _company(services.db, services.now())
+            took: list[float] = []
+            for _ in range(2):
+                started = time.perf_counter()
+                state = Fetch()
+                while state.stage == "movements":
+                    state = fetch_step(services, company_id, connection_id, _Pages(movements), state)
+                took.append(time.perf_counter() - started)
+            with services.db.company_reading(company_id) as session:
+                parts = len(session.scalars(select(PartRow.id)).all())
+            services.db.close()
+            if parts < len(movements):
+                raise WentWrong(f"{parts} parts of {len(movements)} movements were stored")
+            first, again = max(first, len(movements) / took[0]), max(again, len(movements) / took[1])
+    how = f"{len(movements):,} movements in pages of {PAGE}; fetched once more: {again:,.0f}/s"
+    return [Row("ingest into PostgreSQL", ratio(first, 0), "records/s", "at least", 2_000, how)]
+
+
+def _company(db: Database, now: datetime) -> tuple[int, int]:
+    with db.open() as session:
+        company = Company(name="Prepared AB", accounting="fortnox", tenant="1", created_at=now)
+        session.add(company)
+        session.flush()
+        company_id = company.id
+    with db.company(company_id) as session:
+        connection = Connection(
+            provider="stripe",
+            way="connect",
+            account_ref="acct_prepared",
+            grant_sealed=b"sealed",
+            start_date=(now - timedelta(days=365)).date(),
+            connected_at=now,
+        )
+        session.add(connection)
+        session.flush()
+        return company_id, connection.id
