@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
@@ -93,7 +94,11 @@ def check(
         books = reader.fetch_books(first_day, today)
     finally:
         log.save(services, company_id)
-    return _keep(services, company_id, books)
+    try:
+        return _keep(services, company_id, books)
+    except IntegrityError:
+        # A page and a run checked at the same instant, and both added the same line: now it is there.
+        return _keep(services, company_id, books)
 
 
 def _days(session: Session, now: datetime) -> tuple[date, date]:

@@ -1,5 +1,6 @@
 """Prerequisites over the real thing: read from Fortnox, kept, mended there, and what they stop."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -154,3 +155,13 @@ def test_a_connection_without_a_mode_has_no_policy(kvitt: Town, shop: Business) 
         row = session.scalars(select(Connection)).one()
         with pytest.raises(policy.ModeNotChosen):
             policy.load_policy(kvitt.services, session, session.get_one(Company, company_id), row, books)
+
+
+def test_several_may_check_at_once(either: Town) -> None:
+    business = add_shop(either.world)
+    company_id = either.install(business)
+    either.connect(company_id, business)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: prerequisites.check(either.services, company_id), range(3)))
+    assert answers[0] == answers[1] == answers[2]
+    assert {one.check for one in prerequisites.latest(either.services, company_id)} == set(answers[0])
