@@ -574,6 +574,14 @@ class TransactionFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentName:
+    """What a document is called in the books: its kind (`DocumentKind`) and its number there."""
+
+    kind: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionLine:
     """A movement, in a line, with the state of the part that is least far and its reason."""
 
@@ -593,7 +601,7 @@ class TransactionLine:
     payout_ref: str
     state: PartState
     reason: str
-    documents: tuple[str, ...]
+    documents: tuple[DocumentName, ...]
 
     @property
     def fees(self) -> Money:
@@ -729,22 +737,22 @@ def _lines(session: Session, found: Sequence[Any], providers: Mapping[int, str])
     """Lines of the movements found, with states and document numbers by two more queries for all of them."""
     ids = [row.id for row in found]
     parts: dict[int, list[tuple[PartState, str]]] = defaultdict(list)
-    numbers: dict[int, list[str]] = defaultdict(list)
+    numbers: dict[int, list[DocumentName]] = defaultdict(list)
     if ids:
-        for movement_id, state, reason, number in session.execute(
-            select(PartRow.movement_id, PartRow.state, PartRow.reason, DocumentRow.number)
+        for movement_id, state, reason, kind, number in session.execute(
+            select(PartRow.movement_id, PartRow.state, PartRow.reason, DocumentRow.kind, DocumentRow.number)
             .outerjoin(DocumentRow, DocumentRow.id == PartRow.document_id)
             .where(PartRow.movement_id.in_(ids))
             .order_by(PartRow.id)
         ):
             parts[movement_id].append((PartState(state), reason))
-            if number and number not in numbers[movement_id]:
-                numbers[movement_id].append(number)
+            if number and DocumentName(kind, number) not in numbers[movement_id]:
+                numbers[movement_id].append(DocumentName(kind, number))
     return tuple(_line(row, parts[row.id], numbers[row.id], providers) for row in found)
 
 
 def _line(
-    row: Any, parts: Iterable[tuple[PartState, str]], numbers: Sequence[str], providers: Mapping[int, str]
+    row: Any, parts: Iterable[tuple[PartState, str]], numbers: Sequence[DocumentName], providers: Mapping[int, str]
 ) -> TransactionLine:
     state, reason = min(parts, key=lambda item: _SUMMARY_ORDER.index(item[0]), default=(PartState.OPEN, ""))
     return TransactionLine(
@@ -879,7 +887,7 @@ def transaction(services: Services, company_id: int, movement_id: int) -> Story:
         line = _line(
             row,
             [(PartState(part.state), part.reason) for part in part_rows],
-            [story.number for story in documents if story.number],
+            [DocumentName(story.document.kind.value, story.number) for story in documents if story.number],
             providers,
         )
         connection = connections.get(row.connection_id)

@@ -180,7 +180,7 @@ def _csv(proofs: Iterator[PayoutProof]) -> Iterator[str]:
                     line.fees.to_decimal(),
                     line.net.to_decimal(),
                     line.amount.currency,
-                    _cell(" ".join(line.documents)),
+                    _cell(" ".join(document.number for document in line.documents)),
                 ]
             )
         yield out.getvalue()

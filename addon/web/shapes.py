@@ -25,6 +25,10 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUIET_FACTS = frozenset({"source", "document", "connection", "parts", "provider_told", "system_told"})
 
 
+_CODES = frozenset(entry.code for entry in PREREQUISITES)
+_TITLES = {entry.code: entry.title for entry in PREREQUISITES}
+
+
 def fact_value(name: str, value: str) -> Markup | str:
     """A fact's value as people write it: money, days and our own words; anything else as it stands."""
     found = _MONEY.fullmatch(value)
@@ -66,6 +70,9 @@ def fact_rows(facts: Mapping[str, str], hide: Iterable[str] = ()) -> list[tuple[
 def activity_sentence(line: ActivityLine) -> str:
     """What a person did, in words."""
     template = words.ACTIVITIES.get(line.what)
+    remedy = words.REPAIRS.get(str(line.facts.get("remedy", "")))
+    if remedy is not None:
+        return f"{template}: {str(remedy) % {'subject': line.facts.get('subject', '')}}"
     if template is None:
         return line.what.replace("_", " ").capitalize()
     provider = str(line.facts.get("provider", ""))
@@ -75,7 +82,10 @@ def activity_sentence(line: ActivityLine) -> str:
 
 def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """The facts of a log line, settings by their label and accounts by their role."""
-    shown = {name: str(value) for name, value in facts.items() if name not in ("provider", "system")}
+    hidden = ("provider", "system", *(("remedy", "subject", "year") if "remedy" in facts else ()))
+    shown = {name: str(value) for name, value in facts.items() if name not in hidden}
+    if shown.get("reason") in _TITLES:
+        shown["reason"] = str(_(_TITLES[shown["reason"]]))
     key = shown.get("setting", "")
     if key in words.SETTING_WORDS:
         shown["setting"] = str(words.SETTING_WORDS[key].label)
@@ -87,10 +97,6 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
         elif key == "mode" and name in shown:
             shown[name] = str(words.MODES.get(shown[name], shown[name]))
     return shown
-
-
-_CODES = frozenset(entry.code for entry in PREREQUISITES)
-_TITLES = {entry.code: entry.title for entry in PREREQUISITES}
 
 
 def run_message(message: str) -> str:
@@ -126,6 +132,18 @@ def pace(run: RunPage, now: datetime) -> Pace:
         return Pace(0, 0, None, 0, None)
     minutes_left = left * seconds // (done * 60) if done else None
     return Pace(done, everything, done * 96 // everything, per_minute, minutes_left)
+
+
+def voucher_name(reference: str) -> str:
+    """A voucher by series and number, as bookkeepers say it; the financial year's number says nothing to them."""
+    parts = reference.split("/")
+    return f"{parts[0]} {parts[1]}" if len(parts) == 3 else reference
+
+
+def document_name(number: str, kind: str) -> str:
+    """A document in the books by what it is and its number."""
+    template = words.DOCUMENT_NUMBERS.get(kind)
+    return str(template) % {"number": number} if template is not None else voucher_name(number)
 
 
 def decimal(value: Decimal | str) -> str:
@@ -173,6 +191,8 @@ def install(app: Flask) -> None:
         run_message=run_message,
         pace=pace,
         decimal=decimal,
+        voucher_name=voucher_name,
+        document_name=document_name,
         json_text=json_text,
         account_keys=account_keys,
         instant_text=instant_text,

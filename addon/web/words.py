@@ -175,6 +175,13 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
+DOCUMENT_NUMBERS: Final[Mapping[str, Text]] = {
+    DocumentKind.SALE: _("Invoice %(number)s"),
+    DocumentKind.REFUND: _("Credit note %(number)s"),
+    DocumentKind.MATCH: _("Invoice %(number)s"),
+}
+"""What a document's number is called; vouchers are called by series and number alone."""
+
 STEP_KINDS: Final[Mapping[str, Text]] = {
     "create_customer": _("Customer made"),
     "create_invoice": _("Invoice made"),
