@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,7 @@ def serve(folder: Path) -> Iterator[Site]:
         )
         web = _start(stack, folder / "web.log", web_command, settings, pass_fds=(door.fileno(),))
         worker = _start(stack, folder / "worker.log", ("-m", "addon", "worker"), settings)
+        stack.callback(web.child.terminate)  # both end at the same time, and then each is waited for
         yield Site(address, Town(world, running, services, nudged), web, worker)
 
 
@@ -184,8 +186,8 @@ def first_day() -> date:
 
 
 def sell(business: Business, sales: int = 5, **more: Any) -> None:
-    """Some days of sales without refunds that would still be open, paid out as usual."""
-    business.shop.sell_month(days=DAYS, sales=sales, monthly_fee=False, **more)
+    """Some days of sales, none refunded, paid out as usual."""
+    business.shop.sell_month(days=DAYS, sales=sales, monthly_fee=False, refund_share=Decimal(0), **more)
 
 
 def invoices(business: Business) -> list[Any]:
