@@ -178,7 +178,18 @@ def load_situation(
         carrying=_load_carrying(session, connection_id, policy.books_currency),
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs, policy.books_currency),
+        currencies_coming=_load_currencies_coming(session, connection_id),
     )
+
+
+def _load_currencies_coming(session: Session, connection_id: int) -> frozenset[str]:
+    under_way = (DeliveryState.PROPOSED.value, DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
+    query = select(DocumentRow.currency).where(
+        DocumentRow.connection_id == connection_id,
+        DocumentRow.kind == DocumentKind.SALE.value,
+        DocumentRow.state.in_(under_way),
+    )
+    return frozenset(session.scalars(query.distinct()))
 
 
 def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> dict[str, PayoutFact]:

@@ -83,12 +83,12 @@ class _Planner:
         self.paid = dict(situation.payments_under_way)
         self.keys: set[str] = set()
         self.fees: dict[tuple[str, date], list[FeePart]] = defaultdict(list)
-        self.currencies_coming = {
+        self.currencies_coming = situation.currencies_coming | {
             (entry.movement.presented or entry.movement.amount).currency
             for entry in situation.movements
             if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
         }
-        """Currencies whose rates will be known when the sales of this plan are booked."""
+        """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
 
     # -- taking movements in -----------------------------------------------------------------------------

@@ -108,6 +108,8 @@ class Situation:
     """By invoice number: what payments that are planned and not booked will take off its open balance, signed."""
     payout_vouchers: Mapping[str, PlannedPayout] = field(default_factory=dict)
     """Vouchers of payouts that are booked or planned, by payout."""
+    currencies_coming: frozenset[str] = frozenset()
+    """Currencies of sales that are planned and not booked: their invoices will tell the rate of their day."""
 
 
 @dataclass(frozen=True, slots=True)
