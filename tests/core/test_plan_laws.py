@@ -455,6 +455,25 @@ def test_unsearched_movements_of_basic_wait() -> None:
     assert [wait.reason.value for wait in result.waits] == ["invoice"]
 
 
+def test_two_order_numbers_that_lead_to_one_invoice_pay_it_once() -> None:
+    """One finds it by its order number, the other by its OCR: the first by order number has it, in any order."""
+    sales = [
+        replace(SALE, ref=f"txn_{order}", source_ref=f"ch_{order}", order_numbers=(OrderNumber("description", order),))
+        for order in ("2002", "1001")
+    ]
+    total = money("100.00 SEK")
+    invoice = InvoiceView("51", "SEK", total, total, Decimal(0), Decimal(1), 1, True, False, FIRST, ocr="2002")
+    for movements in (sales, sales[::-1]):
+        situation = Situation(
+            tuple(entry(sale) for sale in movements), matches={sale.ref: (invoice,) for sale in movements}
+        )
+        result = plan(situation, sample_policy(mode=Mode.BASIC))
+        assert [document.key for document in result.documents] == ["stripe/ch_1001/match"]
+        assert [(hold.parts[0].movement_ref, hold.reason.value) for hold in result.holds] == [
+            ("txn_2002", "already_paid")
+        ]
+
+
 def test_the_order_of_places_decides_which_order_number() -> None:
     numbers = (
         OrderNumber("description", "2"),
