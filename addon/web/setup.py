@@ -155,7 +155,7 @@ def count(connection_id: int) -> Answer:
             company=access.frame(),
             figures=pages.mode_figures(services(), visitor().company_id),
             failed=failed,
-            back="welcome",
+            back="settings" if request.form.get("back") == "settings" else "welcome",
         )
     if failed:
         flash(failed, "wait")
@@ -242,8 +242,10 @@ def change_connection(connection_id: int) -> Answer:
 
 
 def _joined(setting: Setting, texts: Sequence[str]) -> str:
-    """A list may come as one text or as several ticked boxes."""
-    return ",".join(text for text in texts if text) if setting.kind == "list" else texts[0]
+    """A list may come as one text, with spaces after its commas, or as several ticked boxes."""
+    if setting.kind != "list":
+        return texts[0]
+    return ",".join(entry.strip() for text in texts for entry in text.split(",") if entry.strip())
 
 
 def _save(wanted: Mapping[str, str], connection_id: int | None) -> Answer:

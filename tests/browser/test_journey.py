@@ -101,8 +101,9 @@ def test_from_the_marketplace_to_books_that_are_right(site: Site, meet: Meet) ->
     # Plus, and the day to begin with.
     ada.menu("Settings")
     ada.choose_mode("Plus")
-    ada.go("/settings")
+    ada.at("/settings")
     ada.choose_start()
+    expect(ada.page.locator("details.danger[open]")).to_have_count(0)
     ada.picture("settings")
     ada.repair_all()
     ada.picture("ready-to-start")
@@ -137,7 +138,7 @@ def test_from_the_marketplace_to_books_that_are_right(site: Site, meet: Meet) ->
     order = next(order for order in business.shop.orders if order.currency == "jpy")
     ada.menu("Transactions")
     ada.picture("transactions")
-    ada.page.get_by_label("Search").press_sequentially(order.number)
+    ada.page.get_by_label("Search").fill(order.number)  # as if pasted
     rows = ada.page.locator("#found tbody tr")
     expect(rows).to_have_count(1)
     rows.get_by_role("link").click()
@@ -188,6 +189,7 @@ def test_from_the_marketplace_to_books_that_are_right(site: Site, meet: Meet) ->
     ada.picture("inbox-empty")
     ada.menu("Activity")
     ada.sees("Set movements aside")
+    expect(ada.page.get_by_text("Where the order number stands at the provider")).to_have_count(0)
     ada.picture("activity")
 
 
