@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Delete, delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -106,8 +107,13 @@ def next_days(session: Session, connection_id: int) -> tuple[date | None, bool]:
     return last, False
 
 
-def load_open(session: Session, connection_id: int, until: date | None, zone_today: date) -> list[OpenMovement]:
-    """Movements with parts to plan: all up to a day, or (None) everything that waits or is held."""
+def load_open(
+    session: Session, connection_id: int, until: date | None, today: date, zone: ZoneInfo
+) -> list[OpenMovement]:
+    """Movements with parts to plan: all up to a day, or (None) everything that waits or is held.
+
+    `today` and the day on which waiting began are the company's.
+    """
     query = (
         select(MovementRow.id, MovementRow.value, PartRow.name, PartRow.waiting_since)
         .join(PartRow, PartRow.movement_id == MovementRow.id)
@@ -128,7 +134,7 @@ def load_open(session: Session, connection_id: int, until: date | None, zone_tod
         OpenMovement(
             decode(Movement, value),
             frozenset(parts[movement_id]),
-            since[movement_id].date() if movement_id in since else zone_today,
+            booking_date(since[movement_id], zone) if movement_id in since else today,
         )
         for movement_id, value in values.items()
     ]
@@ -922,7 +928,7 @@ def plan_pass(
         policy = load_policy(session)
         until, more = next_days(session, connection_id)
         today = booking_date(now, zone_of(session, company_id))
-        movements = load_open(session, connection_id, until if more else None, today)
+        movements = load_open(session, connection_id, until if more else None, today, policy.zone)
     if not movements:
         return Planned(0, 0, 0, more=False)
     search = find_matches(
@@ -937,7 +943,9 @@ def plan_pass(
     )
     with services.db.company(company_id) as session:
         policy = load_policy(session)
-        movements = search.without_refused(load_open(session, connection_id, until if more else None, today))
+        movements = search.without_refused(
+            load_open(session, connection_id, until if more else None, today, policy.zone)
+        )
         situation = load_situation(session, connection_id, movements, search.found, policy)
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))

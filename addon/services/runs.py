@@ -684,7 +684,7 @@ def _preview_connection(
     with services.db.company_reading(company_id) as session:
         policy = load(session)
         today = booking_date(services.now(), zone_of(session, company_id))
-        movements = booking.load_open(session, connection_id, None, today)
+        movements = booking.load_open(session, connection_id, None, today, policy.zone)
         proposed = booking.load_proposed(session, connection_id)
     search = booking.find_matches(services, company_id, connection_id, movements, policy, system, remember=False)
     seen = search.without_refused(movements)
