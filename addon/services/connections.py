@@ -221,7 +221,17 @@ def accounting_system(services: Services, company_id: int, observer: CallObserve
 
 
 def payment_source(services: Services, company_id: int, connection_id: int, observer: CallObserver) -> PaymentSource:
-    """A company's connection to a provider. Raises `UnknownConnection`."""
+    """A company's connection to a provider. Raises `UnknownConnection`, and `NeedsReconnect` for one that has ended.
+
+    By its row and not by its token alone: Connect needs none of its own, and once the company has let go of an
+    account, another may have connected it.
+    """
+    with services.db.company_reading(company_id) as session:
+        _refuse_ended(get_connection(session, connection_id))
+    return _source(services, company_id, connection_id, observer)
+
+
+def _source(services: Services, company_id: int, connection_id: int, observer: CallObserver) -> PaymentSource:
     with services.db.company_reading(company_id) as session:
         row = get_connection(session, connection_id)
         provider, way, account_ref = row.provider, row.way, row.account_ref
@@ -375,9 +385,12 @@ def propose_accounts(
 
 def disconnect(services: Services, company_id: int, connection_id: int, who: str) -> None:
     """End a connection: give the access up at the provider, keep the data, free the account. Idempotent."""
+    with services.db.company_reading(company_id) as session:
+        if get_connection(session, connection_id).state == "disconnected":
+            return  # the account may be another company's by now: its consent is not ours to take back
     log = CallLog()
     try:
-        payment_source(services, company_id, connection_id, log).disconnect()
+        _source(services, company_id, connection_id, log).disconnect()
         told = "yes"
     except PortError as error:
         # The person wants it ended: that their side cannot be told now does not keep it alive here.

@@ -353,3 +353,23 @@ def test_an_installed_app_connects_and_its_token_is_renewed(kvitt: Town, shop: B
     renewed = row_of(kvitt, company_id, connection_id)
     assert renewed.expires_at is not None
     assert renewed.expires_at > row.expires_at
+
+
+# --- an account that has moved to another company ---------------------------------------------------------------
+
+
+def test_a_company_that_let_go_of_an_account_can_neither_read_nor_end_the_next_ones_consent(kvitt: Town) -> None:
+    from addon.services import outlook
+
+    business, other = add_shop(kvitt.world), add_shop(kvitt.world, "Second AB", "556000-0001")
+    first, second = kvitt.install(business), kvitt.install(other)
+    old = kvitt.connect(first, business)
+    connections.disconnect(kvitt.services, first, old, WHO)
+    new = kvitt.connect(second, business)
+    with pytest.raises(NeedsReconnect):
+        connections.payment_source(kvitt.services, first, old, CallLog())
+    with pytest.raises(NeedsReconnect):
+        outlook.look(kvitt.services, first, old)
+    connections.disconnect(kvitt.services, first, old, WHO)
+    source = connections.payment_source(kvitt.services, second, new, CallLog())
+    assert source.fetch_account().ref == business.stripe.id
