@@ -41,8 +41,8 @@ PHONE = {"width": 390, "height": 844}
 WAIT_MS = 20_000
 """For one page or element: long, because the machine may be busy; nothing waits without an end."""
 RUN_S = 60.0
-DAYS = 9
-"""Long enough for sales to be paid out and to have reached the bank."""
+DAYS = 14
+"""Long enough for sales to be paid out and to have reached the bank, whatever day of the week it is."""
 
 
 # --- the town ---------------------------------------------------------------------------------------------------
