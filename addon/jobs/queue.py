@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 QUEUE: Final = "kvitt"
 JOB_TIMEOUT_S: Final = 600
@@ -27,20 +28,60 @@ RUN_SLICE: Final = "addon.jobs.tasks.run_slice"
 CHECK_COMPANY: Final = "addon.jobs.tasks.check_company"
 
 
+ANSWER_S: Final = 5.0
+"""How long whoever asks for work waits for Redis: a page must not hang where a Redis does."""
+
+
 class QueueAway(Exception):
     """Redis does not answer. What was to be queued stands in the database, and a sweep finds it."""
 
 
+class NotOurs(Exception):
+    """A job that names something else than our tasks, or gives one something else than a company's id."""
+
+
+def _refuse(*_arguments: object, **_named: object) -> None:
+    raise NotOurs("this job is none of ours")
+
+
+class Nudge(Job):
+    """A job that can be one of our tasks over one company, and nothing else.
+
+    JSON alone is no protection: RQ imports and calls whatever function, and whatever callback, a job's hash names,
+    so that whoever can write into Redis could run anything in a worker, which holds all keys.
+    """
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The task, or one that refuses."""
+        from addon.jobs import tasks
+
+        given = (self.instance, len(self.args), dict(self.kwargs))
+        if given != (None, 1, {}) or type(self.args[0]) is not int:
+            return _refuse
+        ours: dict[str, Callable[..., Any]] = {RUN_SLICE: tasks.run_slice, CHECK_COMPANY: tasks.check_company}
+        return ours.get(str(self.func_name), _refuse)
+
+    def restore(self, raw_data: Any) -> Any:
+        """Read a job from Redis, without what it would have called or told afterwards."""
+        restored = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        return restored
+
+
 @lru_cache(maxsize=8)
-def connect(redis_url: str) -> Redis:
-    """A client of the queue's Redis. Waiting for work blocks longer than any answer takes, so no time-out on it."""
-    client: Redis = Redis.from_url(redis_url, socket_connect_timeout=5, health_check_interval=30)
+def connect(redis_url: str, answer_s: float | None = None) -> Redis:
+    """A client of the queue's Redis. A worker waits for work longer than any answer takes: no time-out there."""
+    client: Redis = Redis.from_url(
+        redis_url, socket_connect_timeout=5, socket_timeout=answer_s, health_check_interval=30
+    )
     return client
 
 
-def get_queue(redis_url: str) -> Queue:
-    """The queue; it carries JSON, so that nothing in a stolen Redis can be executed."""
-    return Queue(QUEUE, connection=connect(redis_url), serializer=JSONSerializer)
+def get_queue(redis_url: str, answer_s: float | None = None) -> Queue:
+    """The queue; its jobs are JSON, and none can name anything but our tasks."""
+    return Queue(QUEUE, connection=connect(redis_url, answer_s), job_class=Nudge, serializer=JSONSerializer)
 
 
 @contextmanager
@@ -63,7 +104,7 @@ def nudge_check(redis_url: str, company_id: int) -> bool:
 
 def _enqueue_once(redis_url: str, function: str, company_id: int, name: str) -> bool:
     with _answering():
-        queue = get_queue(redis_url)
+        queue = get_queue(redis_url, ANSWER_S)
         for job_id in (f"{name}-{company_id}", f"{name}-{company_id}-next"):
             try:
                 queue.enqueue(
@@ -92,4 +133,4 @@ def _waits(queue: Queue, job_id: str) -> bool:
 def size(redis_url: str) -> int:
     """How many jobs wait. Raises `QueueAway`."""
     with _answering():
-        return int(get_queue(redis_url).count)
+        return int(get_queue(redis_url, ANSWER_S).count)

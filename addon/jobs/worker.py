@@ -8,7 +8,7 @@ from typing import Final
 from rq import Worker
 from rq.serializers import JSONSerializer
 
-from addon.jobs.queue import connect, get_queue
+from addon.jobs.queue import Nudge, connect, get_queue
 
 MONITORING_S: Final = 10
 MAINTENANCE_S: Final = 30
@@ -24,6 +24,7 @@ def make_worker(redis_url: str, name: str | None = None) -> Worker:
         [get_queue(redis_url)],
         name=name,
         connection=connect(redis_url),
+        job_class=Nudge,
         serializer=JSONSerializer,
         maintenance_interval=MAINTENANCE_S,
         job_monitoring_interval=MONITORING_S,

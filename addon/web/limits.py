@@ -15,13 +15,16 @@ CONNECT: Final = "30 per minute"
 LOOK: Final = "20 per minute"
 WEBHOOKS: Final = "1200 per minute"
 
+_PATIENCE: Final = {"socket_connect_timeout": 2, "socket_timeout": 2}
+"""Seconds that a page waits for the counters."""
+
 
 def install(app: Flask, redis_url: str | None) -> None:
-    """Count in Redis where there is one, in this process otherwise and while Redis is away."""
+    """Count in Redis where there is one; the same limits in this process otherwise, and while Redis is away."""
     app.config.update(
         RATELIMIT_STORAGE_URI=redis_url or "memory://",
+        RATELIMIT_STORAGE_OPTIONS=_PATIENCE if redis_url is not None else {},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=redis_url is not None,
-        RATELIMIT_IN_MEMORY_FALLBACK=["600 per minute"] if redis_url is not None else [],
         RATELIMIT_KEY_PREFIX="kvitt-pages",
         RATELIMIT_HEADERS_ENABLED=True,
     )
