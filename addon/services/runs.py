@@ -424,6 +424,26 @@ def _plan(work: _Slice) -> SliceResult | str:
     return "deliver"
 
 
+class _Told:
+    """Tells the run's row what is being booked, at most once a second: people watch a bar that moves."""
+
+    def __init__(self, work: _Slice) -> None:
+        self._work = work
+        self._next_at = 0.0
+
+    def __call__(self, text: str) -> None:
+        """Note what begins now, and bring the counts up to date."""
+        if monotonic_time.monotonic() < self._next_at:
+            return
+        self._next_at = monotonic_time.monotonic() + 1.0
+        work = self._work
+        _count(work.services, work.company_id, work.run_id)
+        with work.services.db.company_reading(work.company_id) as session:
+            counts = session.get_one(RunRow, work.run_id).counts
+        done, left = int(counts.get("delivered", 0)), int(counts.get("to_deliver", 0))
+        _note(work, f"Booking {done + 1} of {done + left}: {text}")
+
+
 def _deliver(work: _Slice) -> SliceResult | str:
     """Deliver what is ready; plan again if that may have let something else go."""
     cursor = _cursor(work)
@@ -443,7 +463,7 @@ def _deliver(work: _Slice) -> SliceResult | str:
         work.run_id,
         desk_for,
         work.enough,
-        lambda text: _note(work, f"Booking {text}"),
+        _Told(work),
     )
     delivered = int(cursor.get("delivered", 0)) + result.booked
     this_round = int(cursor.get("this_round", 0)) + result.booked
