@@ -42,7 +42,7 @@ class BookedEffect:
 @dataclass(frozen=True, slots=True)
 class NamedDifference:
     """A difference between ledger and documents with its name: `posting_by_person`, `voucher_missing`,
-    `voucher_differs`, `elsewhere`; `amount` in the books' currency, as the ledger has too much of it."""
+    `voucher_differs`; `amount` in the books' currency, as the ledger has too much of it."""
 
     name: str
     reference: str
@@ -56,7 +56,8 @@ class ClearingIdentity:
     """`opening + ledger + not booked = provider`, per connection and balance currency, in that currency.
 
     `ledger_books` is the clearing account in the books' currency as read back; `named` explains where it differs
-    from what our documents put there. The identity holds when `difference` is nought.
+    from what our documents put there, and `elsewhere_books` is the share of that which is due: what people have
+    booked themselves of parts that they set aside.
     """
 
     currency: str
@@ -68,11 +69,12 @@ class ClearingIdentity:
     ledger_books: Money
     documents_books: Money
     named: tuple[NamedDifference, ...]
+    elsewhere_books: Money
 
     @property
     def holds(self) -> bool:
-        """Whether the books agree with the provider, and the ledger with our documents."""
-        return not self.difference and self.ledger_books == self.documents_books
+        """Whether the books agree with the provider, and the ledger with our documents and people's own."""
+        return not self.difference and self.ledger_books == self.documents_books + self.elsewhere_books
 
 
 def clearing_identity(
@@ -82,11 +84,16 @@ def clearing_identity(
     effects: Iterable[BookedEffect],
     not_booked: NotBooked,
     books_currency: str,
+    elsewhere: Money | None = None,
 ) -> ClearingIdentity:
     """Work out the identity of one clearing account. `entries` are its ledger rows since the start date.
 
     In the books' own currency the ledger's balance itself is compared. A foreign balance is compared by the
     foreign amounts of those documents whose voucher stands in the ledger, since vouchers keep no foreign amount.
+
+    `elsewhere`: parts that people set aside and say they have booked themselves, in the balance's currency. A
+    foreign one counts as booked where some posting of theirs, to the same side, stands on the account; what it is
+    worth in the books is for them to say.
     """
     effects = list(effects)
     currency = provider.currency
@@ -96,14 +103,30 @@ def clearing_identity(
     ledger_books = Money.total(by_voucher.values(), books_currency)
     documents_books = Money.total((effect.books for effect in effects), books_currency)
     named = _named(entries, by_voucher, effects, books_currency)
+    elsewhere = elsewhere or Money.zero(currency)
     if currency == books_currency:
-        ledger = ledger_books
+        ledger, elsewhere_books = ledger_books, elsewhere
     else:
         standing = [effect for effect in effects if any(voucher in by_voucher for voucher in effect.vouchers)]
         ledger = Money.total((effect.balance for effect in standing), currency)
+        theirs = (entry.amount for entry in named if entry.name == "posting_by_person")
+        elsewhere_books = Money.total(theirs, books_currency)
+        if elsewhere.minor * elsewhere_books.minor > 0:
+            ledger = ledger + elsewhere
+        else:
+            elsewhere_books = Money.zero(books_currency)
     difference = provider - (opening + ledger + not_booked.total())
     return ClearingIdentity(
-        currency, opening, ledger, not_booked, provider, difference, ledger_books, documents_books, named
+        currency,
+        opening,
+        ledger,
+        not_booked,
+        provider,
+        difference,
+        ledger_books,
+        documents_books,
+        named,
+        elsewhere_books,
     )
 
 

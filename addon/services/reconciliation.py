@@ -50,7 +50,8 @@ def prove_connection(
     with services.db.company_reading(company_id) as session:
         connection = session.get_one(Connection, connection_id)
         start = connection.start_date or booking_date(connection.connected_at, zone_of(session, company_id))
-    entries = read_ledger(system, policy.books, start, policy.today, _clearing_numbers(policy))
+        numbers = _clearing_numbers(session, connection_id, policy)
+    entries = read_ledger(system, policy.books, start, policy.today, sorted(set().union(*numbers.values())))
     now = services.now()
     proved: list[Identity] = []
     with services.db.company(company_id) as session:
@@ -58,15 +59,28 @@ def prove_connection(
         opening = {currency: int(minor) for currency, minor in connection.opening.items()}
         provider = _provider_side(balances, opening)
         for currency in sorted(provider):
-            identity = _identity(session, connection_id, policy, provider[currency], opening.get(currency, 0), entries)
+            rows = [row for number in sorted(numbers.get(currency, ())) for row in entries.get(number, ())]
+            opened = Money(opening.get(currency, 0), currency)
+            identity = _identity(session, connection_id, policy, provider[currency], opened, rows)
             _keep(session, company_id, connection_id, run_id, identity, now)
             proved.append(Identity(connection_id, connection.provider, identity))
     return tuple(proved)
 
 
-def _clearing_numbers(policy: Policy) -> list[str]:
+def _clearing_numbers(session: Session, connection_id: int, policy: Policy) -> dict[str, set[str]]:
+    """Each currency's clearing account, with those it had before: what was booked there stays there."""
+    numbers: dict[str, set[str]] = defaultdict(set)
     prefix = f"{AccountRole.CLEARING.value}:"
-    return sorted(number for key, number in policy.accounts.numbers.items() if key.startswith(prefix))
+    for key, number in policy.accounts.numbers.items():
+        if key.startswith(prefix):
+            numbers[key.removeprefix(prefix)].add(number)
+    used = select(DocumentRow.clearing_currency, DocumentRow.clearing_account).where(
+        DocumentRow.connection_id == connection_id, DocumentRow.state == DeliveryState.BOOKED.value
+    )
+    for currency, number in session.execute(used.distinct()):
+        if currency and number:
+            numbers[currency].add(number)
+    return numbers
 
 
 def _provider_side(balances: Sequence[Balance], opening: dict[str, int]) -> dict[str, Money]:
@@ -96,19 +110,32 @@ def _identity(
     connection_id: int,
     policy: Policy,
     provider: Money,
-    opening_minor: int,
-    entries: dict[str, list[LedgerEntry]],
+    opening: Money,
+    entries: Sequence[LedgerEntry],
 ) -> ClearingIdentity:
     currency = provider.currency
-    account = policy.accounts.find(AccountRole.CLEARING, currency)
     return clearing_identity(
         provider,
-        Money(opening_minor, currency),
-        entries.get(account.number, []) if account else [],
+        opening,
+        entries,
         _effects(session, connection_id, currency, policy.books_currency),
         not_booked(session, connection_id, currency),
         policy.books_currency,
+        booked_elsewhere(session, connection_id, currency),
     )
+
+
+def booked_elsewhere(session: Session, connection_id: int, currency: str) -> Money:
+    """What the parts come to that people set aside because they have booked them themselves."""
+    total = session.scalar(
+        select(func.sum(PartRow.amount_minor)).where(
+            PartRow.connection_id == connection_id,
+            PartRow.currency == currency,
+            PartRow.state == PartState.SET_ASIDE.value,
+            PartRow.set_aside_where != "",
+        )
+    )
+    return Money(int(total or 0), currency)
 
 
 def _effects(session: Session, connection_id: int, currency: str, home: str) -> list[BookedEffect]:
@@ -205,6 +232,7 @@ def _keep(
                 "holds": identity.holds,
                 "ledger_books": identity.ledger_books.minor,
                 "documents_books": identity.documents_books.minor,
+                "elsewhere_books": identity.elsewhere_books.minor,
                 "books_currency": identity.ledger_books.currency,
                 "named": [
                     {

@@ -111,6 +111,30 @@ def test_a_foreign_balance_is_compared_by_the_documents_that_stand_in_the_ledger
     assert not revalued.holds
 
 
+def test_what_a_person_set_aside_and_booked_by_hand_is_due_in_the_ledger() -> None:
+    entries = (*ENTRIES, entry("A/9/1", "-500.00 SEK", "refund by hand"))
+    aside = money("-500.00 SEK")
+    identity = clearing_identity(money("-287.50 SEK"), money("0.00 SEK"), entries, EFFECTS, not_booked(), "SEK", aside)
+    assert identity.holds
+    assert [difference.reference for difference in identity.named] == ["A/9/1"]
+    missing = clearing_identity(money("-287.50 SEK"), money("0.00 SEK"), ENTRIES, EFFECTS, not_booked(), "SEK", aside)
+    assert missing.difference == aside, "they said so, and it does not stand there"
+    assert not missing.holds
+
+
+def test_of_a_foreign_balance_too() -> None:
+    effects = (effect("stripe/ch_1/sale", ["B/1/1", "C/1/1"], "100.00 EUR", "1130.00 SEK"),)
+    by_hand = (entry("C/1/1", "1130.00 SEK"), entry("A/9/1", "-565.00 SEK", "dispute by hand"))
+    balance, aside = money("50.00 EUR"), money("-50.00 EUR")
+    nothing, zero = not_booked("EUR"), Money.zero("EUR")
+    identity = clearing_identity(balance, zero, by_hand, effects, nothing, "SEK", aside)
+    assert identity.holds
+    assert identity.ledger == balance
+    missing = clearing_identity(balance, zero, by_hand[:1], effects, nothing, "SEK", aside)
+    assert missing.difference == aside
+    assert not missing.holds
+
+
 def test_currencies_do_not_mix_in_the_identity() -> None:
     with pytest.raises(CurrencyMismatch):
         clearing_identity(money("1.00 SEK"), money("1.00 EUR"), (), (), not_booked(), "SEK")

@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 
 from addon.core.delivery import PartState
+from addon.services import prerequisites, settings
 from tests.flow.house import Bed, House, instant
+from tests.support.town import WHO
 
 on_both_databases = pytest.mark.parametrize(
     "database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -88,7 +90,7 @@ def test_a_refund_whose_sale_lies_before_the_start_is_held_and_set_aside(plus: H
         [(plus.clearing(), -1000), (3001, 800), (2611, 200)], on=instant("2026-03-09").date()
     )
     proved = plus.identities()["SEK"].identity
-    assert not proved.difference
+    assert proved.holds
     assert [entry.name for entry in proved.named] == ["posting_by_person"]
 
 
@@ -259,3 +261,19 @@ def test_settled_parts_are_never_planned_again(plus: House) -> None:
     plus.town.services.nudge(plus.company_id)
     plus.runs()
     assert {row.key for row in plus.documents()} == before
+
+
+def test_another_clearing_account_leaves_what_was_booked_on_the_first_in_the_proof(plus: House) -> None:
+    plus.sells("2026-03-02", 1_000_00)
+    plus.opens()
+    plus.runs()
+    first = plus.clearing()
+    another = {"accounts.clearing:SEK": "1684"}
+    assert not settings.change(plus.town.services, plus.company_id, WHO, another, plus.connection_id)
+    prerequisites.repair_all(plus.town.services, plus.company_id, WHO)
+    plus.time("2026-03-25 10:00")
+    plus.sells("2026-03-24", 500_00)
+    plus.runs()
+    assert plus.books.balance(1684)
+    assert plus.clearing() != first
+    plus.all_is_well()
