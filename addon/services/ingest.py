@@ -16,7 +16,7 @@ from addon.core.delivery import PartState
 from addon.core.records import Balance, Itemisation, Movement, MovementKind, Payout, PayoutState
 from addon.ports.payments import Fetched, PaymentSource
 from addon.services.context import Services
-from addon.store.codec import encode
+from addon.store.codec import decode, encode
 from addon.store.models import Company, Connection, MovementRow, PartRow, PayoutRow
 
 PAYOUT_WATCH = timedelta(days=14)
@@ -27,13 +27,19 @@ OVERLAP = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """How far a fetch has come: `stage` movements, payouts, items or done; `fetched` counts new movements."""
+    """How far a fetch has come: `stage` movements, payouts, items or done; `fetched` counts new movements.
+
+    `payout` is whose list `cursor` stands in, and `items_minor` what its pages so far come to: kept beside it, so that
+    after a crash no page counts twice and no list is begun in the middle.
+    """
 
     stage: str = "movements"
     cursor: str | None = None
     since: str = ""
     until: str = ""
     fetched: int = 0
+    payout: str = ""
+    items_minor: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """For the run's row."""
@@ -43,6 +49,8 @@ class Fetch:
             "since": self.since,
             "until": self.until,
             "fetched": self.fetched,
+            "payout": self.payout,
+            "items_minor": self.items_minor,
         }
 
     @classmethod
@@ -209,7 +217,7 @@ def _refresh(session: Session, items: Iterable[tuple[int, Fetched[Movement]]], z
     changed = [row.id for row in stored if encode(by_id[row.id].value) != row.value]
     for row in session.scalars(select(MovementRow).where(MovementRow.id.in_(changed))) if changed else ():
         columns = _movement_columns(by_id[row.id], zone, now)
-        if columns["amount_minor"] != row.amount_minor or columns["net_minor"] != row.net_minor:
+        if by_id[row.id].value.parts() != decode(Movement, row.value).parts():
             continue  # amounts of a balance are final; a part must never change under a proof
         for name, value in columns.items():
             setattr(row, name, value)
@@ -279,6 +287,8 @@ def store_payouts(
         if row is None:
             row = PayoutRow(company_id=company_id, connection_id=connection_id, ref=ref, items_read=False)
             session.add(row)
+        elif row.items_read and row.items_minor != row.amount_minor:
+            row.items_read = False  # its list did not prove it: it is read once more for as long as it is watched
         row.amount_minor = payout.amount.minor
         row.currency = payout.amount.currency
         row.state = payout.state.value
@@ -304,10 +314,11 @@ def _items(services: Services, company_id: int, connection_id: int, source: Paym
         ).first()
     if payout is None:
         return Fetch("done", fetched=fetch.fetched)
+    if payout.ref != fetch.payout:
+        fetch = Fetch("items", fetched=fetch.fetched, payout=payout.ref)
     page = source.fetch_payout_items(payout.ref, fetch.cursor)
-    first_page = fetch.cursor is None
+    so_far = fetch.items_minor + sum(item.net.minor for item in page.items if item.net.currency == payout.currency)
     with services.db.company(company_id) as session:
-        row = session.get_one(PayoutRow, payout.id)
         session.execute(
             update(MovementRow)
             .where(
@@ -316,10 +327,11 @@ def _items(services: Services, company_id: int, connection_id: int, source: Paym
             )
             .values(payout_ref=payout.ref)
         )
-        so_far = 0 if first_page else (row.items_minor or 0)
-        row.items_minor = so_far + sum(item.net.minor for item in page.items if item.net.currency == payout.currency)
-        row.items_read = page.next_cursor is None
-    return Fetch("items", page.next_cursor, fetched=fetch.fetched)
+        if page.next_cursor is None:
+            row = session.get_one(PayoutRow, payout.id)
+            row.items_minor, row.items_read = so_far, True
+            return Fetch("items", fetched=fetch.fetched)
+    return Fetch("items", page.next_cursor, fetched=fetch.fetched, payout=payout.ref, items_minor=so_far)
 
 
 def fetch_settled_balances(
