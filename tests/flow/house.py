@@ -213,7 +213,12 @@ class House:
             (invoice.text("ExternalInvoiceReference1"), invoice.total < 0) for invoice in self.our_invoices()
         )
         assert not [key for key, number in keys.items() if number > 1], keys
-        texts = Counter(voucher.description for voucher in self.books.ledger if "(stripe/" in voucher.description)
+        taken_back = {row.vouchers[0] for row in self.documents("correction") if row.state == "booked"}
+        texts = Counter(
+            voucher.description
+            for voucher in self.books.ledger
+            if "(stripe/" in voucher.description and "/".join(map(str, voucher.key)) not in taken_back
+        )
         assert not [text for text, number in texts.items() if number > 1], texts
         for payment in self.books.payments.values():
             assert payment.booked, payment
