@@ -94,7 +94,9 @@ class Cursor:
             way, (at_text, separator, id_text) = raw[:1], raw[1:].partition("~")
             at = datetime.fromisoformat(at_text)
             number = int(id_text)
-        except (ValueError, binascii.Error):
+            if at.tzinfo is not None:
+                at = at.astimezone(UTC)
+        except (ValueError, OverflowError, binascii.Error):
             return None
         if at.tzinfo is None or separator != "~" or way not in ("+", "-") or not 0 < number < 2**63:
             return None
@@ -691,29 +693,47 @@ def _filtered(query: Any, asked: TransactionFilter, zone: ZoneInfo, providers: M
 def _searched(text: str, providers: Mapping[int, str]) -> Select[Any]:
     """Ids of movements that a text points at: references exactly, order number and buyer from their beginning.
 
-    Each branch of the union has its index; a text in the middle of another is not looked for.
+    Each branch has its index and a limit, so that no text is dear; a text in the middle of another is not found.
     """
     words = text.strip()
     bare = words.lstrip("#").strip() or words
-    connections = MovementRow.connection_id.in_(list(providers))
-    branches = [
-        select(MovementRow.id).where(connections, MovementRow.ref == bare),
-        select(MovementRow.id).where(connections, MovementRow.source_ref == bare),
-        select(MovementRow.id).where(connections, MovementRow.original_ref == bare),
-        select(MovementRow.id).where(connections, MovementRow.payout_ref == bare),
-        select(MovementRow.id).where(MovementRow.order_number.startswith(bare, autoescape=True)),
-        select(MovementRow.id).where(MovementRow.buyer.startswith(words, autoescape=True)),
-        select(PartRow.movement_id)
-        .join(DocumentRow, DocumentRow.id == PartRow.document_id)
-        .where(DocumentRow.number == bare),
+    own = MovementRow.connection_id.in_(list(providers))
+    order, buyer = MovementRow.order_number, MovementRow.buyer
+    beginnings = len(bare) >= _SHORTEST_BEGINNING
+    conditions = [
+        and_(own, MovementRow.ref == bare),
+        and_(own, MovementRow.source_ref == bare),
+        and_(own, MovementRow.original_ref == bare),
+        and_(own, MovementRow.payout_ref == bare),
+        order.startswith(bare, autoescape=True) if beginnings else order == bare,
+        buyer.startswith(words, autoescape=True) if beginnings else buyer == words,
     ]
-    if words != words.lower():
-        branches.append(select(MovementRow.id).where(MovementRow.buyer.startswith(words.lower(), autoescape=True)))
+    if beginnings and words != words.lower():
+        conditions.append(buyer.startswith(words.lower(), autoescape=True))
     minor = _as_amount(words)
     if minor:
-        branches.append(select(MovementRow.id).where(MovementRow.amount_minor.in_(minor)))
+        conditions.append(MovementRow.amount_minor.in_(minor))
+    branches = [_newest(select(MovementRow.id).where(condition), MovementRow.id) for condition in conditions]
+    of_documents = select(DocumentRow.id).where(DocumentRow.number == bare)
+    branches.append(
+        _newest(
+            select(PartRow.movement_id).where(PartRow.document_id.in_(of_documents)),
+            PartRow.movement_id,
+        )
+    )
     found = union(*branches).subquery()
     return select(found.c[0])
+
+
+_SHORTEST_BEGINNING: Final = 3
+"""Shorter texts are looked for as a whole: half of all order numbers begin with a 1."""
+_MOST_FOUND: Final = 1000
+
+
+def _newest(query: Select[Any], key: InstrumentedAttribute[int]) -> Select[Any]:
+    """A branch of the search with its limit; wrapped, because SQLite takes no limit inside a union."""
+    limited = query.order_by(key.desc()).limit(_MOST_FOUND).subquery()
+    return select(limited.c[0])
 
 
 def _as_amount(text: str) -> tuple[int, ...]:

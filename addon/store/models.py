@@ -298,6 +298,17 @@ class MovementRow(OfCompany, Base):
         Index("ix_movements_list", "company_id", "occurred_at", "id"),
         Index("ix_movements_source", "connection_id", "source_ref"),
         Index("ix_movements_payout", "connection_id", "payout_ref"),
+        # What the pages search and filter by; texts are also found by how they begin.
+        Index("ix_movements_original", "connection_id", "original_ref"),
+        Index("ix_movements_kind", "company_id", "kind", "occurred_at", "id"),
+        Index("ix_movements_amount", "company_id", "amount_minor"),
+        Index(
+            "ix_movements_order",
+            "company_id",
+            "order_number",
+            postgresql_ops={"order_number": "text_pattern_ops"},
+        ),
+        Index("ix_movements_buyer", "company_id", "buyer", postgresql_ops={"buyer": "text_pattern_ops"}),
     )
 
 
@@ -399,6 +410,7 @@ class DocumentRow(OfCompany, Base):
         _within("run_id", "runs"),
         UniqueConstraint("company_id", "key"),
         Index("ix_documents_state", "company_id", "state", "id"),
+        Index("ix_documents_number", "company_id", "number"),
         Index("ix_documents_source", "connection_id", "source_ref"),
     )
 
