@@ -225,7 +225,14 @@ def _unreadable(books: Books) -> Iterator[Check]:
             yield Check("scope", False, stops=False, subject=part, details=(("unreadable", part),))
 
 
+def _closed(books: Books, scope: str) -> bool:
+    """Whether a part of the books was closed to us: what hangs on it is not missing, its closing has its own line."""
+    return scope in (*books.missing_scopes, *books.missing_licences, *books.unreadable)
+
+
 def _financial_years(books: Books, needs: Needs) -> Iterator[Check]:
+    if _closed(books, "bookkeeping"):
+        return
     day = needs.first_day
     while day <= needs.today:
         year = books.year_of(day)
@@ -245,7 +252,7 @@ def _predefined_series(books: Books, needs: Needs) -> Iterator[Check]:
     if needs.invoices:
         series = {"invoice_series": books.invoice_series, **series}
     for code, letter in series.items():
-        unreadable = any(part in ("voucher_series", "predefined_series") for part in books.unreadable)
+        unreadable = _closed(books, "settings")
         check = _check(code, bool(letter), letter, details=(("series", letter),) if letter else ())
         # What we may not read need not be missing: that is said once, by its own line, and does not stop.
         yield Check(code, True, check.stops, details=(("unreadable", "yes"),)) if unreadable else check
@@ -316,7 +323,7 @@ def _accounts(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> I
 
 
 def _predefined_accounts(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
-    if "predefined_accounts" in books.unreadable:
+    if _closed(books, "settings"):
         return
     numbers = dict(books.predefined)
     roles = (*_PREDEFINED_ALWAYS, *(_PREDEFINED_FOREIGN if needs.currencies else ()))
@@ -330,6 +337,8 @@ def _predefined_accounts(books: Books, needs: Needs, years: tuple[FinancialYear,
 
 
 def _currencies(books: Books, needs: Needs) -> Iterator[Check]:
+    if _closed(books, "currency"):
+        return
     for code in sorted(set(needs.currencies) - {books.identity.currency}):
         known = books.currency(code)
         if known is None:
@@ -341,7 +350,7 @@ def _currencies(books: Books, needs: Needs) -> Iterator[Check]:
 
 
 def _payment_modes(books: Books, needs: Needs) -> Iterator[Check]:
-    if "payment_modes" in books.unreadable:
+    if _closed(books, "settings"):
         return
     modes = {number: code for code, number in books.payment_modes}
     for use, number in sorted(needs.clearing.items()):

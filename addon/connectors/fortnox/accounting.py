@@ -98,6 +98,8 @@ _FILTER: Final = {
 }
 _IN_LIST_ROWS: Final = frozenset({OrderField.EXTERNAL_REFERENCE, OrderField.OCR})
 _QUOTED_PER_ONE: Final = frozenset({"EUR", "USD", "NOK", "DKK", "GBP"})
+_WRITTEN_REGISTERS: Final = {"customer": "customers", "invoice": "invoices", "payment": "invoicepayments"}
+"""Registers that are only written to during a run, by scope: tried out beforehand."""
 _NOT_THERE: Final = frozenset({"2000434"})
 
 T = TypeVar("T")
@@ -138,6 +140,8 @@ class FortnoxAccounting:
         named_accounts = dict(reading.rows("settings", self._fetch_predefined_accounts))
         modes = reading.rows("settings", self._fetch_modes)
         currencies = reading.rows("currency", self._fetch_currencies)
+        for scope, register in _WRITTEN_REGISTERS.items():
+            reading.part(scope, partial(self._try_out, register), None)
         years = [
             year
             for year in reading.rows("bookkeeping", self._fetch_years)
@@ -171,6 +175,10 @@ class FortnoxAccounting:
             missing_licences=tuple(reading.licences),
             unreadable=tuple(reading.unreadable),
         )
+
+    def _try_out(self, register: str) -> None:
+        """Ask for one row of a register that runs will write to: a licence or right that is missing shows now."""
+        self._client.get(register, {"limit": "1"})
 
     def _fetch_locked_through(self) -> date | None:
         try:

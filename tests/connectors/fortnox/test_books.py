@@ -74,7 +74,7 @@ def test_missing_scopes_and_licences_are_named_and_do_not_stop_the_rest(bench: B
     bench.tokens.tokens[:] = [bench.world.access_token(number, scopes="companyinformation bookkeeping currency")]
     bench.company.set_licences(ALL_LICENCES - {"bookkeeping"})
     books = bench.fortnox.fetch_books(FIRST, LAST)
-    assert books.missing_scopes == ("settings",)
+    assert books.missing_scopes == ("settings", "customer", "invoice", "payment")
     assert books.missing_licences == ("bookkeeping",)
     assert books.identity.name == "Fabriken AB"
     assert books.currency("EUR") is not None
