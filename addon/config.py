@@ -344,8 +344,9 @@ def _unsuitable_for_production(values: Mapping[str, str]) -> Iterator[str]:
     for name, host in (*_outside_hosts(values), ("PUBLIC_URL", _host(values.get("PUBLIC_URL", "")))):
         if host and (_never_public(host) or _FAKE_HOST.search(host)):
             yield f"{name}: is not a public address"
-    if _STRIPE_TEST_KEY.match(values.get("STRIPE_SECRET_KEY", "")):
-        yield "STRIPE_SECRET_KEY: is a test-mode key, and test data never enters real books"
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_APP_SECRET_KEY"):
+        if _STRIPE_TEST_KEY.match(values.get(name, "")):
+            yield f"{name}: is a test-mode key, and test data never enters real books"
     if len(values.get("SECRET_KEY", "x" * _LEAST_SECRET_LENGTH)) < _LEAST_SECRET_LENGTH:
         yield f"SECRET_KEY: must have {_LEAST_SECRET_LENGTH} characters or more"
     for name in ("DATABASE_URL", "DATABASE_OWNER_URL"):

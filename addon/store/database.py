@@ -98,6 +98,8 @@ def _postgres_engine(address: URL) -> Engine:
         connect_args={"connect_timeout": 5},
         json_serializer=_to_json,
         json_deserializer=_from_json,
+        # A failed statement is logged with its text; its values are buyers' names and sealed tokens.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -123,6 +125,8 @@ def _sqlite_engine(address: URL, foreign_keys: bool) -> Engine:
         pool_timeout=30,
         json_serializer=_to_json,
         json_deserializer=_from_json,
+        # A failed statement is logged with its text; its values are buyers' names and sealed tokens.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

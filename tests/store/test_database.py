@@ -45,6 +45,7 @@ from addon.store.models import (
     CustomerRow,
     MovementRow,
     NaiveInstantRefused,
+    ProviderAccount,
     RunRow,
 )
 from tests.store.conftest import AT, World, furnish
@@ -497,3 +498,9 @@ def test_a_pooled_connection_that_died_is_replaced(postgres_world: World) -> Non
         assert list(ended)
     with db.open() as one, db.open() as another:
         assert one.scalars(select(Company.id)).all() == another.scalars(select(Company.id)).all()
+
+
+def test_a_failed_statement_tells_the_log_no_values(sqlite_db: Database) -> None:
+    with pytest.raises(DBAPIError) as caught, sqlite_db.open() as session:
+        session.add(ProviderAccount(provider="stripe", account_ref="acct_of_nobody", company_id=4711))
+    assert "acct_of_nobody" not in str(caught.value) and "INSERT INTO" in str(caught.value)

@@ -156,6 +156,11 @@ def test_production_refuses_unsuitable_values_without_repeating_them(name: str, 
         assert not any(value in fault for fault in faults)
 
 
+def test_production_refuses_a_stripe_app_in_test_mode() -> None:
+    app = {"STRIPE_APP_CLIENT_ID": "ca_app", "STRIPE_APP_SECRET_KEY": "sk_test_4eC39"}
+    assert names_of(faults_of({**PRODUCTION, **app})) == {"STRIPE_APP_SECRET_KEY"}
+
+
 def test_all_faults_are_named_at_once() -> None:
     environment = {**PRODUCTION, "TOKEN_KEYS": "no", "PUBLIC_URL": "http://127.0.0.1", "LEASE_S": "1"}
     del environment["STRIPE_SECRET_KEY"]
