@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from time import monotonic
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -41,6 +43,9 @@ RECONNECT: Final = "reconnect"
 
 ACCOUNT_CURRENCIES: Final = "account_currencies"
 """Where a connection's row keeps the currencies of the account's balances as they were when it was connected."""
+
+_KEPT_S = 5.0
+"""How long a token that was read is used without looking at its row again: whether the connection has ended."""
 
 _EARLY = timedelta(seconds=90)
 """A token is renewed this long before it runs out: a whole call may take 60 seconds."""
@@ -88,6 +93,8 @@ class _RowTokens:
     def __init__(self, services: Services, company_id: int) -> None:
         self._services = services
         self._company_id = company_id
+        self._kept: tuple[Grant, float] | None = None
+        """As last read, and when. A token goes with every call: the row is not read for each of them."""
 
     def _row(self, session: Session, *, for_update: bool) -> AccountingConnection | Connection:
         raise NotConnected("no row")
@@ -97,11 +104,15 @@ class _RowTokens:
 
     def current(self) -> str:
         """A token that should be valid now. Raises `NeedsReconnect`, `TryLater`."""
+        kept = self._kept
+        if kept is not None and monotonic() - kept[1] < _KEPT_S and _is_fresh(kept[0], self._services.now()):
+            return kept[0].access_token
         with self._services.db.company_reading(self._company_id) as session:
             row = self._row(session, for_update=False)
             _refuse_ended(row)
             grant = self._services.box.open_grant(row.grant_sealed)
         if _is_fresh(grant, self._services.now()):
+            self._kept = (grant, monotonic())
             return grant.access_token
         return self.renew(grant.access_token)
 
@@ -113,6 +124,7 @@ class _RowTokens:
         SQLite has no row locks; a session for writing locks the whole file there, for the length of one call.
         """
         services = self._services
+        self._kept = None
         gone: NeedsReconnect | None = None
         fresh = ""
         with services.db.company(self._company_id) as session:
@@ -214,10 +226,16 @@ def get_accounting(session: Session, *, for_update: bool = False) -> AccountingC
 
 def accounting_system(services: Services, company_id: int, observer: CallObserver, lane: Lane) -> AccountingSystem:
     """A company's books. Raises `NotConnected`."""
+    return accounting_systems(services, company_id, lane)(observer)
+
+
+def accounting_systems(services: Services, company_id: int, lane: Lane) -> Callable[[CallObserver], AccountingSystem]:
+    """A company's books for several observers, with one source of tokens for all. Raises `NotConnected`."""
     with services.db.company_reading(company_id) as session:
         system = get_accounting(session).system
         tenant = own_company(session).tenant
-    return services.outside.accounting(system, tenant, CompanyTokens(services, company_id), observer, lane)
+    tokens = CompanyTokens(services, company_id)
+    return lambda observer: services.outside.accounting(system, tenant, tokens, observer, lane)
 
 
 def payment_source(services: Services, company_id: int, connection_id: int, observer: CallObserver) -> PaymentSource:
@@ -241,6 +259,18 @@ def _source(services: Services, company_id: int, connection_id: int, observer: C
 
 
 # --- connecting -----------------------------------------------------------------------------------------------
+
+
+def ways(services: Services, provider: str) -> tuple[str, ...]:
+    """The consent pages of a provider that this installation has credentials for; a Stripe App's are optional."""
+    found = []
+    for way in ("connect", "app"):
+        try:
+            services.outside.payment_authorisation(provider, way)
+        except LookupError:
+            continue
+        found.append(way)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

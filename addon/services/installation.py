@@ -32,6 +32,7 @@ from addon.store.models import (
     CompanyWork,
     Connection,
     ParkedActivation,
+    WebhookEvent,
     WebSession,
 )
 
@@ -39,6 +40,9 @@ PARKED_FOR: Final = timedelta(minutes=30)
 SIGNED_IN_FOR: Final = timedelta(days=14)
 LOOK_UP_FIRST_FOR: Final = timedelta(days=7)
 """How long after a re-install each first attempt looks whether the document is there already."""
+
+LOOK_EVERY: Final = timedelta(minutes=10)
+"""How often, at most, an unsigned message makes us look at a company."""
 
 _SEEN_EVERY = timedelta(minutes=5)
 
@@ -155,6 +159,11 @@ def parked(services: Services, token: str) -> ParkedView | None:
         return ParkedView(row.accounting, row.tenant, row.name, row.organisation_number, row.country, row.expires_at)
 
 
+def shown_as(token: str) -> str:
+    """What a confirmation page says it is about, so that its button confirms that and nothing parked since."""
+    return _hash(f"shown {token}")[:16]
+
+
 def discard(services: Services, token: str) -> None:
     """Forget a parked activation whose person said no."""
     with services.db.open() as session:
@@ -178,9 +187,11 @@ def confirm(services: Services, token: str, who: str) -> int:
         grant = services.box.open_grant(row.grant_sealed)
     try:
         company_id = _company_for(services, waiting, now)
+        _bind(services, company_id, waiting, grant, who, now)
     except IntegrityError:
-        company_id = _company_for(services, waiting, now)  # the other press of the button was faster
-    _bind(services, company_id, waiting, grant, who, now)
+        # The other press of the button was faster: now it is there.
+        company_id = _company_for(services, waiting, now)
+        _bind(services, company_id, waiting, grant, who, now)
     discard(services, token)
     return company_id
 
@@ -355,6 +366,41 @@ def find_company(services: Services, text: str) -> int:
         many = "several companies are" if found else "no company is"
         raise UnknownCompany(f"{many} called {wanted!r}; `kvitt companies` lists them")
     return int(found[0])
+
+
+def is_at_work(services: Services, company_id: int) -> bool:
+    """Whether a provider's nudge means anything: not before a company is set up, while it is stopped, or after."""
+    with services.db.open_reading() as session:
+        return session.scalar(select(Company.state).where(Company.id == company_id)) == "active"
+
+
+def worth_a_look(services: Services, system: str, tenant: str) -> int | None:
+    """The company that an unsigned message is about; None where it has no work to stop, or was looked at just now."""
+    now = services.now()
+    period = int(now.timestamp() // LOOK_EVERY.total_seconds())
+    try:
+        with services.db.open() as session:
+            company = session.scalars(
+                select(Company).where(Company.accounting == system, Company.tenant == tenant)
+            ).one_or_none()
+            if company is None or company.state not in ("active", "stopped"):
+                return None
+            seen = WebhookEvent.provider == system, WebhookEvent.event_ref == f"{tenant}/{period}"
+            if session.scalar(select(WebhookEvent.id).where(*seen)) is not None:
+                return None
+            session.add(
+                WebhookEvent(
+                    provider=system,
+                    event_ref=f"{tenant}/{period}",
+                    event_type="unsigned",
+                    account_ref=tenant,
+                    company_id=company.id,
+                    received_at=now,
+                )
+            )
+            return company.id
+    except IntegrityError:
+        return None  # the same message arrived twice at once, and the other one counts
 
 
 def companies(services: Services) -> tuple[CompanyView, ...]:

@@ -31,6 +31,8 @@ _TRIGGER: Final = "click"
 _LONGEST_SEARCH: Final = 120
 _LONGEST_LOOK: Final = timedelta(days=31)
 _LARGEST_ID: Final = 2**63 - 1
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 2200
 
 E = TypeVar("E", MovementKind, PartState)
 
@@ -71,10 +73,12 @@ def _member(kind: type[E], text: str) -> E | None:
 
 
 def _date(text: str) -> date | None:
+    """A day as it is given; None for what is none, or lies where arithmetic with days ends."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if _FIRST_YEAR <= day.year <= _LAST_YEAR else None
 
 
 def asked_for(given: MultiDict[str, str]) -> TransactionFilter:
@@ -233,7 +237,8 @@ def remedy() -> Answer:
             else:
                 flash(
                     _(
-                        "Nothing was set aside: a document of these stands half-way in your books. Try it again instead."
+                        "Nothing was set aside: a document of these stands half-way in your books. "
+                        "Try it again instead."
                     ),
                     "wait",
                 )

@@ -21,7 +21,6 @@ connect = Blueprint("connect", __name__)
 Answer = Response | str | tuple[str, int]
 
 STRIPE_CALLBACK: Final = "/oauth/stripe/callback"
-_WAYS: Final = ("connect", "app")
 _LONGEST_KEY: Final = 300
 
 
@@ -31,8 +30,8 @@ _LONGEST_KEY: Final = 300
 def stripe() -> Response:
     """Off to Stripe's consent page: Connect, or with `way=app` the Stripe App."""
     way = request.args.get("way", "connect")
-    if way not in _WAYS:
-        abort(400)
+    if way not in connections.ways(services(), "stripe"):
+        abort(404)
     declared = services().outside.payment_authorisation("stripe", way).client
     memory = {"company": visitor().company_id, "way": way}
     return roundtrip.set_out(declared, roundtrip.callback_address(STRIPE_CALLBACK), memory)
@@ -44,7 +43,7 @@ def stripe() -> Response:
 def stripe_callback() -> Answer:
     """Back from Stripe, to the company that this browser set out from and to no other."""
     back = None
-    for way in _WAYS:
+    for way in connections.ways(services(), "stripe"):
         name = services().outside.payment_authorisation("stripe", way).client.name
         back = roundtrip.come_back(name)
         if back.bearing is roundtrip.Bearing.OURS:

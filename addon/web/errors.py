@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from flask import Flask, Response, current_app, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from addon.log import get_logger
 from addon.ports.errors import BadReply, NeedsReconnect, OutcomeUnknown, PortError, Rejected, TryLater
 from addon.services.pages import NotHere
+from addon.services.runs import CompanyNotReady
 from addon.services.settings import UnknownConnection
 
 csrf: Final = CSRFProtect()
@@ -74,6 +75,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(NotHere, _not_found)
     app.register_error_handler(UnknownConnection, _not_found)
+    app.register_error_handler(CompanyNotReady, _not_ready)
     app.register_error_handler(PortError, port_error)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
@@ -94,6 +96,16 @@ def _not_found(error: Exception) -> tuple[str, int]:
         _("There is nothing here"),
         _("The address may be misspelt, or the thing may belong to another company."),
         _("Everything of yours can be reached from the overview."),
+    )
+
+
+def _not_ready(error: Exception) -> tuple[str, int]:
+    return page(
+        409,
+        _("The company is not ready for that"),
+        _("Kvitt has not read its books yet, or a step of the installation is missing. Nothing was changed."),
+        _("The first step checks the books; go on from there."),
+        action=(url_for("setup.welcome"), _("To the steps")),
     )
 
 

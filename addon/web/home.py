@@ -147,6 +147,7 @@ def confirm() -> Answer:
     return render_template(
         "home/confirm.html",
         waiting=waiting,
+        shown=installation.shown_as(session[_PARKED]),
         name=session.get(_NAME, ""),
         other=current if current is not None and current.name != waiting.name else None,
     )
@@ -162,7 +163,13 @@ def _waiting() -> installation.ParkedView | None:
 @limiter.limit(INSTALL)
 def confirm_yes() -> Answer:
     """The person says that this is their company: bind it, look at its books, sign the browser in."""
-    token = session.pop(_PARKED, "")
+    token = str(session.get(_PARKED, ""))
+    shown = request.form.get("shown", "")
+    if shown and token and shown != installation.shown_as(token):
+        # Another answer of Fortnox came into this browser while the page was open: its company was never shown.
+        flash(_("Meanwhile Fortnox named another company. Look again before you go on."), "wait")
+        return redirect(url_for("home.confirm"), 303)
+    session.pop(_PARKED, None)
     who = " ".join(request.form.get("name", "").split())[:100]
     if request.form.get("answer") == "no":
         if token:

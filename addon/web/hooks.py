@@ -63,7 +63,7 @@ def stripe() -> tuple[str, int]:
     if company_id is not None:
         if event.ended:
             connections.account_gone(services(), "stripe", event.account)
-        else:
+        elif installation.is_at_work(services(), company_id):
             runs.want(services(), company_id, _TRIGGER)
     return "", 204
 
@@ -72,10 +72,13 @@ def stripe() -> tuple[str, int]:
 @audience(Audience.WEBHOOK)
 @limiter.limit(WEBHOOKS)
 def fortnox() -> tuple[str, int]:
-    """Fortnox says that a consent changed. It is unsigned, so it only makes us look with our own credentials."""
+    """Fortnox says that a consent changed. It is unsigned, so it only makes us look with our own credentials.
+
+    And not often: anybody can send this, about any company, and each look is calls and a run.
+    """
     news = _announced("fortnox")
     if news is not None and news.ended:
-        company_id = installation.find_tenant(services(), "fortnox", news.account)
+        company_id = installation.worth_a_look(services(), "fortnox", news.account)
         if company_id is not None:
             runs.want(services(), company_id, _TRIGGER)
     return "", 204

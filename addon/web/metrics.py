@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"})
+
 
 def install(app: Flask) -> None:
     """Count every answer; each application has counters of its own."""
@@ -31,7 +33,9 @@ def install(app: Flask) -> None:
     def count(response: Response) -> Response:
         # Endpoints, not addresses: an address has ids in it and there is no end of them.
         endpoint = request.endpoint or "none"
-        answers.labels(endpoint, request.method, str(response.status_code)).inc()
+        # Anybody may make methods up, and each would be a counter that is kept for ever.
+        method = request.method if request.method in _METHODS else "other"
+        answers.labels(endpoint, method, str(response.status_code)).inc()
         if "started_s" in g:
             durations.labels(endpoint).observe(time.perf_counter() - g.started_s)
         return response

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from addon.core.books import OrderField
 from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import installation, outlook, pages, prerequisites
+from addon.services import connections, installation, outlook, pages, prerequisites
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
 from addon.services.settings import SETTINGS, Setting, SettingFault
@@ -66,6 +66,7 @@ def _welcome() -> str:
         steps=dict(steps),
         present=present,
         live=live,
+        ways=connections.ways(services(), "stripe"),
         figures=pages.mode_figures(services(), company_id),
         check_sentence=words.check_sentence,
     )
