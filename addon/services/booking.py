@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Delete, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Delete, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from addon.core.books import InvoiceView
@@ -40,6 +40,7 @@ from addon.core.plan import (
     plan,
 )
 from addon.core.plan.sale import order_number
+from addon.core.plan.voucher import planned_payout
 from addon.core.records import Movement, MovementKind, Payout
 from addon.core.rules import Mode, Policy
 from addon.ports.accounting import AccountingSystem
@@ -48,7 +49,7 @@ from addon.services import activity
 from addon.services.context import Services
 from addon.services.ingest import start_instant, zone_of
 from addon.store.codec import decode, encode, fingerprint
-from addon.store.deliveries import new_deliveries
+from addon.store.deliveries import SEQ_STEP, new_deliveries
 from addon.store.models import (
     Connection,
     CustomerRow,
@@ -183,7 +184,7 @@ def load_situation(
         fee_vouchers=_load_fee_vouchers(session, connection_id),
         carrying=_load_carrying(session, connection_id, policy.books_currency),
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
-        payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs, policy.books_currency),
+        payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
         currencies_coming=_load_currencies_coming(session, connection_id),
     )
 
@@ -235,6 +236,8 @@ def _load_sales(session: Session, connection_id: int, originals: set[str]) -> di
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.SALE.value,
             DocumentRow.source_ref.in_(originals),
+            # One that a person has taken over will never be booked by us: its refunds are that person's, too.
+            ~exists().where(PartRow.document_id == DocumentRow.id, PartRow.state == PartState.SET_ASIDE.value),
         )
     ).all()
     refunds: dict[str, list[DocumentRow]] = defaultdict(list)
@@ -387,23 +390,17 @@ def _load_payments_under_way(
     return dict(under_way)
 
 
-def _load_payout_vouchers(
-    session: Session, connection_id: int, refs: Iterable[str], books_currency: str
-) -> dict[str, PlannedPayout]:
-    found: dict[str, PlannedPayout] = {}
-    for row in session.scalars(
-        select(DocumentRow).where(
+def _load_payout_vouchers(session: Session, connection_id: int, refs: Iterable[str]) -> dict[str, PlannedPayout]:
+    """Vouchers that stand or are on their way; of a refused one there is nothing to take back yet."""
+    rows = session.execute(
+        select(DocumentRow.source_ref, DocumentRow.payload).where(
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.PAYOUT.value,
+            DocumentRow.state != DeliveryState.REJECTED.value,
             DocumentRow.source_ref.in_(set(refs)),
         )
-    ):
-        facts = dict(decode(Document, row.payload).facts)
-        found[row.source_ref] = PlannedPayout(
-            Money(int(facts["bank_minor"]), books_currency),
-            Money(-(row.clearing_books_minor or 0), books_currency),
-        )
-    return found
+    )
+    return {row.source_ref: planned_payout(decode(Document, row.payload)) for row in rows}
 
 
 # --- Looking for invoices (Basic) -------------------------------------------------------------------------------
@@ -801,7 +798,11 @@ def _nothing_stands(session: Session, document_id: int) -> bool:
 
 
 def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> None:
-    """Forget documents of which nothing stands; their parts are open again."""
+    """Forget documents of which nothing stands; their parts are open again.
+
+    Where one was to make a customer whom others need, the first of those makes them instead.
+    """
+    orphans: set[str] = set()
     for start in range(0, len(document_ids), 500):
         chunk = document_ids[start : start + 500]
         session.execute(
@@ -810,8 +811,45 @@ def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> No
             .values(**_OPENED, document_id=None, changed_at=now)
             .execution_options(synchronize_session=False)
         )
+        orphans.update(
+            session.scalars(
+                select(DeliveryRow.key).where(
+                    DeliveryRow.document_id.in_(chunk),
+                    DeliveryRow.kind == "create_customer",
+                    ~exists().where(CustomerRow.key == DeliveryRow.key),
+                )
+            )
+        )
         _delete(session, delete(DeliveryRow).where(DeliveryRow.document_id.in_(chunk)))
         _delete(session, delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
+    if orphans:
+        _adopt(session, orphans)
+
+
+def _adopt(session: Session, customer_keys: set[str]) -> None:
+    """Give each customer that nobody makes any more to a document whose invoice needs them, approved ones first."""
+    needing: dict[str, tuple[bool, DocumentRow]] = {}
+    rows = session.scalars(
+        select(DocumentRow)
+        .join(DeliveryRow, DeliveryRow.document_id == DocumentRow.id)
+        .where(DeliveryRow.kind == "create_invoice", DeliveryRow.state != DeliveryState.BOOKED.value)
+        .order_by(DocumentRow.id)
+    )
+    for row in rows:
+        proposed = row.state == DeliveryState.PROPOSED.value
+        for step in decode(Document, row.payload).steps:
+            if isinstance(step, CreateInvoice) and step.customer_key in customer_keys:
+                before = needing.get(step.customer_key)
+                if before is None or (before[0] and not proposed):
+                    needing[step.customer_key] = (proposed, row)
+    for key, (proposed, row) in needing.items():
+        document = decode(Document, row.payload)
+        customer = next(step.invoice.customer for step in document.steps if isinstance(step, CreateInvoice))
+        document = replace(document, steps=(CreateCustomer(key, customer), *document.steps))
+        row.payload, row.fingerprint = encode(document), fingerprint(document)
+        (making, *_) = new_deliveries(document, row.id, DeliveryState.PROPOSED if proposed else DeliveryState.APPROVED)
+        making.seq -= SEQ_STEP
+        session.add(making)
 
 
 def _delete(session: Session, statement: Delete) -> None:

@@ -32,12 +32,12 @@ from addon.core.plan import (
     OpenMovement,
     PayoutFact,
     Plan,
-    PlannedPayout,
     SaleLine,
     Situation,
     plan,
 )
 from addon.core.plan.sale import order_number
+from addon.core.plan.voucher import planned_payout
 from addon.core.records import Movement, MovementKind, Payout
 from addon.core.rules import Mode, Policy
 from addon.store.codec import fingerprint
@@ -141,10 +141,7 @@ class Company:
             carrying=self._carrying(),
             payments_under_way=self._payments_under_way(),
             payout_vouchers={
-                dict(document.facts)["source"]: PlannedPayout(
-                    Money(int(dict(document.facts)["bank_minor"]), policy.books_currency),
-                    -(document.clearing[0].books or Money.zero(policy.books_currency)),
-                )
+                dict(document.facts)["source"]: planned_payout(document)
                 for document in self.documents()
                 if document.kind is DocumentKind.PAYOUT
             },

@@ -123,6 +123,14 @@ class Story:
                 policy = replace(policy, books=sample_books(inactive=numbers))
             case "missing", numbers:
                 policy = replace(policy, books=sample_books(without=numbers))
+            case "manual", codes:
+                currencies = tuple(
+                    replace(known, automatic=known.code not in codes) for known in policy.books.currencies
+                )
+                policy = replace(policy, books=replace(policy.books, currencies=currencies))
+            case "account", [role, number]:
+                numbers = {**policy.accounts.numbers, role: number}
+                policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))
             case "unmapped", [role]:
                 numbers = {key: value for key, value in policy.accounts.numbers.items() if key != role}
                 policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))

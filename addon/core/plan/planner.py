@@ -22,10 +22,9 @@ from addon.core.plan.situation import (
     OpenMovement,
     Outcome,
     Plan,
-    PlannedPayout,
     Situation,
 )
-from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal
+from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal, planned_payout
 from addon.core.records import Movement, MovementKind, PartKind
 from addon.core.rules import Mode, Policy
 
@@ -253,15 +252,10 @@ class _Planner:
         fact = self.situation.payouts.get(movement.source_ref)
         outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy)
         if isinstance(outcome, Document):
-            effect = outcome.clearing[0]
-            bank_minor = int(dict(outcome.facts)["bank_minor"])
-            assert effect.books is not None  # noqa: S101 - payout vouchers always know their value
-            self.payout_vouchers[movement.source_ref] = PlannedPayout(
-                Money(bank_minor, self.policy.books_currency), -effect.books
-            )
+            moved = self.payout_vouchers[movement.source_ref] = planned_payout(outcome)
             before = self.carrying.get(currency)
             if foreign and before is not None:
-                self.carrying[currency] = Carrying(before.balance + effect.balance, before.books + effect.books)
+                self.carrying[currency] = Carrying(before.balance + movement.amount, before.books - moved.clearing)
         return outcome
 
     def payout_reversal(self, movement: Movement) -> Outcome:

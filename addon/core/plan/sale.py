@@ -58,6 +58,9 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     books_amount = books_value(movement, paid, policy)
+    rate = sent_rate(movement, paid, policy)
+    if rate is None:
+        require_own_rate(movement, paid, policy)
     vat = decide_vat(movement.buyer, policy)
     sales = account(policy, AccountRole.SALES, day, vat.treatment)
     order = order_number(movement, policy)
@@ -72,7 +75,7 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
         lines=lines,
         total=paid,
         vat=vat_of(lines),
-        rate=sent_rate(movement, paid, policy),
+        rate=rate,
         expected_rate=expected_rate(movement, paid, policy),
         order_number=order,
         text=" ".join(filter(None, (policy.invoice_text, reference_text(policy, source_of(movement), note)))),
@@ -129,6 +132,19 @@ def sent_rate(movement: Movement, paid: Money, policy: Policy) -> ExchangeRate |
     if paid.currency == policy.books_currency:
         return None
     return rate_for(policy, paid.currency, day_of(movement, policy))
+
+
+def require_own_rate(movement: Movement, paid: Money, policy: Policy) -> None:
+    """Raise `CannotBook` where an invoice would be made at a rate that nobody keeps up and nothing can be held to.
+
+    Without a fixing the accounting system takes its own rate. One that a person typed in once may be years old;
+    where the provider converted, its conversion is what that rate is compared with, else there is nothing.
+    """
+    if policy.books_currency in (paid.currency, movement.currency):
+        return
+    known = policy.books.currency(paid.currency)
+    if known is None or not known.automatic:
+        raise CannotBook(HoldReason.CURRENCY_NOT_READY, currency=paid.currency, why="not_automatic")
 
 
 def expected_rate(movement: Movement, paid: Money, policy: Policy) -> Decimal | None:

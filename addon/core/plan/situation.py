@@ -80,10 +80,12 @@ class Carrying:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayout:
-    """What the voucher of a payout moved, in the books' currency: bank and clearing sides, positive."""
+    """What the voucher of a payout moved, in the books' currency: bank and clearing sides, positive; and on which
+    accounts, in that order."""
 
     bank: Money
     clearing: Money
+    accounts: tuple[Account, Account]
 
 
 @dataclass(frozen=True, slots=True)

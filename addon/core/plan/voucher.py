@@ -19,7 +19,7 @@ from addon.core.documents import (
     signed_line,
 )
 from addon.core.holds import HoldReason, Wait, WaitReason
-from addon.core.money import Money
+from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
     base_key,
@@ -29,6 +29,7 @@ from addon.core.plan.common import (
     open_day,
     reference_text,
     require_precision,
+    require_ready,
     source_of,
     value_rate,
 )
@@ -186,7 +187,7 @@ def plan_payout(
     day, note = open_day(arrived, policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     bank = account(policy, AccountRole.BANK, day, movement.currency)
-    sides = _payout_sides(payout.amount, carrying, arrived, policy)
+    sides = _payout_sides(payout.amount, carrying, arrived, (bank, clearing), policy)
     if sides is None:
         until = arrived + timedelta(days=policy.wait_days)
         return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), *about))
@@ -197,7 +198,6 @@ def plan_payout(
         movement,
         day,
         text,
-        (bank, clearing),
         sides,
         policy,
         _PAID_RULE if payout.state is PayoutState.PAID else _FAILED_RULE,
@@ -207,14 +207,13 @@ def plan_payout(
 def plan_payout_reversal(
     movement: Movement, fact: PayoutFact | None, voucher: PlannedPayout | None, policy: Policy
 ) -> Document | Wait:
-    """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved."""
+    """Plan the voucher that takes a failed payout back, at what the payout's own voucher moved, and where."""
     if voucher is None:
         return _await_payout(movement, movement.amount, policy)
     if fact is not None and fact.payout.amount != movement.amount:
         raise _not_proved(fact.payout.ref, fact.payout.amount, movement.amount)
     day, note = open_day(day_of(movement, policy), policy)
-    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
-    bank = account(policy, AccountRole.BANK, day, movement.currency)
+    require_ready(voucher.accounts, day, policy)
     text = reference_text(policy, f"payout {source_of(movement)} came back {movement.amount}", note)
     return _payout_document(
         f"{base_key(movement, policy)}/payout-reversal",
@@ -222,8 +221,7 @@ def plan_payout_reversal(
         movement,
         day,
         text,
-        (bank, clearing),
-        PlannedPayout(-voucher.bank, -voucher.clearing),
+        PlannedPayout(-voucher.bank, -voucher.clearing, voucher.accounts),
         policy,
         "A payout that failed or was cancelled is taken back by a reversing voucher of the same amounts.",
     )
@@ -255,22 +253,33 @@ def _not_proved(payout: str, amount: Money, items: Money) -> CannotBook:
     return CannotBook(HoldReason.PAYOUT_NOT_PROVED, payout=payout, amount=str(amount), items=str(items))
 
 
-def _payout_sides(amount: Money, carrying: Carrying | None, day: date, policy: Policy) -> PlannedPayout | None:
+def _payout_sides(
+    amount: Money, carrying: Carrying | None, day: date, accounts: tuple[Account, Account], policy: Policy
+) -> PlannedPayout | None:
     """What bank and clearing move by in the books' currency; None while no rate is known."""
     if amount.currency == policy.books_currency:
-        return PlannedPayout(amount, amount)
+        return PlannedPayout(amount, amount, accounts)
     rate = value_rate(policy, amount.currency, day)
     if rate is None and policy.today > day + timedelta(days=policy.wait_days):
         rate = nearest_rate(policy, amount.currency, day)
     if rate is None:
         return None
-    bank = rate.convert(amount)
-    if carrying is None or carrying.balance.minor <= 0 or amount.minor <= 0 or amount > carrying.balance:
-        return PlannedPayout(bank, bank)
-    if amount == carrying.balance:
-        return PlannedPayout(bank, carrying.books)
+    return PlannedPayout(rate.convert(amount), _carried(amount, carrying, rate), accounts)
+
+
+def _carried(amount: Money, carrying: Carrying | None, rate: ExchangeRate) -> Money:
+    """What an amount is carried at: its share of what lies there, or all of that.
+
+    What goes beyond it, as after a start in mid-life, is worth the day's rate. A balance below nought, which the
+    provider takes from the bank, is relieved in the same way.
+    """
+    if carrying is None or carrying.balance.minor * amount.minor <= 0:
+        return rate.convert(amount)
+    beyond = amount - carrying.balance
+    if beyond.minor * amount.minor >= 0:
+        return carrying.books + rate.convert(beyond)
     share = Decimal(amount.minor) / Decimal(carrying.balance.minor)
-    return PlannedPayout(bank, Money.rounded(carrying.books.to_decimal() * share, carrying.books.currency))
+    return Money.rounded(carrying.books.to_decimal() * share, carrying.books.currency)
 
 
 def _payout_document(
@@ -279,12 +288,11 @@ def _payout_document(
     movement: Movement,
     day: date,
     text: str,
-    accounts: tuple[Account, Account],
     sides: PlannedPayout,
     policy: Policy,
     rule: str,
 ) -> Document:
-    bank, clearing = accounts
+    bank, clearing = sides.accounts
     sums = ((bank, sides.bank), (clearing, -sides.clearing))
     lines = [signed_line(number, amount, text) for number, amount in sums if amount]
     if not lines:
@@ -304,5 +312,21 @@ def _payout_document(
         clearing=(ClearingEffect(clearing, movement.amount, -sides.clearing),),
         steps=(PostVoucher(key, Voucher(key, day, text, tuple(lines))),),
         rule=rule,
-        facts=(("source", source_of(movement)), ("bank_minor", str(sides.bank.minor))),
+        facts=(
+            ("source", source_of(movement)),
+            ("bank_minor", str(sides.bank.minor)),
+            ("bank_account", bank.number),
+        ),
+    )
+
+
+def planned_payout(payout: Document) -> PlannedPayout:
+    """What the document of a payout moves, which is what a reversal of it takes back."""
+    (effect,) = payout.clearing
+    assert effect.books is not None  # noqa: S101 - payout vouchers always know their value
+    facts = dict(payout.facts)
+    return PlannedPayout(
+        Money(int(facts["bank_minor"]), effect.books.currency),
+        -effect.books,
+        (Account(AccountRole.BANK, facts["bank_account"]), effect.account),
     )
