@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time as monotonic_time
+from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.books import Books, InvoiceView, StepAnswer
@@ -76,6 +77,8 @@ from addon.store.models import (
 
 MOST_ATTEMPTS = 12
 """After so many attempts without a readable answer a person is asked; the document's look-up still comes first."""
+TELL_EVERY_S = 0.5
+"""How often, at most, it is told what is being booked."""
 CALL_SHARE = 3
 """A whole call takes at most this fraction of a lease: a write is begun only where so much of the lease is left."""
 
@@ -136,13 +139,18 @@ def deliver(
     tried: set[int] = set()  # what came to nothing since the last document that got anywhere
     behind: set[int] = set()  # what waits for a customer that another document makes
     running: dict[Future[Progress], int] = {}
+    ready: deque[int] = deque()  # read many at a time; `claim` looks again at each
+    told_at = 0.0
     with ThreadPoolExecutor(services.in_flight, thread_name_prefix="deliver") as pool:
         while True:
-            idle = len(running) < services.in_flight and not stopped and not enough()
-            for document_id in _ready(services, company_id, tried | behind | set(running.values())) if idle else ():
-                if len(running) >= services.in_flight:
-                    break
-                told(_in_words(services, company_id, document_id))
+            idle = not stopped and not enough()
+            if idle and not ready:
+                ready.extend(_ready(services, company_id, tried | behind | set(running.values())))
+            while idle and ready and len(running) < services.in_flight:
+                document_id = ready.popleft()
+                if monotonic_time.monotonic() - told_at > TELL_EVERY_S:
+                    told(_in_words(services, company_id, document_id))
+                    told_at = monotonic_time.monotonic()
                 future = pool.submit(
                     deliver_document, services, company_id, run_id, document_id, desk_for(CallLog()), enough
                 )
@@ -219,7 +227,8 @@ def _ready(services: Services, company_id: int, without: set[int]) -> tuple[int,
 
 def _in_words(services: Services, company_id: int, document_id: int) -> str:
     with services.db.company_reading(company_id) as session:
-        row = session.get_one(DocumentRow, document_id)
+        query = select(DocumentRow.kind, DocumentRow.source_ref, DocumentRow.key).where(DocumentRow.id == document_id)
+        row = session.execute(query).one()
         return f"{row.kind} {row.source_ref or row.key}"
 
 
@@ -232,11 +241,16 @@ def deliver_document(
     enough: Callable[[], bool],
 ) -> Progress:
     """Take one document's steps in turn until it is booked, held, must wait, or `enough` says stop."""
+    steps: deque[tuple[int, str]] = deque()
     while True:
-        with services.db.company_reading(company_id) as session:
-            delivery_id = _next_step(session, document_id)
-        if delivery_id is None:
+        if not steps:
+            with services.db.company_reading(company_id) as session:
+                steps.extend(_open_steps(session, document_id))
+        if not steps:
             return Progress.LATER
+        delivery_id, kind = steps.popleft()
+        if kind == "create_invoice":
+            steps.clear()  # its answer may call for a step in between
         try:
             progress = deliver_step(services, company_id, run_id, delivery_id, desk)
         except deliveries.ClaimLost:
@@ -249,13 +263,14 @@ def deliver_document(
             return Progress.PAUSED
 
 
-def _next_step(session: Session, document_id: int) -> int | None:
-    return session.scalar(
-        select(DeliveryRow.id)
+def _open_steps(session: Session, document_id: int) -> list[tuple[int, str]]:
+    """The steps of a document that are left, with their kinds, in turn."""
+    rows = session.execute(
+        select(DeliveryRow.id, DeliveryRow.kind)
         .where(DeliveryRow.document_id == document_id, DeliveryRow.state != DeliveryState.BOOKED.value)
         .order_by(DeliveryRow.seq)
-        .limit(1)
     )
+    return [(row.id, row.kind) for row in rows]
 
 
 class _NotYet(Exception):
@@ -282,6 +297,7 @@ def deliver_step(
                 return Progress.HELD
             known = _known(session, claimed, desk)
             answer = _made_meanwhile(session, claimed.step)
+            doubted = _doubted(session, claimed)
     except _NotYet:
         return Progress.BEHIND
     looking = claimed.look_first
@@ -297,7 +313,9 @@ def deliver_step(
                 looking = False
         if answer is None:
             latest = begun + services.lease_s / CALL_SHARE
-            answer = _write(services, company_id, claimed, step, known, desk, latest)
+            if doubted:
+                _fence(step, known, desk)
+            answer = _write(step, known, desk, latest)
     except PortError as error:
         return _failed(services, company_id, run_id, claimed, error, looking, desk)
     except (deliveries.ClaimLost, SQLAlchemyError):
@@ -393,19 +411,12 @@ def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
     return StepAnswer(number) if number else None
 
 
-def _write(
-    services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk, latest: float
-) -> StepAnswer:
-    """Guard the booking, then write; what they say was done before is looked up.
+def _write(step: Step, known: Known, desk: Desk, latest: float) -> StepAnswer:
+    """Write; what they say was done before is looked up.
 
     Not begun after `latest`, a reading of the monotonic clock: a write must not outlive its lease, and a process
     that was suspended does not know how long it slept. Then `TryLater`: nothing has happened.
     """
-    match step:
-        case BookInvoice() | BookPayment():
-            _fence(services, company_id, claimed, step, known, desk)
-        case _:
-            pass
     if monotonic_time.monotonic() > latest:
         raise TryLater("too little of the lease is left to begin a write")
     try:
@@ -419,19 +430,25 @@ def _write(
         raise OutcomeUnknown("the answer to a write cannot be read") from error
 
 
-def _fence(services: Services, company_id: int, claimed: Claimed, step: Step, known: Known, desk: Desk) -> None:
-    """After a doubtful create: list what stands under the key once more, and remove surplus unbooked copies."""
-    with services.db.company_reading(company_id) as session:
-        doubtful = session.scalar(
-            select(DeliveryRow.id).where(
-                DeliveryRow.document_id == claimed.document_id,
-                DeliveryRow.seq < claimed.seq,
-                DeliveryRow.doubtful.is_(True),
-                DeliveryRow.kind.in_(("create_invoice", "credit_invoice", "create_payment")),
+def _doubted(session: Session, claimed: Claimed) -> bool:
+    """Whether this step books what an attempt without a readable answer may have made twice."""
+    match claimed.step:
+        case BookInvoice() | BookPayment():
+            doubtful = session.scalar(
+                select(DeliveryRow.id).where(
+                    DeliveryRow.document_id == claimed.document_id,
+                    DeliveryRow.seq < claimed.seq,
+                    DeliveryRow.doubtful.is_(True),
+                    DeliveryRow.kind.in_(("create_invoice", "credit_invoice", "create_payment")),
+                )
             )
-        )
-    if doubtful is None:
-        return
+            return doubtful is not None
+        case _:
+            return False
+
+
+def _fence(step: Step, known: Known, desk: Desk) -> None:
+    """After a doubtful create: list what stands under the key once more, and remove surplus unbooked copies."""
     ours = known.invoice.number if isinstance(step, BookInvoice) and known.invoice else known.payment_number
     for reference in desk.system.find_copies(step, known):
         if reference != ours:
@@ -501,7 +518,7 @@ def _answer(session: Session, key: str) -> StepAnswer | None:
 
 def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
     """The latest that was answered of an invoice: created, rounded, dated or booked."""
-    document_id = session.scalar(select(DeliveryRow.document_id).where(DeliveryRow.key == invoice_key))
+    document_id = select(DeliveryRow.document_id).where(DeliveryRow.key == invoice_key).scalar_subquery()
     views = [
         decode(StepAnswer, data).invoice
         for data in session.scalars(
@@ -558,7 +575,7 @@ def _recorded(
     desk: Desk,
 ) -> bool:
     """Store what follows from an answer. Says whether a person has changed the invoice: then the document is held."""
-    document = session.get_one(DocumentRow, claimed.document_id)
+    document = session.get_one(DocumentRow, claimed.document_id, options=[defer(DocumentRow.payload)])
     touched = False
     match step:
         case CreateCustomer():

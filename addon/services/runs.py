@@ -331,9 +331,11 @@ def _cursor(work: _Slice) -> dict[str, Any]:
         return dict(session.get_one(RunRow, work.run_id).cursor)
 
 
-def _note(work: _Slice, now_doing: str = "", **cursor: Any) -> None:
+def _note(work: _Slice, now_doing: str = "", counts: Mapping[str, int] | None = None, **cursor: Any) -> None:
     with work.services.db.company(work.company_id) as session:
         run = session.get_one(RunRow, work.run_id)
+        if counts:
+            run.counts = {**run.counts, **counts}
         if cursor:
             run.cursor = {**run.cursor, **cursor}
         if now_doing:
@@ -349,14 +351,16 @@ def _fetch(work: _Slice) -> SliceResult | str:
         booking.forget_before_start(work.services, work.company_id, connection_id)
         try:
             source = work.source(connection_id)
+            told = ""
             while state.stage != "done":
                 work.hold_on()
-                _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
+                if state.stage != told:
+                    told = state.stage
+                    _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
                 done[str(connection_id)] = state.to_json()
                 fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
-                _note(work, fetch=done)
-                _set_counts(work.services, work.company_id, work.run_id, fetched=fetched)
+                _note(work, counts={"fetched": fetched}, fetch=done)
                 if work.enough():
                     return _more(work)
         except NeedsReconnect:
@@ -454,8 +458,10 @@ def _deliver(work: _Slice) -> SliceResult | str:
         until = accounting.lookups_first_until
         always_look = until is not None and until > work.services.now()
 
+    system_for = connections.accounting_systems(work.services, work.company_id, work.lane)
+
     def desk_for(log: CallLog) -> delivery.Desk:
-        return delivery.Desk(work.system(log), books, series, log, always_look)
+        return delivery.Desk(system_for(log), books, series, log, always_look)
 
     result = delivery.deliver(
         work.services,
