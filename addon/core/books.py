@@ -237,23 +237,6 @@ class OrderField(StrEnum):
     INVOICE_NUMBER = "invoice_number"
 
 
-def field_value(invoice: InvoiceView, place: OrderField) -> str:
-    """What an invoice has in the field where an order number may stand."""
-    match place:
-        case OrderField.ORDER_NUMBER:
-            return invoice.order_number
-        case OrderField.YOUR_REFERENCE:
-            return invoice.your_reference
-        case OrderField.OUR_REFERENCE:
-            return invoice.our_reference
-        case OrderField.EXTERNAL_REFERENCE:
-            return invoice.our_key
-        case OrderField.OCR:
-            return invoice.ocr
-        case OrderField.INVOICE_NUMBER:
-            return invoice.number
-
-
 class Remedy(StrEnum):
     """What the API lets us mend for a person who presses Repair."""
 

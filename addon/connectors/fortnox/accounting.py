@@ -32,7 +32,6 @@ from addon.core.books import (
     Series,
     StepAnswer,
     VoucherView,
-    field_value,
 )
 from addon.core.dates import FinancialYear
 from addon.core.documents import (
@@ -526,17 +525,21 @@ class FortnoxAccounting:
     def _invoices_at(self, wanted: str, place: OrderField) -> tuple[InvoiceView, ...]:
         if place is OrderField.INVOICE_NUMBER:
             return self._invoice_numbered(wanted)
-        candidates: list[InvoiceView] = []
+        # What comes near may be anything that was ever invoiced, in a withdrawn currency for one: only of an invoice
+        # that has exactly the order number is more read than the field itself.
+        candidates: list[str] = []
         params = {_FILTER[place]: wanted}
-        for row in self._client.pages("invoices", "Invoices", translate.invoice_view, params):
-            if place in _IN_LIST_ROWS and field_value(row, place) != wanted:
+        field = partial(translate.invoice_field, place=place)
+        for number, text in self._client.pages("invoices", "Invoices", field, params):
+            if place in _IN_LIST_ROWS and text != wanted:
                 continue
-            candidates.append(row)
+            candidates.append(number)
             if len(candidates) > MOST_CANDIDATES:
                 message = f"more than {MOST_CANDIDATES} invoices come near order number {wanted}"
                 raise Rejected("", message, HoldReason.SEVERAL_INVOICES.value)
-        invoices = (self.get_invoice(row.number) for row in candidates)
-        return tuple(invoice for invoice in invoices if field_value(invoice, place) == wanted)
+        view = partial(translate.invoice_with, place=place, wanted=wanted)
+        found = (self._client.get_object(f"invoices/{number}", "Invoice", view) for number in candidates)
+        return tuple(invoice for invoice in found if invoice is not None)
 
     def _invoice_numbered(self, wanted: str) -> tuple[InvoiceView, ...]:
         if not (wanted.isascii() and wanted.isdigit()):

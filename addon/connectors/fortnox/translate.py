@@ -23,6 +23,7 @@ from addon.core.books import (
     CustomerView,
     Identity,
     InvoiceView,
+    OrderField,
     PaymentView,
     Series,
     VoucherView,
@@ -503,6 +504,26 @@ def invoice_view(row: Row) -> InvoiceView:
         credit_number="" if is_credit or credited_by == "0" else credited_by,
         draft=flag(row.get("NotCompleted")),
     )
+
+
+_ORDER_FIELDS: Final = {
+    OrderField.ORDER_NUMBER: "YourOrderNumber",
+    OrderField.YOUR_REFERENCE: "YourReference",
+    OrderField.OUR_REFERENCE: "OurReference",
+    OrderField.EXTERNAL_REFERENCE: "ExternalInvoiceReference1",
+    OrderField.OCR: "OCR",
+    OrderField.INVOICE_NUMBER: "DocumentNumber",
+}
+
+
+def invoice_field(row: Row, place: OrderField) -> tuple[str, str]:
+    """An invoice's number, and what stands in the field where an order number may stand."""
+    return str(whole(row["DocumentNumber"])), words(row.get(_ORDER_FIELDS[place]))
+
+
+def invoice_with(row: Row, place: OrderField, wanted: str) -> InvoiceView | None:
+    """An invoice, if it has exactly this text in a field; of another one the rest is not looked at."""
+    return invoice_view(row) if invoice_field(row, place)[1] == wanted else None
 
 
 def payment_view(row: Row, modes: Mapping[str, str] | None = None) -> PaymentView:

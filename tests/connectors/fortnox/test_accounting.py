@@ -535,6 +535,15 @@ def test_an_order_number_is_found_exactly_and_nowhere_else(
     assert bench.fortnox.find_invoices("", list(OrderField)) == ()
 
 
+@pytest.mark.parametrize(("currency", "total"), [("HRK", "100.00"), ("JPY", "1000.50")])
+def test_what_only_comes_near_is_not_read_as_money(bench: Bench, currency: str, total: str) -> None:
+    """An old invoice in a withdrawn currency, or in yen with decimals, keeps nobody from their order number."""
+    bench.company.person_creates_invoice(total, your_order_number="11001", currency=currency, rate="1.5")
+    wanted = bench.company.person_creates_invoice("100", your_order_number="1001")
+    found = bench.fortnox.find_invoices("1001", [OrderField.ORDER_NUMBER])
+    assert [one.number for one in found] == [str(wanted.number)]
+
+
 def test_the_first_place_with_a_hit_decides_and_credit_notes_come_along(bench: Bench) -> None:
     invoice = bench.company.person_creates_invoice("100", your_order_number="1001")
     bench.company.person_creates_invoice("100", your_reference="1001")
