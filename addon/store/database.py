@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, select, text
+from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import (
@@ -310,6 +310,10 @@ def _stamp(session: Session, context: UOWTransaction, instances: object) -> None
             _same_company(row.company_id, company_of(session))
 
 
+_SET_COMPANY: Final = "set_config('kvitt.company_id', %(company)s, true)"
+_SET_READING: Final = "set_config('transaction_read_only', 'on', true)"
+
+
 @event.listens_for(WalledSession, "after_begin")
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     """Tell PostgreSQL whose transaction this is; forgotten at its end, so that nothing leaks through the pool."""
@@ -319,15 +323,12 @@ def _enter(session: Session, transaction: SessionTransaction, connection: Connec
         raise NoCompanyEntered("sessions come from Database.company, company_reading or open")
     if connection.dialect.name != "postgresql" or transaction.nested:
         return
-    settings = {}
-    if company_id is not None:
-        settings["kvitt.company_id"] = str(company_id)
+    calls = [_SET_COMPANY] if company_id is not None else []
     if info.get("reading"):
-        settings["transaction_read_only"] = "on"
-    if settings:
-        calls = ", ".join(f"set_config('{name}', :value_{n}, true)" for n, name in enumerate(settings))
-        values = {f"value_{n}": value for n, value in enumerate(settings.values())}
-        connection.execute(text(f"select {calls}"), values)
+        calls.append(_SET_READING)
+    if calls:
+        # Straight to the driver: this stands at the head of every transaction.
+        connection.exec_driver_sql(f"select {', '.join(calls)}", {"company": str(company_id)})
 
 
 # --- The database --------------------------------------------------------------------------------------------
