@@ -15,7 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
@@ -238,8 +239,13 @@ def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> S
         return _later(work, float(error.retry_after_s or 10), str(error))
     except PortError as error:
         return _later(work, 30.0, str(error))
-    except SQLAlchemyError:
-        raise  # as if the process had died: what is in the rows is gone on with
+    except (OperationalError, InterfaceError, PoolTimeout):
+        raise  # the database is away or busy: as if the process had died, what is in the rows is gone on with
+    except SQLAlchemyError as error:
+        # Perhaps somebody was at the same row, which the next try will see. But a value that the database refuses
+        # it refuses for ever, and such a run must end.
+        logging.getLogger(__name__).error("company %s, run %s: refused", company_id, run_id, exc_info=error)
+        return _later(work, 30.0, f"a fault of Kvitt's own: {type(error).__name__}")
     except Exception as error:
         # A run that cannot go on must end, or it would keep every later one from the company's books.
         logging.getLogger(__name__).error("company %s, run %s: broken", company_id, run_id, exc_info=error)

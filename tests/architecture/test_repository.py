@@ -145,7 +145,8 @@ def test_the_reader_of_docstrings_sees_what_is_missing() -> None:
     assert list(unexplained("x = 1")) == ["the module"]
 
 
-UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b|NotImplemented" r"Error")
+# Three X in quotes are ISO 4217's code for no currency, which tests refuse.
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b|#.*\bXX" r"X\b|NotImplemented" r"Error")
 
 
 def test_nothing_is_left_for_later() -> None:
