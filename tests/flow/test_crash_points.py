@@ -7,7 +7,7 @@ are aged instead of waited for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -75,7 +75,7 @@ class StoppingSystem:
 
 
 @pytest.fixture
-def stopping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stops]]:
+def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stops]:
     def begin(point: str) -> Stops:
         stops = Stops(point)
         accounting_system, recorded = connections.accounting_system, delivery._recorded
@@ -92,7 +92,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stops]
         monkeypatch.setattr(delivery, "_recorded", record)
         return stops
 
-    yield begin
+    return begin
 
 
 def time_goes_by(house: House) -> None:
