@@ -507,16 +507,32 @@ def receive_event(services: Services, provider: str, event_ref: str, event_type:
 
 
 def account_gone(services: Services, provider: str, account_ref: str) -> None:
-    """The provider says that a merchant took our access away."""
+    """The provider says that a merchant took our access away: ask, and believe only our own call.
+
+    Such an event may come late, when the merchant has connected again, or by another way.
+    """
     company_id = company_of_account(services, provider, account_ref)
     if company_id is None:
         return
     with services.db.company_reading(company_id) as session:
         connection_id = session.scalar(
-            select(Connection.id).where(Connection.provider == provider, Connection.account_ref == account_ref)
+            select(Connection.id).where(
+                Connection.provider == provider,
+                Connection.account_ref == account_ref,
+                Connection.state == "connected",
+            )
         )
-    if connection_id is not None:
+    if connection_id is None:
+        return
+    log = CallLog()
+    try:
+        payment_source(services, company_id, connection_id, log).fetch_account()
+    except NeedsReconnect:
         lost(services, company_id, connection_id)
+    except PortError:
+        return  # the call is in the log of calls; the next run asks again, and until then nothing has changed
+    finally:
+        log.save(services, company_id)
 
 
 def company_states(services: Services) -> tuple[tuple[int, str], ...]:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from sqlalchemy import and_, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
 from addon.core.accounts import Account, AccountRole
@@ -734,7 +734,7 @@ def _with_rounded(step: Step, invoice_key: str, rounded: Any) -> Step:
 
 def _learn_rounding(session: Session) -> None:
     """The accounting system rounds to whole units: later plans add the rounding row themselves."""
-    settings = session.scalar(select(CompanySettings))
+    settings = session.scalar(select(CompanySettings).with_for_update())
     if settings is not None and settings.values.get("rounds_to_whole") != "yes":
         settings.values = {**settings.values, "rounds_to_whole": "yes"}
 
@@ -748,17 +748,21 @@ def _learn_rate(session: Session, step: CreateInvoice, view: InvoiceView, home: 
             RateRow.base == view.currency, RateRow.quote == home, RateRow.fixed_on == view.invoice_date
         )
     )
-    if known is None:
-        session.add(
-            RateRow(
-                base=view.currency,
-                quote=home,
-                fixed_on=view.invoice_date,
-                rate=str(view.rate),
-                unit=view.unit,
-                source="accounting system",
-            )
-        )
+    if known is not None:
+        return
+    rate = RateRow(
+        base=view.currency,
+        quote=home,
+        fixed_on=view.invoice_date,
+        rate=str(view.rate),
+        unit=view.unit,
+        source="accounting system",
+    )
+    try:
+        with session.begin_nested():
+            session.add(rate)
+    except IntegrityError:
+        return  # another document's answer, in another thread, told the same rate at the same instant
 
 
 def hold(session: Session, document: DocumentRow, reason: HoldReason, facts: dict[str, str], now: datetime) -> None:
