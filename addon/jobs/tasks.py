@@ -19,6 +19,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _SHORT_WAIT_S: Final = 5.0
 """A slice that may go on so soon is waited for; a longer pause is left to the clock."""
 _TASK_S: Final = 60.0
+_AFTER_A_FAULT_S: Final = 60.0
 
 
 def die_with_parent() -> None:
@@ -45,6 +46,10 @@ def run_slice(company_id: int) -> None:
     try:
         with bind_company(company_id):
             _slice(services, company_id)
+    except Exception:
+        # Whatever it was, the run is still open and must not wait for tomorrow.
+        due.come_back(services, company_id, _AFTER_A_FAULT_S)
+        raise
     finally:
         services.db.close()
 
@@ -58,13 +63,16 @@ def _slice(services: Services, company_id: int) -> None:
             # Whoever holds the lease sees what is wanted when the slice ends; if it died, the clock finds that.
             return
         pause_s = result.retry_in_s
-        if pause_s <= 0:
-            # To the end of the queue: a long backfill must not keep other companies waiting.
-            services.nudge(company_id)
-            return
         if pause_s > _SHORT_WAIT_S or time.monotonic() + pause_s > ends:
             due.come_back(services, company_id, pause_s)
             log.info("slice_pauses", pause_s=round(pause_s, 1))
+            return
+        # From here until the next slice begins nobody holds the lease: the wish is what a sweep would find.
+        due.wish(services, company_id)
+        if pause_s <= 0:
+            # To the end of the queue: a long backfill must not keep other companies waiting. The nudge is dropped
+            # where the job of a killed worker still holds the other name; then the clock comes.
+            services.nudge(company_id)
             return
         time.sleep(pause_s)
 

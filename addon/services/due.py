@@ -50,6 +50,8 @@ def claim_due(services: Services, limit: int = 200) -> tuple[Due, ...]:
                     continue
                 by_clock = True
                 daily = _is_daily_time(company, at)
+                # The turn is taken and its time moved on: should the nudge be lost, the wish is still found.
+                leases.want(session, company_id, "clock")
             found.append(Due(company_id, company.state, by_clock, daily))
     return tuple(found)
 
@@ -62,6 +64,15 @@ def _next_daily(company: Company, now: datetime) -> datetime | None:
 
 def _is_daily_time(company: Company, at: datetime) -> bool:
     return next_daily_run(at - timedelta(seconds=1), ZoneInfo(company.time_zone), company.daily_at) == at
+
+
+def wish(services: Services, company_id: int) -> None:
+    """Note between two slices that the work goes on, so that it is found although this process dies or a nudge is lost.
+
+    The next slice fulfils it by beginning.
+    """
+    with services.db.open() as session:
+        leases.want(session, company_id, "slice")
 
 
 def come_back(services: Services, company_id: int, pause_s: float) -> None:

@@ -1,13 +1,17 @@
 """The clock: what is due stands in the database, is claimed there once, and lost nudges are found."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rq.job import JobStatus
 from sqlalchemy import select
 
 from addon.jobs import queue, schedule, tasks
 from addon.services import due, runs
+from addon.services.context import Services
 from addon.store import leases
 from addon.store.models import Company, CompanyWork, RunRow
 from tests.jobs.conftest import Works
@@ -116,3 +120,60 @@ def test_a_late_nudge_over_finished_work_makes_no_run(works: Works, monkeypatch:
     with works.town.services.db.company_reading(company_id) as session:
         assert [run.id for run in session.scalars(select(RunRow))] == before
         assert {run.state for run in session.scalars(select(RunRow))} == {"done"}
+
+
+def test_work_goes_on_although_a_killed_workers_job_holds_the_other_name(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = works.company(1)
+    services = works.town.services
+
+    def nudge(number: int) -> None:
+        queue.nudge(works.redis_url, number)
+
+    kvitt = works.town.with_services(nudge=nudge)
+    monkeypatch.setattr(tasks, "_services", lambda: kvitt.services)
+    monkeypatch.setattr(tasks, "die_with_parent", lambda: None)
+    runs.want(services, company_id, "click")
+    for name in ("company", "company-next"):
+        queue.nudge(works.redis_url, company_id)
+        job_id = f"company-{company_id}" + ("-next" if name.endswith("next") else "")
+        job = queue.get_queue(works.redis_url).fetch_job(job_id)
+        assert job is not None
+        queue.get_queue(works.redis_url).remove(job)
+        job.set_status(JobStatus.STARTED)
+    monkeypatch.setattr(runs, "run_slice", one_phase_of(runs.run_slice))
+    tasks.run_slice(company_id)
+    assert open_runs(works, company_id) == ["click"], "the slice ended before the run did"
+    assert queue.get_queue(works.redis_url).job_ids == [], "both names are taken: the nudge was dropped"
+    works.town.nudged.clear()
+    schedule.tick(services, works.redis_url)
+    assert works.town.nudged == [company_id]
+
+
+def one_phase_of(run_slice: Callable[..., runs.SliceResult]) -> Callable[..., runs.SliceResult]:
+    """Slices that have no time for more than one phase."""
+
+    def short(services: Services, company_id: int) -> runs.SliceResult:
+        return run_slice(replace(services, slice_s=0), company_id)
+
+    return short
+
+
+def test_a_run_that_met_a_fault_of_ours_is_tried_again_within_minutes(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company_id = works.company(0)
+    monkeypatch.setattr(tasks, "_services", lambda: works.town.services)
+    monkeypatch.setattr(tasks, "die_with_parent", lambda: None)
+    runs.want(works.town.services, company_id, "click")
+
+    def broken(*_: object) -> runs.SliceResult:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(runs, "run_slice", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        tasks.run_slice(company_id)
+    at = work_of(works, company_id).next_run_at
+    assert at is not None
+    assert at - works.town.services.now() < timedelta(minutes=2)

@@ -15,7 +15,8 @@ from addon.services import runs
 from tests.jobs.conftest import Works
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers")]
+# Processes start in seconds, on a machine that is busy with other tests in tens of them.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers"), pytest.mark.timeout(240)]
 
 Take = Callable[["subprocess.Popen[bytes]"], "subprocess.Popen[bytes]"]
 
@@ -49,25 +50,25 @@ def test_a_worker_finishes_what_was_wanted(works: Works, ended: Take) -> None:
     run_id = runs.want(works.town.services, company_id, "click")
     queue.nudge(works.redis_url, company_id)
     worker = ended(works.start("worker", "--burst"))
-    assert worker.wait(60) == 0
+    assert worker.wait(100) == 0
     found = runs.view(works.town.services, company_id, run_id)
     assert (found.state, found.message) == ("done", "")
     assert len(works.town.documents(company_id, "sale")) == 2
     assert queue.size(works.redis_url) == 0
-    assert not queue.nudge_check(works.redis_url, company_id) or True
 
 
 def test_a_worker_that_is_told_to_stop_ends_well(works: Works, ended: Take) -> None:
     worker = ended(works.start("worker"))
-    wait_until(lambda: _is_registered(works), "the worker")
+    wait_until(lambda: _waits_for_work(works), "the worker", 90)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
 
-def _is_registered(works: Works) -> bool:
+def _waits_for_work(works: Works) -> bool:
     from rq import Worker
 
-    return bool(Worker.all(queue=queue.get_queue(works.redis_url)))
+    found = Worker.all(queue=queue.get_queue(works.redis_url))
+    return bool(found) and found[0].get_state() == "idle"
 
 
 def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works: Works, ended: Take) -> None:
@@ -77,7 +78,7 @@ def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works
     run_id = runs.want(works.town.services, company_id, "click")
     queue.nudge(works.redis_url, company_id)
     worker = ended(works.start("worker"))
-    wait_until(lambda: works.town.world.fortnox.count_calls(None, "POST", "/3/customers") > 0, "the customer")
+    wait_until(lambda: works.town.world.fortnox.count_calls(None, "POST", "/3/customers") > 0, "the customer", 90)
     horses = children_of(worker.pid)
     assert horses, "the job runs in a process of its own"
     os.kill(worker.pid, signal.SIGKILL)
@@ -106,7 +107,7 @@ def test_an_emptied_redis_loses_nothing(works: Works, ended: Take) -> None:
     Redis.from_url(works.redis_url).flushall()
     ended(works.start("worker"))
     ended(works.start("clock", "--tick", "0.5"))
-    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 60)
+    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 90)
 
 
 def test_web_process_answers(works: Works, ended: Take) -> None:
@@ -125,7 +126,7 @@ def test_web_process_answers(works: Works, ended: Take) -> None:
         except OSError:
             return False
 
-    wait_until(ready, "the pages", 40)
+    wait_until(ready, "the pages", 90)
     began = time.monotonic()
     server.send_signal(signal.SIGTERM)
     assert server.wait(20) == 0
