@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from addon.config import Settings, load_settings
+from addon.config import ConfigurationError, Settings, load_settings
 from addon.log import configure_logging, get_logger
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
@@ -248,7 +248,22 @@ def build(settings: Settings, **replaced: Any) -> Services:
         "holder": process_name(),
     }
     fields.update(replaced)
+    if settings.is_production:
+        require_wall(fields["db"])
     return Services(**fields)
+
+
+def require_wall(db: Database) -> None:
+    """Refuse to work under a role that row-level security does not bind: then one wall only keeps companies apart.
+
+    Raises `ConfigurationError`. A database that does not answer now is left to `/readyz` and to the first query.
+    """
+    from addon.store.migrate import wall_is_missing
+
+    if wall_is_missing(db):
+        raise ConfigurationError(
+            ("DATABASE_URL: its role passes row-level security by; give one that is no superuser",)
+        )
 
 
 def _nudge(redis_url: str | None) -> Callable[[int], None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from addon.store.database import Database, make_engine
 
@@ -83,3 +84,11 @@ def role_is_walled(db: Database) -> bool:
             text("select rolsuper or rolbypassrls from pg_roles where rolname = current_user")
         ).scalar_one()
         return not passes
+
+
+def wall_is_missing(db: Database) -> bool:
+    """Whether the database says that its role passes row-level security by; False too while it does not answer."""
+    try:
+        return not role_is_walled(db)
+    except SQLAlchemyError:
+        return False

@@ -11,8 +11,10 @@ from sqlalchemy import Table, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper
 
+from addon.bootstrap import require_wall
+from addon.config import ConfigurationError
 from addon.store.database import Database, make_engine
-from addon.store.migrate import alembic_config, migrate, role_is_walled, schema_is_current
+from addon.store.migrate import alembic_config, migrate, role_is_walled, schema_is_current, wall_is_missing
 from addon.store.models import OPEN_TABLES, ActivityRow, Base, OfCompany, PartRow
 from tests.store.conftest import AT, World
 
@@ -182,6 +184,10 @@ def test_activity_is_only_ever_added_to(world: World) -> None:
 def test_a_superuser_is_noticed(postgres_db: Database) -> None:
     superuser = Database(postgres_db.owner_url.replace("kvitt_owner@", "postgres@"))
     assert not role_is_walled(superuser)
+    assert wall_is_missing(superuser)
+    assert not wall_is_missing(postgres_db)
+    with pytest.raises(ConfigurationError, match="row-level security"):
+        require_wall(superuser)
     superuser.close()
 
 
