@@ -64,9 +64,7 @@ def environment(bed: Town, database_url: str, owner_url: str | None = None, **ch
     }
 
 
-def build_services(
-    settings: Mapping[str, str], now: Callable[[], datetime] | None = None, **replaced: Any
-) -> Services:
+def build_services(settings: Mapping[str, str], now: Callable[[], datetime] | None = None, **replaced: Any) -> Services:
     """The services of a worker with this environment; `now` in place of the real clock."""
     if now is not None:
         replaced["now"] = now

@@ -69,9 +69,7 @@ class Recorder:
 def _exchange(environ: WSGIEnvironment, body: bytes, status: str, content_type: str, content: bytes) -> Exchange:
     query = environ.get("QUERY_STRING", "")
     headers = {
-        name.removeprefix("HTTP_").replace("_", "-").title(): environ[name]
-        for name in _KEPT_HEADERS
-        if name in environ
+        name.removeprefix("HTTP_").replace("_", "-").title(): environ[name] for name in _KEPT_HEADERS if name in environ
     }
     if environ.get("CONTENT_TYPE"):
         headers["Content-Type"] = environ["CONTENT_TYPE"]

@@ -20,13 +20,13 @@ from addon.sandbox.serving import serve_threaded
 from addon.store.migrate import migrate
 from bench.beds import LEASE_S, START, environment, plain_world
 from bench.counts import CURRENCIES, Bench
-from bench.exchange import Recorder, replay_app
+from bench.exchange import Exchange, Recorder, replay_app
 from bench.rows import Row, ratio
 from tests.servers import running_postgres
 from tests.support.town import town
 
 SALES = 60
-CHILD_S = 150.0
+TRIES = 3
 BUDGET = 4
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,16 +90,22 @@ def measure_own_time(sales: int = SALES) -> list[Row]:
                 own = _run(worker, bench)
                 recorder.recording = False
     exchanges = recorder.exchanges
+    calls = len(exchanges)
+    own_ms = own["cpu_s"] / calls * 1000
+    bare_ms = sum(_bare_loop(exchanges) for _ in range(TRIES)) / TRIES / calls * 1000
+    how = f"{calls} calls of a backfill: {own_ms:.1f} ms own, {bare_ms:.1f} ms bare; PostgreSQL"
+    return [Row("own CPU per call, over a bare loop", ratio(own_ms / bare_ms), "×", "at most", BUDGET, how)]
+
+
+def _bare_loop(exchanges: list[Exchange]) -> float:
+    """CPU seconds of a loop that makes the calls and gets the recorded answers."""
     replay = serve_threaded(replay_app(exchanges))
     try:
         with child("bare", {}) as loop:
-            bare = ask(loop, {"url": replay.url, "requests": [exchange.request() for exchange in exchanges]})
+            answer = ask(loop, {"url": replay.url, "requests": [exchange.request() for exchange in exchanges]})
     finally:
         replay.shutdown()
-    calls = len(exchanges)
-    own_ms, bare_ms = own["cpu_s"] / calls * 1000, bare["cpu_s"] / calls * 1000
-    how = f"{calls} calls of a backfill: {own_ms:.1f} ms own, {bare_ms:.1f} ms bare; PostgreSQL"
-    return [Row("own CPU per call, over a bare loop", ratio(own_ms / bare_ms), "×", "at most", BUDGET, how)]
+    return float(answer["cpu_s"])
 
 
 def _run(worker: subprocess.Popen[str], bench: Bench) -> dict[str, Any]:

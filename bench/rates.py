@@ -6,12 +6,16 @@ else a machine does can only make a try slower.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
-from sqlalchemy import select
+import psycopg
+from sqlalchemy import func, select
 
 from addon.core.plan import OpenMovement, PayoutFact, Situation, plan
 from addon.core.records import Balance, Movement, MovementKind, Payout
@@ -19,15 +23,16 @@ from addon.core.rules import Policy
 from addon.ports.calls import CallRecord
 from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
 from addon.services import connections
+from addon.services.context import Services
 from addon.services.ingest import Fetch, fetch_step
 from addon.services.policy import load_policy
 from addon.store.database import Database
 from addon.store.migrate import migrate
-from addon.store.models import Company, Connection, PartRow
+from addon.store.models import Company, Connection, MovementRow
 from bench.beds import build_services
 from bench.counts import Bench, WentWrong, bench_for
 from bench.rows import Row, ratio
-from tests.servers import running_postgres
+from tests.servers import PostgresServer, running_postgres
 
 SALES = 200
 RECORDS = 6_000
@@ -68,6 +73,7 @@ def _renamed(movement: Movement, suffix: str) -> Movement:
     )
 
 
+@cache
 def sold_month() -> Month:
     """Sell for a month, and read what the provider tells."""
     with bench_for("plus") as bench:
@@ -183,30 +189,63 @@ class _Pages:
 
 
 def measure_ingest(month: Month | None = None) -> list[Row]:
-    """Movements stored in a second, page by page with their parts and raw records, and stored once more."""
+    """Movements stored in a second, page by page with their parts and raw records.
+
+    Seconds of work, ours and PostgreSQL's together: they take turns, and what else the machine does is left out.
+    The database knows its tables as it does a minute after the first page, when it has looked at them by itself.
+    """
     month = month or sold_month()
-    movements = month.repeated(RECORDS)
-    first = again = 0.0
+    movements = month.repeated(RECORDS + PASS)
+    best, how = 0.0, ""
     with running_postgres() as server:
         for _ in range(TRIES):
             owner_url, app_url = server.new_database(migrate)
             services = build_services({"KVITT_ENV": "test", "DATABASE_URL": app_url, "DATABASE_OWNER_URL": owner_url})
             company_id, connection_id = _company(services.db, services.now())
-            took: list[float] = []
-            for _ in range(2):
-                started = time.perf_counter()
+
+            def fetch(
+                part: Sequence[Fetched[Movement]],
+                services: Services = services,
+                company_id: int = company_id,
+                connection_id: int = connection_id,
+            ) -> tuple[float, float]:
+                started, worked = time.monotonic(), time.process_time() + _worked(server)
                 state = Fetch()
                 while state.stage == "movements":
-                    state = fetch_step(services, company_id, connection_id, _Pages(movements), state)
-                took.append(time.perf_counter() - started)
+                    state = fetch_step(services, company_id, connection_id, _Pages(part), state)
+                return time.process_time() + _worked(server) - worked, time.monotonic() - started
+
+            fetch(movements[RECORDS:])
+            with psycopg.connect(owner_url.replace("+psycopg", ""), autocommit=True) as owner:
+                owner.execute("analyze")
+            work_s, wall_s = fetch(movements[:RECORDS])
+            again_s, _ = fetch(movements[:RECORDS])
             with services.db.company_reading(company_id) as session:
-                parts = len(session.scalars(select(PartRow.id)).all())
+                stored = session.scalar(select(func.count()).select_from(MovementRow))
             services.db.close()
-            if parts < len(movements):
-                raise WentWrong(f"{parts} parts of {len(movements)} movements were stored")
-            first, again = max(first, len(movements) / took[0]), max(again, len(movements) / took[1])
-    how = f"{len(movements):,} movements in pages of {PAGE}; fetched once more: {again:,.0f}/s"
-    return [Row("ingest into PostgreSQL", ratio(first, 0), "records/s", "at least", 2_000, how)]
+            if stored != len(movements):
+                raise WentWrong(f"{stored} of {len(movements)} movements were stored")
+            if RECORDS / work_s > best:
+                best = RECORDS / work_s
+                how = (
+                    f"{RECORDS:,} movements in pages of {PAGE}, {RECORDS / wall_s:,.0f}/s by the wall clock here; "
+                    f"fetched once more {RECORDS / again_s:,.0f}/s"
+                )
+    return [Row("ingest into PostgreSQL", ratio(best, 0), "records/s", "at least", 2_000, how)]
+
+
+def _worked(server: PostgresServer) -> float:
+    """Seconds that the server's processes have worked, user and system."""
+    assert server.child is not None
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[1]) == server.child.pid:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _company(db: Database, now: datetime) -> tuple[int, int]:
