@@ -22,11 +22,21 @@ _TASK_S: Final = 60.0
 _AFTER_A_FAULT_S: Final = 60.0
 
 
+_worker: dict[str, int] = {}
+"""The worker's process id, noted before it forks a work horse."""
+
+
+def note_worker() -> None:
+    """Note this process as the worker whose work horses must not outlive it."""
+    _worker["pid"] = os.getpid()
+
+
 def die_with_parent() -> None:
     """Ask Linux to kill this work horse when its worker dies: an orphan would go on writing unseen."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or _worker.get("pid") == os.getpid():
         return
-    parent = os.getppid()
+    # Not who the parent is now: a worker that died right after its fork has left its horse to another process.
+    parent = _worker.get("pid", os.getppid())
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         # The worker died between its fork and this line.

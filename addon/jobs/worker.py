@@ -34,9 +34,10 @@ def make_worker(redis_url: str, name: str | None = None) -> Worker:
 
 def run_worker(redis_url: str, *, burst: bool = False, max_jobs: int | None = None) -> bool:
     """Work until a signal says stop; `burst`: until the queue is empty. SIGTERM lets the running job end."""
-    import addon.jobs.tasks  # noqa: F401 - what every job needs is loaded before the fork, so that horses share it
     from addon.bootstrap import preload
+    from addon.jobs.tasks import note_worker  # what every job needs is loaded before the fork: horses share it
 
     preload()
+    note_worker()
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     return bool(make_worker(redis_url).work(burst=burst, max_jobs=max_jobs, logging_level="WARNING"))
