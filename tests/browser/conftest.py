@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 from werkzeug.serving import make_server
 
 from addon.services import installation
@@ -16,8 +16,8 @@ from tests.web.conftest import House, empty_database, filled, house
 __all__ = ["empty_database", "filled", "house"]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
-DESKTOP = {"width": 1280, "height": 860}
-PHONE = {"width": 390, "height": 844}
+DESKTOP = ViewportSize(width=1280, height=860)
+PHONE = ViewportSize(width=390, height=844)
 
 
 @contextmanager
