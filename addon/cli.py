@@ -64,6 +64,7 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
     @functools.wraps(command)
     def told(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         from addon.bootstrap import NotOffered
+        from addon.config import ConfigurationError
         from addon.jobs.queue import QueueAway
         from addon.jobs.redis_server import NoRedis
         from addon.ports.errors import NeedsReconnect, PortError
@@ -80,7 +81,9 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
             fail(f"a person must connect again: {error}")
         except PortError as error:
             fail(f"{type(error).__name__}: {error}")
-        except (UnknownCompany, UnknownConnection, NotConnected, NotOffered, NoRedis, QueueAway) as error:
+        except (UnknownCompany, UnknownConnection, NotConnected, NotOffered) as error:
+            fail(str(error))
+        except (ConfigurationError, NoRedis, QueueAway) as error:
             fail(str(error))
 
     return told
