@@ -34,7 +34,7 @@ def test_a_match_takes_four_calls_at_most() -> None:
 
 @pytest.mark.slow
 def test_a_second_run_writes_nothing_and_asks_no_more_where_there_is_more() -> None:
-    rows = by_name(count_second_runs(sales=4, times=5))
+    rows = by_name(count_second_runs(sales=2, times=6))
     for mode in ("Plus", "Basic"):
         assert rows[f"second run, {mode}: writes"].measured == 0
         assert rows[f"second run, {mode}: reads"].kept
