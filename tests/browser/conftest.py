@@ -3,17 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize
 from werkzeug.serving import make_server
 
 from addon.services import installation
-from tests.web.conftest import House, empty_database, filled, house
+from tests.web.conftest import House, empty_database, new_house
+from tests.web.factory import Filled, fill
 
-__all__ = ["empty_database", "filled", "house"]
+__all__ = ["empty_database"]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
 DESKTOP = ViewportSize(width=1280, height=860)
@@ -33,43 +35,41 @@ def served(app: Any) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture
-def address(house: House) -> Iterator[str]:
-    """Where the application answers."""
-    with served(house.app) as found:
-        yield found
+@dataclass(frozen=True)
+class Shown:
+    """A company that has lived for a while, and where its pages answer."""
+
+    house: House
+    filled: Filled
+    url: str
 
 
-def sign_in(context: BrowserContext, house: House, address: str, company_id: int) -> None:
-    """Give a browser the cookie of somebody who is signed in."""
-    token = installation.sign_in(house.services, company_id, "Ada Bookkeeper")
-    context.add_cookies([{"name": "kvitt", "value": token, "url": address}])
+@pytest.fixture(scope="module")
+def shown(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """One for all tests of a module: they look and change nothing."""
+    built = new_house(empty_database, tmp_path_factory.mktemp("shown"))
+    filled = fill(built.services)
+    with served(built.app) as url:
+        yield Shown(built, filled, url)
+    built.services.db.close()
 
 
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(browser: Browser, house: House, address: str) -> Iterator[OpenPage]:
-    """Open pages in contexts of their own: `open_page(path, company_id, width=…, dark=…, javascript=…)`."""
-    contexts: list[BrowserContext] = []
+def open_page(browser: Browser, shown: Shown) -> Iterator[OpenPage]:
+    """Open a page as somebody who is signed in: `open_page(path, javascript=…)`."""
+    contexts = []
 
-    def open_one(
-        path: str, company_id: int | None, *, phone: bool = False, dark: bool = False, javascript: bool = True
-    ) -> Page:
-        context = browser.new_context(
-            viewport=PHONE if phone else DESKTOP,
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=javascript,
-            locale="en-GB",
-            device_scale_factor=1,
-        )
-        context.set_default_timeout(10_000)
+    def open_one(path: str, *, javascript: bool = True, viewport: ViewportSize = DESKTOP) -> Page:
+        context = browser.new_context(viewport=viewport, java_script_enabled=javascript, locale="en-GB")
+        context.set_default_timeout(20_000)
         contexts.append(context)
-        if company_id is not None:
-            sign_in(context, house, address, company_id)
+        token = installation.sign_in(shown.house.services, shown.filled.company, "Ada Bookkeeper")
+        context.add_cookies([{"name": "kvitt", "value": token, "url": shown.url}])
         page = context.new_page()
-        page.goto(address + path)
+        page.goto(shown.url + path)
         return page
 
     yield open_one

@@ -49,19 +49,25 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def house(empty_database: Path, tmp_path: Path) -> Iterator[House]:
+def new_house(empty_database: Path, folder: Path) -> House:
     """An application over an empty database; its outside is nowhere, so that no page may call out."""
     settings = load_settings(
         {
             "KVITT_ENV": "sandbox",
-            "DATABASE_URL": new_sqlite(empty_database, tmp_path),
+            "DATABASE_URL": new_sqlite(empty_database, folder),
             "FORTNOX_CALLS_PER_5_S": "0",
         }
     )
     services = build(settings, now=lambda: NOW, nudge=lambda company_id: None)
-    yield House(make_app(services, settings), services, settings)
-    services.db.close()
+    return House(make_app(services, settings), services, settings)
+
+
+@pytest.fixture
+def house(empty_database: Path, tmp_path: Path) -> Iterator[House]:
+    """A house for one test."""
+    built = new_house(empty_database, tmp_path)
+    yield built
+    built.services.db.close()
 
 
 @pytest.fixture
