@@ -83,6 +83,10 @@ CALL_SHARE = 3
 """A whole call takes at most this fraction of a lease: a write is begun only where so much of the lease is left."""
 
 
+FRESH_PLAN = timedelta(minutes=10)
+"""For so long a plan is paid as it was made. Later, the invoice that Basic found is looked at once more."""
+
+
 class Progress(StrEnum):
     """How work on one document ended for now."""
 
@@ -273,6 +277,14 @@ def _open_steps(session: Session, document_id: int) -> list[tuple[int, str]]:
     return [(row.id, row.kind) for row in rows]
 
 
+class _Touched(Exception):
+    """The invoice that Basic would pay is no longer open with what was planned; nothing has been written."""
+
+    def __init__(self, **facts: str) -> None:
+        super().__init__("no longer open as planned")
+        self.facts = facts
+
+
 class _NotYet(Exception):
     """Another document must come first; what has been claimed is given back by rolling back."""
 
@@ -298,6 +310,7 @@ def deliver_step(
             known = _known(session, claimed, desk)
             answer = _made_meanwhile(session, claimed.step)
             doubted = _doubted(session, claimed)
+            old = _planned_long_ago(services, session, claimed)
     except _NotYet:
         return Progress.BEHIND
     looking = claimed.look_first
@@ -315,7 +328,16 @@ def deliver_step(
             latest = begun + services.lease_s / CALL_SHARE
             if doubted:
                 _fence(step, known, desk)
+            if old:
+                _look_again(step, desk)
             answer = _write(step, known, desk, latest)
+    except _Touched as fault:
+        with services.db.company(company_id) as session:
+            deliveries.record_rejected(session, claimed, HoldReason.TOUCHED.value, str(fault))
+            document = session.get_one(DocumentRow, claimed.document_id)
+            hold(session, document, HoldReason.TOUCHED, fault.facts, claimed.attempted_at)
+            _save_calls(session, run_id, claimed, desk)
+        return Progress.HELD
     except PortError as error:
         return _failed(services, company_id, run_id, claimed, error, looking, desk)
     except (deliveries.ClaimLost, SQLAlchemyError):
@@ -401,6 +423,37 @@ def _accounts_of(document: Document) -> set[Account]:
             case _:
                 pass
     return found
+
+
+def _planned_long_ago(services: Services, session: Session, claimed: Claimed) -> bool:
+    """Whether this step pays an invoice that Basic found so long ago that a person may have paid it since."""
+    step = claimed.step
+    if not isinstance(step, CreatePayment) or not step.invoice_number:
+        return False
+    planned_at = session.scalars(select(DocumentRow.planned_at).where(DocumentRow.id == claimed.document_id)).one()
+    return services.now() - planned_at > FRESH_PLAN
+
+
+def _look_again(step: Step, desk: Desk) -> None:
+    """Read the invoice that a payment was planned for. Raises `_Touched` unless what is open still covers it.
+
+    The accounting system may take more than is open without a word, and the invoice would be overpaid.
+    """
+    assert isinstance(step, CreatePayment)  # noqa: S101 - only payments of found invoices are looked at again
+    invoice = desk.system.get_invoice(step.invoice_number)
+    settlement = step.settlement
+    wanted = settlement.amount
+    if settlement.write_off is not None:
+        wanted = wanted + settlement.write_off
+    covered = (
+        invoice.booked
+        and not invoice.cancelled
+        and invoice.balance.currency == wanted.currency
+        and invoice.balance.minor * wanted.minor > 0
+        and abs(invoice.balance.minor) >= abs(wanted.minor)
+    )
+    if not covered:
+        raise _Touched(invoice=invoice.number, open=str(invoice.balance), wanted=str(wanted))
 
 
 def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:

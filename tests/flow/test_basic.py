@@ -1,5 +1,7 @@
 """Basic, end to end: payments find the invoices that another plug-in made, by order number, and nothing else."""
 
+from decimal import Decimal
+
 import pytest
 
 from addon.core.delivery import PartState
@@ -208,3 +210,36 @@ def test_a_slice_without_time_to_search_all_gets_on_in_the_next(bed: Bed) -> Non
     hurried.runs()
     assert basic.part_ids(PartState.WAITING, "invoice") == []
     basic.all_is_well()
+
+
+def test_an_old_plan_looks_at_the_invoice_again_before_it_pays(basic: House) -> None:
+    basic.sells("2026-03-02", 100_00, order="4711")
+    number = basic.invoices("4711", 100, "2026-03-02")
+    basic.sells("2026-03-02", 200_00, order="4712")
+    untouched = basic.invoices("4712", 200, "2026-03-02")
+    basic.opens("basic", approve="first")
+    basic.runs()
+    basic.time("2026-03-22 09:00")
+    basic.books.person_pays_invoice(number, Decimal(40), on=instant("2026-03-21").date())
+    basic.approves()
+    basic.runs()
+    assert basic.held() == ["touched"]
+    ((_, _, facts),) = basic.town.held(basic.company_id)
+    assert facts == {"invoice": str(number), "open": "60.00 SEK", "wanted": "100.00 SEK"}
+    assert basic.books.invoices[number].balance == 60, "nothing is paid, not even unbooked"
+    assert len([one for one in basic.books.payments.values() if one.invoice_number == number]) == 1
+    assert basic.books.invoices[untouched].balance == 0
+    basic.retries()
+    basic.runs()
+    assert basic.held() == ["amount_differs"], "it is planned anew, on what is open now"
+    basic.proves()
+
+
+def test_a_fresh_plan_pays_without_reading_the_invoice_again(basic: House) -> None:
+    basic.sells("2026-03-02", 100_00, order="4711")
+    number = basic.invoices("4711", 100, "2026-03-02")
+    basic.opens("basic")
+    basic.runs()
+    paths = [call.path for call in basic.world.fortnox.calls if call.method == "GET"]
+    assert paths.count(f"/3/invoices/{number}") <= 1, "once when it was found"
+    assert basic.books.invoices[number].balance == 0
