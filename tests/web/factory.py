@@ -65,6 +65,7 @@ from addon.store.models import (
     PartRow,
     PayoutRow,
     ProofRow,
+    ProviderAccount,
     RunRow,
 )
 from tests.core.samples import sample_books
@@ -150,6 +151,7 @@ def new_connection(services: Services, company_id: int, ref: str, mode: str = "p
             },
         )
         session.add(row)
+        session.add(ProviderAccount(provider="stripe", account_ref=ref, company_id=company_id))
         session.flush()
         return row.id
 
