@@ -177,7 +177,8 @@ class Itemisation(StrEnum):
 class Payout:
     """Money on its way to a bank account; negative where the provider debits the bank.
 
-    `arrival_date` is a date as the provider writes it, not an instant.
+    `arrival_date` is a date as the provider writes it, not an instant. `movement_ref` names the movement that took
+    it off the balance; empty where the provider does not tell.
     """
 
     ref: str
@@ -188,6 +189,7 @@ class Payout:
     itemisation: Itemisation
     automatic: bool = True
     statement_text: str = ""
+    movement_ref: str = ""
 
     def __post_init__(self) -> None:
         aware(self.created_at)

@@ -39,6 +39,7 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.common import opening_rate
 from addon.core.plan.sale import order_number
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Movement, MovementKind, Payout
@@ -47,7 +48,8 @@ from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
 from addon.services import activity
 from addon.services.context import Services
-from addon.services.ingest import start_instant, zone_of
+from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
+from addon.services.settings import get_connection
 from addon.store.codec import decode, encode, fingerprint
 from addon.store.deliveries import SEQ_STEP, new_deliveries
 from addon.store.models import (
@@ -71,6 +73,8 @@ DELIVERY_REASONS = frozenset(
     }
 )
 """Holds of a document that was planned: it goes on by pressing "Try again", not by planning anew."""
+OPENING_VALUES = "opening_values"
+"""Where a connection's row keeps what its foreign openings are carried at, from the first payout on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +178,22 @@ def load_situation(
         for entry in movements
         if entry.movement.kind in (MovementKind.PAYOUT, MovementKind.PAYOUT_REVERSAL)
     }
+    connection = session.get_one(Connection, connection_id)
+    opened = _opening_carrying(connection, policy)
+    if connection.opening:
+        unvalued = frozenset(currency for currency, carrying in opened.items() if carrying is None)
+    else:
+        unvalued = frozenset(entry.movement.currency for entry in movements) - {policy.books_currency}
     return Situation(
         movements=tuple(movements),
-        payouts=_load_payouts(session, connection_id, payout_refs),
+        payouts=_load_payouts(session, connection, payout_refs, policy.zone),
         sales=_load_sales(session, connection_id, originals),
         known_sales=_load_known_sales(session, connection_id, originals),
         matches=matches,
         known_customers=_load_customer_keys(session),
         fee_vouchers=_load_fee_vouchers(session, connection_id),
-        carrying=_load_carrying(session, connection_id, policy.books_currency),
+        carrying=_load_carrying(session, connection_id, policy.books_currency, opened),
+        unvalued=unvalued,
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
         currencies_coming=_load_currencies_coming(session, connection_id),
@@ -199,8 +210,10 @@ def _load_currencies_coming(session: Session, connection_id: int) -> frozenset[s
     return frozenset(session.scalars(query.distinct()))
 
 
-def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> dict[str, PayoutFact]:
-    refs = set(refs)
+def _load_payouts(
+    session: Session, connection: Connection, refs: Iterable[str], zone: ZoneInfo
+) -> dict[str, PayoutFact]:
+    refs, connection_id = set(refs), connection.id
     unsettled: dict[str, int] = {
         row.payout_ref: int(row.number)
         for row in session.execute(
@@ -221,6 +234,7 @@ def _load_payouts(session: Session, connection_id: int, refs: Iterable[str]) -> 
             decode(Payout, row.value),
             Money(row.items_minor, row.currency) if row.items_read and row.items_minor is not None else None,
             unsettled.get(row.ref, 0),
+            start_day(connection, zone),
         )
         for row in session.scalars(
             select(PayoutRow).where(PayoutRow.connection_id == connection_id, PayoutRow.ref.in_(refs))
@@ -346,7 +360,63 @@ def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, 
     return highest
 
 
-def _load_carrying(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
+def _opening_carrying(connection: Connection, policy: Policy) -> dict[str, Carrying | None]:
+    """What each foreign balance opened with is carried at; None where no rate is known that could tell.
+
+    It is valued near the start date, and from the first payout on at that same value: the whole of it leaves the
+    clearing account as it came in.
+    """
+    kept = connection.settings.get(OPENING_VALUES, {})
+    start = start_day(connection, policy.zone)
+    found: dict[str, Carrying | None] = {}
+    for currency, minor in connection.opening.items():
+        if currency == policy.books_currency or not minor:
+            continue
+        balance = Money(int(minor), currency)
+        value = kept.get(currency, {})
+        if (value.get("start"), value.get("opening_minor")) == (start.isoformat(), balance.minor):
+            found[currency] = Carrying(balance, Money(int(value["books_minor"]), policy.books_currency))
+            continue
+        rate = opening_rate(policy, currency, start)
+        found[currency] = Carrying(balance, rate.convert(balance)) if rate is not None else None
+    return found
+
+
+def _keep_opening_values(session: Session, connection_id: int, documents: Iterable[Document], policy: Policy) -> None:
+    """Fix the value of each opening that a planned payout was the first to need. The caller commits."""
+    relieved = {
+        effect.balance.currency
+        for document in documents
+        if document.kind is DocumentKind.PAYOUT
+        for effect in document.clearing
+    }
+    connection = session.get_one(Connection, connection_id)
+    start = start_day(connection, policy.zone).isoformat()
+    values = {
+        currency: {"start": start, "opening_minor": carrying.balance.minor, "books_minor": carrying.books.minor}
+        for currency, carrying in _opening_carrying(connection, policy).items()
+        if currency in relieved and carrying is not None
+    }
+    before = connection.settings.get(OPENING_VALUES, {})
+    if {**before, **values} != before:
+        row = get_connection(session, connection_id, for_update=True)
+        row.settings = {**row.settings, OPENING_VALUES: {**before, **values}}
+
+
+def _load_carrying(
+    session: Session, connection_id: int, books_currency: str, opened: Mapping[str, Carrying | None]
+) -> dict[str, Carrying]:
+    carried = {currency: carrying for currency, carrying in opened.items() if carrying is not None}
+    for currency, moved in _load_moved(session, connection_id, books_currency).items():
+        before = carried.get(currency)
+        carried[currency] = (
+            moved if before is None else Carrying(before.balance + moved.balance, before.books + moved.books)
+        )
+    return carried
+
+
+def _load_moved(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
+    """What Kvitt's documents have moved on foreign clearing accounts."""
     return {
         row.clearing_currency: Carrying(
             Money(int(row.balance), row.clearing_currency), Money(int(row.books or 0), books_currency)
@@ -901,8 +971,9 @@ def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str
 
 
 def forget_before_start(services: Services, company_id: int, connection_id: int) -> None:
-    """Drop what was fetched from before a connection's start date, after that was moved on.
+    """Drop what was fetched from before a connection's start date, after that was moved.
 
+    So are payouts that were under way at the former start: the next fetch finds those of the new one.
     A start date cannot change once something is on its way, so at most proposed documents go with it.
     """
     now = services.now()
@@ -912,7 +983,10 @@ def forget_before_start(services: Services, company_id: int, connection_id: int)
             return
         early = select(MovementRow.id).where(
             MovementRow.connection_id == connection_id,
-            MovementRow.occurred_at < start_instant(connection, zone_of(session, company_id)),
+            or_(
+                MovementRow.occurred_at < start_instant(connection, zone_of(session, company_id)),
+                MovementRow.value["raw_kind"].as_string() == UNDER_WAY_AT_START,
+            ),
         )
         parts = list(session.scalars(select(PartRow.id).where(PartRow.movement_id.in_(early))))
         for start in range(0, len(parts), 500):
@@ -988,6 +1062,7 @@ def plan_pass(
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))
         stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
+        _keep_opening_values(session, connection_id, result.documents, policy)
         still_open = session.scalar(
             select(func.count())
             .select_from(PartRow)

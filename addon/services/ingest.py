@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,8 @@ PAYOUT_WATCH = timedelta(days=14)
 """A paid payout may still fail; providers name five business days."""
 OVERLAP = timedelta(minutes=10)
 """Least overlap of two fetches, against clocks that disagree."""
+UNDER_WAY_AT_START = "payout under way at the start"
+"""The word on movements that were made from a payout of before the start date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,12 @@ def zone_of(session: Session, company_id: int) -> ZoneInfo:
 
 def start_instant(connection: Connection, zone: ZoneInfo) -> datetime:
     """From when a connection's movements are fetched: its start date, else the day it was connected."""
-    start = connection.start_date or booking_date(connection.connected_at, zone)
-    return start_of_day(start, zone)
+    return start_of_day(start_day(connection, zone), zone)
+
+
+def start_day(connection: Connection, zone: ZoneInfo) -> date:
+    """A connection's start date, else the day it was connected."""
+    return connection.start_date or booking_date(connection.connected_at, zone)
 
 
 def store_movements(
@@ -238,14 +244,81 @@ def _payouts(services: Services, company_id: int, connection_id: int, source: Pa
             )
             any_known = session.scalar(select(PayoutRow.id).where(PayoutRow.connection_id == connection_id).limit(1))
             unseen = _oldest_unseen_payout(session, connection_id)
-        since = start if any_known is None else max(start, min(oldest or now, unseen or now, now - PAYOUT_WATCH))
+            first = any_known is None or not connection.opening
+        # Payouts that were under way at the start were made before it, and change their state after it.
+        earliest = start - PAYOUT_WATCH
+        since = earliest if first else max(earliest, min(oldest or now, unseen or now, now - PAYOUT_WATCH))
         fetch = Fetch("payouts", None, since.isoformat(), now.isoformat(), fetch.fetched)
     page = source.fetch_payouts(datetime.fromisoformat(fetch.since), fetch.cursor)
     with services.db.company(company_id) as session:
-        store_payouts(session, company_id, connection_id, page.items, now)
+        kept, movements = _of_the_books(session, session.get_one(Connection, connection_id), page.items)
+        store_payouts(session, company_id, connection_id, kept, now)
+        fetched = fetch.fetched + store_movements(session, company_id, connection_id, movements, now)
     if page.next_cursor is not None:
-        return Fetch("payouts", page.next_cursor, fetch.since, fetch.until, fetch.fetched)
-    return Fetch("items", fetched=fetch.fetched)
+        return Fetch("payouts", page.next_cursor, fetch.since, fetch.until, fetched)
+    return Fetch("items", fetched=fetched)
+
+
+def _of_the_books(
+    session: Session, connection: Connection, items: Sequence[Fetched[Payout]]
+) -> tuple[list[Fetched[Payout]], list[Fetched[Movement]]]:
+    """The payouts of a page that concern the books, and movements of those among them that were under way at the start.
+
+    The movement of such a payout lies before all that is fetched, yet its money arrives after the start: it is part
+    of the opening, and booked when it arrives. Once the opening is noted, no more are taken in.
+    """
+    zone = zone_of(session, connection.company_id)
+    start = start_of_day(start_day(connection, zone), zone)
+    early = [item for item in items if item.value.created_at < start]
+    refs = {item.value.ref for item in early}
+    known = set(
+        session.scalars(select(PayoutRow.ref).where(PayoutRow.connection_id == connection.id, PayoutRow.ref.in_(refs)))
+    )
+    taken: dict[str, Fetched[Movement]] = {}
+    if early and not connection.opening:
+        came_back = set(
+            session.scalars(
+                select(MovementRow.source_ref).where(
+                    MovementRow.connection_id == connection.id,
+                    MovementRow.kind == MovementKind.PAYOUT_REVERSAL.value,
+                    MovementRow.source_ref.in_(refs),
+                    MovementRow.occurred_at >= start,
+                )
+            )
+        )
+        for item in early:
+            if _under_way_at(item.value, start_day(connection, zone), came_back):
+                taken[item.value.ref] = Fetched(_movement_of(item.value), item.raw)
+    kept = [
+        item for item in items if item.value.created_at >= start or item.value.ref in known or item.value.ref in taken
+    ]
+    return kept, list(taken.values())
+
+
+def _under_way_at(payout: Payout, start: date, came_back: Collection[str]) -> bool:
+    """Whether a payout of before the start arrives, or came back, on the start date or later.
+
+    What is dated before the start date is the bookkeeper's, and so is a payout without a date of arrival.
+    """
+    if not payout.movement_ref or payout.arrival_date is None or payout.arrival_date < start:
+        return False
+    match payout.state:
+        case PayoutState.UNDER_WAY | PayoutState.PAID:
+            return True
+        case PayoutState.FAILED | PayoutState.CANCELLED:
+            return payout.ref in came_back
+
+
+def _movement_of(payout: Payout) -> Movement:
+    """What a payout did to the balance. A fee for it was taken before the start: that is not under way."""
+    return Movement(
+        ref=payout.movement_ref,
+        kind=MovementKind.PAYOUT,
+        amount=-payout.amount,
+        occurred_at=payout.created_at,
+        source_ref=payout.ref,
+        raw_kind=UNDER_WAY_AT_START,
+    )
 
 
 def _oldest_unseen_payout(session: Session, connection_id: int) -> datetime | None:
@@ -339,9 +412,33 @@ def fetch_settled_balances(
 ) -> tuple[Balance, ...] | None:
     """Balances that belong to what is stored: nothing moved between asking for them and fetching once more.
 
-    Notes the opening balance of each currency the first time: the balance less all movements since the start.
-    None if the account was too busy for three tries.
+    Notes the opening balance of each currency the first time: the balance less all movements since the start and
+    less the payouts under way then. None if the account was too busy for three tries.
     """
+    if not _opening_noted(services, company_id, connection_id):
+        fetch = Fetch("payouts")
+        while fetch.stage != "done":
+            fetch = fetch_step(services, company_id, connection_id, source, fetch)
+    return _settle(services, company_id, connection_id, source)
+
+
+def ensure_opening(services: Services, company_id: int, connection_id: int, source: PaymentSource) -> None:
+    """Note the opening balances, unless they are noted, after a whole fetch: plans of foreign payouts need them.
+
+    Where the account is too busy they are noted later; such payouts wait.
+    """
+    if not _opening_noted(services, company_id, connection_id):
+        _settle(services, company_id, connection_id, source)
+
+
+def _opening_noted(services: Services, company_id: int, connection_id: int) -> bool:
+    with services.db.company_reading(company_id) as session:
+        return bool(session.get_one(Connection, connection_id).opening)
+
+
+def _settle(
+    services: Services, company_id: int, connection_id: int, source: PaymentSource
+) -> tuple[Balance, ...] | None:
     for _ in range(3):
         balances = source.fetch_balances()
         fetch = Fetch()

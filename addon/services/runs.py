@@ -33,7 +33,7 @@ from addon.ports.payments import PaymentSource
 from addon.services import audit, booking, connections, customers, delivery, prerequisites, reconciliation
 from addon.services.calls import CallLog
 from addon.services.context import Services
-from addon.services.ingest import Fetch, fetch_settled_balances, fetch_step, zone_of
+from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances, fetch_step, zone_of
 from addon.services.policy import load_policy
 from addon.services.settings import plan_next_run, read_company
 from addon.store import leases
@@ -364,6 +364,8 @@ def _fetch(work: _Slice) -> SliceResult | str:
                     told = state.stage
                     _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
+                if state.stage == "done":
+                    ensure_opening(work.services, work.company_id, connection_id, source)
                 done[str(connection_id)] = state.to_json()
                 fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
                 _note(work, counts={"fetched": fetched}, fetch=done)
@@ -695,6 +697,7 @@ def preview(
             state = Fetch()
             while state.stage != "done":
                 state = fetch_step(services, company_id, wanted_id, source, state)
+            ensure_opening(services, company_id, wanted_id, source)
             proposed, result = _preview_connection(services, company_id, wanted_id, system)
             documents += [*proposed, *result.documents]
             holds += result.holds
@@ -741,6 +744,7 @@ def prove(services: Services, company_id: int, run_id: int | None = None) -> tup
             with services.db.company_reading(company_id) as session:
                 policy = _policy_loader(services, company_id, connection_id)(session)
             source = connections.payment_source(services, company_id, connection_id, log)
+            booking.forget_before_start(services, company_id, connection_id)
             balances = fetch_settled_balances(services, company_id, connection_id, source)
             if balances is None:
                 raise TryLater("the provider's balance is moving; try again in a moment")

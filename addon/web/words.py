@@ -600,7 +600,11 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     ),
     "mode": SettingWords(_("Basic or Plus")),
     "start_date": SettingWords(
-        _("Start date"), _("The first day that Kvitt books. It cannot change once something is booked.")
+        _("Start date"),
+        _(
+            "The first day that Kvitt books. It cannot change once something is booked. What the provider owed you "
+            "before, the opening balance, is entered by hand, dated the day before."
+        ),
     ),
     "order_places": SettingWords(
         _("Where the order number stands at the provider"),

@@ -507,6 +507,19 @@ def test_a_payout_is_not_booked_before_it_arrives() -> None:
     assert plan(situation, sample_policy(today=LAST + timedelta(days=90))).documents == on_time.documents
 
 
+def test_a_foreign_payout_waits_while_its_opening_has_no_value_and_is_held_when_none_comes() -> None:
+    payout = Payout("po_1", money("100.00 EUR"), PayoutState.PAID, local(FIRST), FIRST, Itemisation.NONE)
+    movement = Movement("txn_1", MovementKind.PAYOUT, money("-100.00 EUR"), local(FIRST), (), "po_1")
+    known = Situation((entry(movement),), payouts={"po_1": PayoutFact(payout, None, 0)})
+    unknown = replace(known, unvalued=frozenset({"EUR"}))
+    policy = sample_policy(today=FIRST, rates=(fixing("EUR", FIRST, "11.40"),))
+    assert [document.kind for document in plan(known, policy).documents] == [DocumentKind.PAYOUT]
+    assert [wait.reason.value for wait in plan(unknown, policy).waits] == ["rate"]
+    assert [hold.reason.value for hold in plan(unknown, replace(policy, today=LAST + timedelta(days=60))).holds] == [
+        "no_rate"
+    ]
+
+
 def test_a_reversal_of_another_amount_than_its_payout_is_held() -> None:
     payout = Payout("po_1", money("100.00 SEK"), PayoutState.FAILED, local(FIRST), FIRST, Itemisation.NONE)
     company = Company(sample_policy())

@@ -534,6 +534,7 @@ def translate_payout(payout: Mapping[str, Any]) -> Payout:
         statement_text=" ".join(
             filter(None, (clean_text(payout.get("statement_descriptor"), 60) or "STRIPE", clean_text(trace, 100)))
         ),
+        movement_ref=read_ref(payout.get("balance_transaction")),
     )
 
 

@@ -115,17 +115,24 @@ FARTHEST_FIXING_DAYS = 31
 run kept, a gap this long means that the company had nothing in the currency for a month."""
 
 
-def nearest_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+def opening_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The rate at which a balance is valued that was there at the start: the nearest there is, however far."""
+    return nearest_rate(policy, currency, day, date.max.toordinal())
+
+
+def nearest_rate(
+    policy: Policy, currency: str, day: date, farthest_days: int = FARTHEST_FIXING_DAYS
+) -> ExchangeRate | None:
     """The known rate nearest to a day, earlier ones first, for what has waited its time for a better one.
 
-    Only for fees and for the bank's side of payouts: neither carries VAT of a sale.
+    Only for fees, openings and the bank's side of payouts: none carries VAT of a sale.
     """
     near = [
         rate
         for rate in policy.rates
         if rate.base == currency
         and rate.quote == policy.books_currency
-        and abs((rate.fixed_on - day).days) <= FARTHEST_FIXING_DAYS
+        and abs((rate.fixed_on - day).days) <= farthest_days
     ]
     return min(
         near,

@@ -250,7 +250,8 @@ class _Planner:
         currency = movement.currency
         foreign = currency != self.policy.books_currency
         fact = self.situation.payouts.get(movement.source_ref)
-        outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy)
+        valued = currency not in self.situation.unvalued
+        outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy, valued)
         if isinstance(outcome, Document):
             moved = self.payout_vouchers[movement.source_ref] = planned_payout(outcome)
             before = self.carrying.get(currency)

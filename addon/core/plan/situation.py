@@ -68,11 +68,14 @@ class PayoutFact:
     items: Money | None
     unsettled_items: int
     """How many of its movements have parts that are open or planned, and so will move the carrying value."""
+    not_before: date | None = None
+    """The connection's start date: what came back of a payout made before it is booked from there on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carrying:
-    """What a foreign clearing account holds by Kvitt's booked documents: in the balance's and the books' currency."""
+    """What a foreign clearing account holds by its opening and Kvitt's booked documents: in the balance's and the
+    books' currency."""
 
     balance: Money
     books: Money
@@ -106,6 +109,8 @@ class Situation:
     """How many fee vouchers a currency and day already have."""
     carrying: Mapping[str, Carrying] = field(default_factory=dict)
     """By foreign balance currency."""
+    unvalued: frozenset[str] = frozenset()
+    """Foreign balance currencies whose opening is not known yet, or no rate for it: their payouts wait."""
     payments_under_way: Mapping[str, Money] = field(default_factory=dict)
     """By invoice number: what payments that are planned and not booked will take off its open balance, signed."""
     payout_vouchers: Mapping[str, PlannedPayout] = field(default_factory=dict)

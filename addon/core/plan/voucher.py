@@ -153,12 +153,17 @@ _FAILED_RULE = (
 
 
 def plan_payout(
-    movement: Movement, fact: PayoutFact | None, carrying: Carrying | None, policy: Policy
+    movement: Movement,
+    fact: PayoutFact | None,
+    carrying: Carrying | None,
+    policy: Policy,
+    valued: bool = True,
 ) -> Document | Wait:
     """Plan the voucher of a payout: bank against clearing, dated its arrival. Raises `CannotBook`.
 
     It waits until it is paid and, where the provider itemises it, until its lines make up its amount. A foreign
     payout relieves the clearing account at carrying value; the rest of the bank's value is exchange difference.
+    `valued` False: what its balance opened with has no value yet, so that the carrying value cannot be told.
 
     One that failed or was called off before it was booked gets its voucher on the day the balance was debited,
     before its reversal, whenever it is planned. It needs no lines: the reversal takes all of it back.
@@ -166,7 +171,7 @@ def plan_payout(
     part = (PartRef(movement.ref, "amount"),)
     if fact is None:
         return _await_payout(movement, -movement.amount, policy)
-    payout = fact.payout
+    payout, foreign = fact.payout, movement.currency != policy.books_currency
     about = (("payout", payout.ref), ("amount", str(payout.amount)))
     if payout.amount != -movement.amount:
         raise _not_proved(payout.ref, payout.amount, -movement.amount)
@@ -180,15 +185,15 @@ def plan_payout(
             if not _proved(fact):
                 return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
         case PayoutState.FAILED | PayoutState.CANCELLED:
-            arrived = day_of(movement, policy)
-    if movement.currency != policy.books_currency and fact.unsettled_items:
+            arrived = max(day_of(movement, policy), fact.not_before or date.min)
+    if foreign and fact.unsettled_items:
         # The carrying value is known when its lines are booked: they are on their way, however long it takes.
         return Wait(part, WaitReason.PAYOUT_ITEMS, None, about)
     day, note = open_day(arrived, policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     bank = account(policy, AccountRole.BANK, day, movement.currency)
     sides = _payout_sides(payout.amount, carrying, arrived, (bank, clearing), policy)
-    if sides is None:
+    if sides is None or (foreign and not valued):
         until = arrived + timedelta(days=policy.wait_days)
         return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), *about))
     text = reference_text(policy, f"payout {payout.ref} {payout.amount}", note)
