@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from addon.services import connections, delivery
+from addon.connectors.fortnox.accounting import FortnoxAccounting
+from addon.services import delivery
 from addon.store.models import CompanyWork, DeliveryRow
 from tests.flow.house import Bed, House
 
@@ -53,43 +54,33 @@ class Stops:
         raise Stop(f"{point} {kind}")
 
 
-class StoppingSystem:
-    """An accounting system whose caller dies on the way in or on the way out."""
-
-    def __init__(self, system: Any, stops: Stops) -> None:
-        self.system, self.stops = system, stops
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.system, name)
-
-    def perform(self, step: Any, known: Any) -> Any:
-        self.stops.at("before the call", step.kind)
-        answer = self.system.perform(step, known)
-        self.stops.at("after the call", step.kind)
-        return answer
-
-    def look_up(self, step: Any, known: Any) -> Any:
-        found = self.system.look_up(step, known)
-        self.stops.at("while looking", step.kind)
-        return found
-
-
 @pytest.fixture
 def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stops]:
+    """Lets the process die at a point of its way to the accounting system and back."""
+
     def begin(point: str) -> Stops:
         stops = Stops(point)
-        accounting_system, recorded = connections.accounting_system, delivery._recorded
+        perform, look_up, recorded = FortnoxAccounting.perform, FortnoxAccounting.look_up, delivery._recorded
 
-        def system(*arguments: Any) -> Any:
-            return StoppingSystem(accounting_system(*arguments), stops)
+        def performing(system: Any, step: Any, known: Any) -> Any:
+            stops.at("before the call", step.kind)
+            answer = perform(system, step, known)
+            stops.at("after the call", step.kind)
+            return answer
 
-        def record(session: Any, claimed: Any, *arguments: Any) -> Any:
+        def looking(system: Any, step: Any, known: Any) -> Any:
+            found = look_up(system, step, known)
+            stops.at("while looking", step.kind)
+            return found
+
+        def recording(session: Any, claimed: Any, *arguments: Any) -> Any:
             result = recorded(session, claimed, *arguments)
             stops.at("before the commit", claimed.step.kind)
             return result
 
-        monkeypatch.setattr(connections, "accounting_system", system)
-        monkeypatch.setattr(delivery, "_recorded", record)
+        monkeypatch.setattr(FortnoxAccounting, "perform", performing)
+        monkeypatch.setattr(FortnoxAccounting, "look_up", looking)
+        monkeypatch.setattr(delivery, "_recorded", recording)
         return stops
 
     return begin
