@@ -47,7 +47,8 @@ from addon.store.models import (
     RunRow,
 )
 
-PHASES = ("books", "fetch", "plan", "deliver", "audit", "prove")
+PHASES = ("fetch", "books", "plan", "deliver", "audit", "prove")
+"""Fetch comes first: what it brings, a currency never seen before, say, is then checked for before it is planned."""
 WRITES = ("POST", "PUT", "DELETE", "PATCH")
 MOST_ROUNDS = 12
 """Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
@@ -311,7 +312,7 @@ def _books(work: _Slice) -> SliceResult | str:
         if not _running(session, work.run_id):
             raise CompanyNotReady("no_connection")
     customers.refresh(work.services, work.company_id, system)
-    return "fetch"
+    return "plan"
 
 
 def _running(session: Session, run_id: int) -> list[Connection]:
@@ -374,7 +375,7 @@ def _fetch(work: _Slice) -> SliceResult | str:
         except NeedsReconnect:
             # One provider's consent is gone: say so, and go on with the others and with what is fetched.
             connections.lost(work.services, work.company_id, connection_id)
-    return "plan"
+    return "books"
 
 
 def _policy_loader(services: Services, company_id: int, connection_id: int) -> Callable[[Session], Policy]:
