@@ -100,9 +100,7 @@ def write_json(value: object) -> str:
                 raise TypeError("only finite numbers can be sent")
             return format(value, "f")
         case Mapping():
-            return (
-                "{" + ",".join(f"{json.dumps(name)}:{write_json(item)}" for name, item in value.items()) + "}"
-            )
+            return "{" + ",".join(f"{json.dumps(name)}:{write_json(item)}" for name, item in value.items()) + "}"
         case Sequence():
             return "[" + ",".join(write_json(item) for item in value) + "]"
         case _:
@@ -382,9 +380,7 @@ class HttpClient:
         request = self._client.build_request(
             method, url, headers=all_headers, params=params, data=form, content=content
         )
-        call = _Call(
-            method.upper(), request.url.path, method.upper() not in _READ_METHODS if write is None else write
-        )
+        call = _Call(method.upper(), request.url.path, method.upper() not in _READ_METHODS if write is None else write)
         seconds = self._deadline_s if deadline_s is None else deadline_s
         connect = min(CONNECT_S, seconds)
         request.extensions["timeout"] = {
@@ -421,9 +417,7 @@ class HttpClient:
             _clock.ends, _clock.sent = outer
             self._tell(call, note)
 
-    def _chunks(
-        self, response: httpx.Response, call: _Call, seconds: float, limit_bytes: int
-    ) -> Iterator[bytes]:
+    def _chunks(self, response: httpx.Response, call: _Call, seconds: float, limit_bytes: int) -> Iterator[bytes]:
         """The body, with a look at the clock and at the length after each piece, for transports without
         sockets."""
         read = 0
