@@ -16,11 +16,17 @@ PLANTED = "planted-7f3a9c"
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
+    root, theirs = logging.getLogger(), logging.getLogger("rq.worker")
     handlers, level = root.handlers[:], root.level
+    # A worker that an earlier test ran in this process has set up its logger for itself, as one without a log of ours.
+    before = theirs.handlers[:], theirs.level, theirs.propagate, theirs.disabled
+    theirs.handlers[:], theirs.propagate, theirs.disabled = [], True, False
+    theirs.setLevel(logging.NOTSET)
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
+    theirs.handlers[:], theirs.propagate, theirs.disabled = before[0], before[2], before[3]
+    theirs.setLevel(before[1])
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 
