@@ -279,10 +279,10 @@ class Bed:
 
 
 @contextmanager
-def bed(database_url: str, owner_url: str | None = None, world: World | None = None, **replaced: Any) -> Iterator[Bed]:
-    """A town whose clock stands at `NOW`, unless another world is given."""
+def bed(database_url: str, owner_url: str | None = None, world: World | None = None, **more: Any) -> Iterator[Bed]:
+    """A town whose clock stands at `NOW`, unless another world is given; `more` as for `town`."""
     world = world or World.build(webhooks=False, fortnox_call_limit=0, stopped_at=NOW)
-    with town(database_url, owner_url, world, **replaced) as made:
+    with town(database_url, owner_url, world, **more) as made:
         # The served world lets time pass every second, which would pay sales out while a test still enters them.
         made.running._stop.set()
         made.running._ticker.join(5)

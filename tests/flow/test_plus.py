@@ -277,3 +277,38 @@ def test_another_clearing_account_leaves_what_was_booked_on_the_first_in_the_pro
     assert plus.books.balance(1684)
     assert plus.clearing() != first
     plus.all_is_well()
+
+
+def test_across_the_turn_of_the_year_each_day_is_its_own_years(plus: House) -> None:
+    charge = plus.sells("2025-12-31 22:59", 1_000_00)
+    plus.sells("2025-12-31 23:01", 500_00)  # in Stockholm it is the first of January
+    plus.refunds(charge, "2026-01-05")
+    plus.opens("plus", "2025-12-01")
+    plus.runs()
+    assert [line[:12] for line in plus.journal(series="B").splitlines()] == [
+        "2025-12-31 B",
+        "2026-01-01 B",
+        "2026-01-05 B",
+    ]
+    years = {voucher.year_id for voucher in plus.books.ledger if voucher.series == "V"}
+    assert len(years) == 2
+    plus.all_is_well()
+
+
+def test_two_accounts_of_one_company_each_in_its_own_mode(bed: Bed) -> None:
+    house, second = bed.house(balance_currencies=("sek",)), bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00, order="1")
+    second.sells("2026-03-02", 300_00, order="2")
+    house.invoices("2", 300, "2026-03-02")
+    house.opens("plus")
+    basic = house.town.connect(house.company_id, second.business)
+    house.town.choose(house.company_id, basic, mode="basic", start_date="2026-03-01")
+    house.checks()
+    house.town.repair(house.company_id)
+    house.runs()
+    assert house.kinds() == {"sale": 1, "match": 1, "fees": 2, "payout": 2}
+    proved = house.town.prove(house.company_id)
+    assert len(proved) == 2
+    assert all(entry.identity.holds for entry in proved)
+    house.books.check()
+    house.nothing_twice()

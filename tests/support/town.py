@@ -1,6 +1,6 @@
 """A whole town: the simulated world on loopback ports, and a Kvitt of real services over a real database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -121,9 +121,16 @@ class Town:
 
 @contextmanager
 def town(
-    database_url: str, owner_url: str | None = None, world: World | None = None, **replaced: Any
+    database_url: str,
+    owner_url: str | None = None,
+    world: World | None = None,
+    settings: Mapping[str, str] | None = None,
+    **replaced: Any,
 ) -> Iterator[Town]:
-    """Serve a world and build services for it; both end with the block. Times are short, pacing is off."""
+    """Serve a world and build services for it; both end with the block. Times are short, pacing is off.
+
+    `settings` go over the environment, `replaced` over the fields of the services.
+    """
     world = world or World.build(webhooks=False, fortnox_call_limit=0)
     running = serve_world(world)
     nudged: list[int] = []
@@ -135,6 +142,7 @@ def town(
         "LOOKUP_QUARANTINE_S": "1",
         "LEASE_S": "6",
         **running.environment(),
+        **(settings or {}),
     }
     services = build(load_settings(environment), now=world.clock.now, nudge=nudged.append, **replaced)
     try:
