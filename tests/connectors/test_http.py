@@ -20,6 +20,17 @@ from tests.support.doubles import CallLog
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
+def read_head(connection: socket.socket) -> None:
+    """Read the whole head of a request: closing with a part of it unread would reset the connection."""
+    connection.settimeout(5)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        more = connection.recv(65536)
+        if not more:
+            return
+        head += more
+
+
 @contextmanager
 def misbehaving(answer: Callable[[socket.socket], None], *, read_first: bool = True) -> Iterator[str]:
     """A server on loopback that takes connections one after the other and answers each as it is told."""
@@ -36,7 +47,7 @@ def misbehaving(answer: Callable[[socket.socket], None], *, read_first: bool = T
             with connection:
                 try:
                     if read_first:
-                        connection.recv(65536)
+                        read_head(connection)
                     answer(connection)
                 except OSError:
                     pass  # the client has gone, which is what several tests are about
