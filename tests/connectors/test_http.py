@@ -203,7 +203,8 @@ def test_redirects_are_not_followed() -> None:
 
 def test_threads_share_a_client_and_keep_their_own_deadlines() -> None:
     def answer(connection: socket.socket) -> None:
-        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+        # It closes after each answer and says so: else the next thread may be given the dying connection.
+        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
 
     with misbehaving(answer) as url:
         client = HttpClient("fortnox", deadline_s=5)
