@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from addon.core.dates import aware
@@ -99,6 +100,16 @@ class OrderNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class SaleItem:
+    """A thing that was sold: `gross` is VAT included, for all of the `quantity`, in the buyer's currency."""
+
+    description: str
+    quantity: Decimal
+    gross: Money
+    sku: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A share of a movement that is booked, waiting, held or set aside as one; signed as the balance moves."""
 
@@ -112,8 +123,9 @@ class Movement:
     """One line of a provider's balance. `amount` is gross and signed, in the balance's currency.
 
     `source_ref` names the object that moved it (charge, refund, payout), `original_ref` the sale that a refund
-    or dispute concerns, `presented` the signed amount in the buyer's currency. Raises `CurrencyMismatch` if a
-    fee has another currency than the amount.
+    or dispute concerns, `presented` the signed amount in the buyer's currency. `metadata` is what the shop attached to
+    the payment, `payment_method` the provider's word for how the buyer paid (`card`, `klarna`); both are strangers'
+    texts. Raises `CurrencyMismatch` if a fee has another currency than the amount.
     """
 
     ref: str
@@ -128,6 +140,9 @@ class Movement:
     buyer: Buyer = Buyer()
     description: str = ""
     raw_kind: str = ""
+    items: tuple[SaleItem, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    payment_method: str = ""
 
     def __post_init__(self) -> None:
         aware(self.occurred_at)

@@ -175,6 +175,9 @@ _CHARGE_IN_TEXT: Final = re.compile(r"\b(?:ch|py)_[0-9A-Za-z_]{1,240}")
 
 _LONGEST_ORDER_NUMBER: Final = 100
 _LONGEST_TEXT: Final = 300
+_MOST_METADATA: Final = 50
+_LONGEST_METADATA: Final = 500
+"""Stripe's own limits (docs.stripe.com/api/metadata); what is beyond them did not come from Stripe."""
 _REF: Final = re.compile(r"[0-9A-Za-z_.:-]{1,255}")
 _EMAIL: Final = re.compile(r"[^\s@<>\"',;:()\[\]\\]{1,64}@[^\s@<>\"',;:()\[\]\\]{1,190}")
 
@@ -318,7 +321,20 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
         buyer=_buyer(around),
         description=clean_text(row.get("description")),
         raw_kind=raw_kind,
+        metadata=tuple(_metadata(around)),
+        payment_method=clean_text(_object(around.charge.get("payment_method_details")).get("type"), 60),
     )
+
+
+def _metadata(around: _Around) -> Iterator[tuple[str, str]]:
+    """What the shop attached to the charge or, under other keys, to its payment intent; bounded as Stripe bounds it."""
+    found: dict[str, str] = {}
+    for told in (around.charge, around.intent):
+        for key, value in _object(told.get("metadata")).items():
+            name, text = clean_text(key, 40), clean_text(value, _LONGEST_METADATA)
+            if name and text and len(found) < _MOST_METADATA:
+                found.setdefault(name, text)
+    yield from found.items()
 
 
 def decide_kind(category: object, type_: object) -> MovementKind:

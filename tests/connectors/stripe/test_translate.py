@@ -762,3 +762,25 @@ def test_evidence_is_the_record_without_its_secrets() -> None:
     assert (kept["exchange_rate"], kept["rate"]) == (None, "1.5")
     plain = objects()["po_1SIM0000000000000001"]
     assert evidence(plain) == plain
+
+
+def test_what_the_shop_attached_and_how_the_buyer_paid_are_read_and_bounded() -> None:
+    charge = {
+        "id": "ch_1",
+        "object": "charge",
+        "currency": "sek",
+        "amount": 10000,
+        "amount_captured": 10000,
+        "metadata": {"channel": "market\u202e stall", "empty": "", "number": 7, **{f"k{n}": "v" for n in range(80)}},
+        "payment_intent": {"id": "pi_1", "metadata": {"channel": "other", "event": "x" * 900}},
+        "payment_method_details": {"type": "klarna"},
+    }
+    movement = translate_movement(a_row(source=charge))
+    assert movement.payment_method == "klarna"
+    assert dict(movement.metadata)["channel"] == "market stall", "the charge's own word goes first"
+    assert "empty" not in dict(movement.metadata)
+    assert len(movement.metadata) == 50
+    charge["metadata"] = {}
+    assert dict(translate_movement(a_row(source=charge)).metadata) == {"channel": "other", "event": "x" * 500}
+    charge["payment_method_details"] = {"type": ["no text"]}
+    assert translate_movement(a_row(source=charge)).payment_method == ""
