@@ -209,6 +209,41 @@ def migrate() -> None:
     click.echo("The database has the present schema.")
 
 
+@main.command("rotate-keys")
+@telling_faults
+def rotate_keys() -> None:
+    """Seal all tokens with the first of TOKEN_KEYS; after that, the other keys can go."""
+    from addon.services.keys import rotate_keys as rotate
+
+    with working() as services:
+        done = rotate(services)
+    click.echo(f"{done.sealed} secrets are sealed with the first key.")
+    if done.unreadable:
+        fail("none of the keys opens these, so they must be connected anew:\n  " + "\n  ".join(done.unreadable))
+
+
+@main.command()
+@click.argument("company")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--handed-over-to", default="", help="Who keeps the records, where the law still asks for them.")
+@telling_faults
+def erase(company: str, yes: bool, handed_over_to: str) -> None:
+    """Erase all data of a COMPANY that has disconnected, for good."""
+    from addon.services.erasure import NotYet
+    from addon.services.erasure import erase as erase_company
+    from addon.services.installation import find_company
+
+    with working() as services:
+        company_id = find_company(services, company)
+        if not yes:
+            click.confirm(f"Erase everything that Kvitt knows of company {company_id}, for good?", abort=True)
+        try:
+            done = erase_company(services, company_id, WHO, handed_over_to.strip())
+        except NotYet as refusal:
+            fail(str(refusal))
+    click.echo(f"Company {done.company_id} is erased: {sum(done.rows.values())} rows.")
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535))

@@ -37,6 +37,20 @@ def next_daily_run(after: datetime, zone: ZoneInfo, at: time) -> datetime:
     return candidate.astimezone(UTC)
 
 
+def kept_until(year_ended: date, country: str) -> date:
+    """The last day on which the records of a financial year must be kept.
+
+    Denmark: five years from its end (bogføringsloven § 12). Sweden: to the end of the seventh calendar year after
+    the one in which it ended (bokföringslagen 7 kap. 2 §); taken for every other country too, being the longest
+    that we know of.
+    """
+    if country == "DK":
+        # From the month's end to the month's end: the day before the first of the month after.
+        first_after = year_ended + timedelta(days=1)
+        return first_after.replace(year=first_after.year + 5) - timedelta(days=1)
+    return date(year_ended.year + 7, 12, 31)
+
+
 @dataclass(frozen=True, slots=True)
 class FinancialYear:
     """A financial year of the books: its number there, its first and last day, its accounting method."""

@@ -340,6 +340,18 @@ def sign_out(services: Services, token: str) -> None:
         session.execute(delete(WebSession).where(WebSession.token_hash == _hash(token)))
 
 
+def sign_out_everywhere(services: Services, company_id: int, who: str) -> int:
+    """End every browser's session of a company, the caller's too; say how many there were."""
+    now = services.now()
+    with services.db.open() as session:
+        ended = session.scalars(
+            delete(WebSession).where(WebSession.company_id == company_id).returning(WebSession.id)
+        ).all()
+    with services.db.company(company_id) as session:
+        activity.record(session, who, "signed_out_everywhere", {"browsers": str(len(ended))}, now)
+    return len(ended)
+
+
 # --- companies ------------------------------------------------------------------------------------------------
 
 

@@ -619,8 +619,23 @@ class ActivityRow(OfCompany, Base):
     __table_args__ = (Index("ix_activity_list", "company_id", "at"),)
 
 
+class Erasure(Base):
+    """That a company was erased, when, by whom and why. It names neither the company nor anybody else's data."""
+
+    __tablename__ = "erasures"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    company_id: Mapped[int] = mapped_column(Id)
+    accounting: Mapped[str] = mapped_column(String(20))
+    tenant_hash: Mapped[str] = mapped_column(String(64), index=True)
+    erased_at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(Clipped(200))
+    reason: Mapped[str] = mapped_column(Clipped(500))
+    rows: Mapped[dict[str, Any]]
+
+
 OPEN_TABLES: Final = frozenset(
     {
+        "erasures",
         "companies",
         "company_work",
         "web_sessions",

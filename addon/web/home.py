@@ -13,7 +13,7 @@ from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import installation, prerequisites
 from addon.web import access, errors, roundtrip, words
-from addon.web.access import Audience, audience, services
+from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import INSTALL, limiter
 
 home = Blueprint("home", __name__)
@@ -186,6 +186,16 @@ def confirm_yes() -> Answer:
         prerequisites.check(services(), company_id)
     except PortError:
         flash(_("Your books could not be read just now. Kvitt is installed; check again in a minute."), "wait")
+    return response
+
+
+@home.post("/sign-out-everywhere")
+@audience(Audience.COMPANY)
+def sign_out_everywhere() -> Response:
+    """Forget every browser of the company, this one too: for a lost computer, or somebody who has left."""
+    installation.sign_out_everywhere(services(), visitor().company_id, visitor().who)
+    response = access.sign_out(redirect(url_for("home.start"), 303))
+    flash(_("Every browser is signed out. Kvitt goes on working."), "done")
     return response
 
 

@@ -651,6 +651,8 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),
     "uninstalled": _("Took Kvitt's access to the books away"),
+    "signed_out_everywhere": _("Signed all browsers out"),
+    "keys_rotated": _("Sealed the accesses with a new key"),
     "connected": _("Connected %(provider)s"),
     "reconnected": _("Connected %(provider)s again"),
     "disconnected": _("Disconnected %(provider)s"),

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from addon.cli import main
 from addon.sandbox.world import Business
+from addon.services import installation
 from addon.store.migrate import migrate
 from tests.support.town import Town, town
 
@@ -211,3 +212,22 @@ def test_help_names_every_command() -> None:
         *("settings", "sync", "preview", "prove", "doctor"),
     ):
         assert f"\n  {command} " in result.output
+
+
+def test_keys_are_rotated_and_a_company_that_left_is_erased(place: tuple[Town, Terminal]) -> None:
+    kvitt, terminal = place
+    business = shop(kvitt)
+    company_id = kvitt.set_up(business, "plus", start(kvitt))
+    told = terminal("rotate-keys")
+    assert (told.exit_code, told.output) == (0, "2 secrets are sealed with the first key.\n")
+
+    refused = terminal("erase", str(company_id), "--yes")
+    assert refused.exit_code == 2
+    assert "still uses Kvitt" in refused.output
+    installation.uninstall(kvitt.services, company_id, "Ada")
+    asked = terminal("erase", str(company_id))
+    assert asked.exit_code == 1  # nobody answered yes
+    done = terminal("erase", str(company_id), "--yes")
+    assert done.exit_code == 0, done.output
+    assert f"Company {company_id} is erased" in done.output
+    assert terminal("companies", "--json").stdout.strip() == "[]"
