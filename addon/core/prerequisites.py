@@ -122,7 +122,8 @@ PREREQUISITES: Final = (
     Prerequisite(
         "warehouse",
         "The warehouse module does not hold invoices back",
-        "With it Fortnox lets an invoice be booked only once its goods are marked as delivered.",
+        "With it Fortnox lets an invoice be booked only once its goods are marked as delivered. Kvitt marks its own "
+        "invoices itself; invoices of others are matched once somebody has marked and booked them.",
         "Fortnox: Settings, Warehouse",
     ),
     Prerequisite(

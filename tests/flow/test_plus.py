@@ -312,3 +312,14 @@ def test_two_accounts_of_one_company_each_in_its_own_mode(bed: Bed) -> None:
     assert all(entry.identity.holds for entry in proved)
     house.books.check()
     house.nothing_twice()
+
+
+def test_with_the_warehouse_module_our_invoices_are_marked_as_delivered_and_booked(plus: House) -> None:
+    plus.books.settings.warehouse = True
+    charge = plus.sells("2026-03-02", 1_250_00)
+    plus.refunds(charge, "2026-03-05", 250_00)
+    plus.opens()
+    plus.runs()
+    assert plus.held() == []
+    assert [(invoice.booked, invoice.warehouse_ready) for invoice in plus.our_invoices()] == [(True, True)] * 2
+    plus.all_is_well()

@@ -96,6 +96,8 @@ _FILTER: Final = {
     OrderField.OCR: "ocr",
 }
 _IN_LIST_ROWS: Final = frozenset({OrderField.EXTERNAL_REFERENCE, OrderField.OCR})
+_NOT_MARKED_READY: Final = "2003498"
+"""Fortnox: an invoice that is booked must be marked as ready ("klarmarkerad"); with the warehouse module only."""
 _QUOTED_PER_ONE: Final = frozenset({"EUR", "USD", "NOK", "DKK", "GBP"})
 _WRITTEN_REGISTERS: Final = {"customer": "customers", "invoice": "invoices", "payment": "invoicepayments"}
 """Registers that are only written to during a run, by scope: tried out beforehand."""
@@ -314,7 +316,15 @@ class FortnoxAccounting:
 
     def _book_invoice(self, number: str) -> StepAnswer:
         try:
-            return self._write_invoice("PUT", f"invoices/{number}/bookkeep")
+            try:
+                return self._write_invoice("PUT", f"invoices/{number}/bookkeep")
+            except Rejected as refusal:
+                if refusal.code != _NOT_MARKED_READY:
+                    raise
+                # The warehouse module waits for somebody to say that the goods have left. An invoice of ours has
+                # rows of free text, which no stock hangs on, and is for goods that were paid.
+                self._write_invoice("PUT", f"invoices/{number}/warehouseready")
+                return self._write_invoice("PUT", f"invoices/{number}/bookkeep")
         except Rejected as refusal:
             # "Already booked" has no code that is known, so the invoice itself is asked.
             invoice = self._after_refusal(refusal, lambda: self.get_invoice(number))
