@@ -38,6 +38,8 @@ class AccountRole(StrEnum):
     """Payments that a buyer's bank has withdrawn and that are not decided."""
     RESERVE = "reserve"
     """What the provider holds back."""
+    BY_RULE = "by_rule"
+    """An account that one of the company's own rules names; never mapped, the rule has the number itself."""
 
 
 class AccountNotMapped(LookupError):

@@ -50,6 +50,8 @@ class InvoiceLine:
     gross: Money
     vat_percent: int
     account: Account
+    cost_centre: str = ""
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class VoucherLine:
     debit: Money | None = None
     credit: Money | None = None
     text: str = ""
+    cost_centre: str = ""
+    project: str = ""
 
     def __post_init__(self) -> None:
         sides = [side for side in (self.debit, self.credit) if side is not None]
@@ -287,6 +291,8 @@ class DocumentKind(StrEnum):
     """Voucher of a payout to the bank."""
     PAYOUT_REVERSAL = "payout_reversal"
     """Voucher that takes a failed payout back."""
+    ROUTED = "routed"
+    """Voucher that one of the company's own rules asks for, against the account that it names."""
     CORRECTION = "correction"
     """Voucher that takes back what the accounting system wrote a second time."""
 

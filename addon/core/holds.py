@@ -48,6 +48,8 @@ class HoldReason(StrEnum):
     TOUCHED = "touched"
     """A person changed the document between our steps."""
     MODE_NOT_BUILT = "mode_not_built"
+    RULE_HOLDS = "rule_holds"
+    """One of the company's own rules says that a person decides."""
 
 
 @dataclass(frozen=True, slots=True)

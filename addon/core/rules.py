@@ -13,6 +13,7 @@ from addon.core.books import Books, OrderField
 from addon.core.documents import CustomerVat
 from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
+from addon.core.routing import Rule
 
 
 class Mode(StrEnum):
@@ -78,6 +79,8 @@ class Policy:
     tolerance_minor: int
     rounds_to_whole: bool
     rates: tuple[ExchangeRate, ...]
+    rules: tuple[Rule, ...] = ()
+    """The company's own exceptions, in order: the first that fits decides."""
 
 
 _EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK"

@@ -35,6 +35,7 @@ HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.REJECTED: "the accounting system refused it",
     HoldReason.TOUCHED: "a person changed the document meanwhile",
     HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
+    HoldReason.RULE_HOLDS: "your own rule says that a person decides",
 }
 """Why something is held, as half a sentence; a test sees to it that no reason is left out."""
 

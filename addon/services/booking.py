@@ -43,10 +43,11 @@ from addon.core.plan.common import opening_rate
 from addon.core.plan.sale import order_number
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Movement, MovementKind, Payout
+from addon.core.routing import route
 from addon.core.rules import Mode, Policy
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
-from addon.services import activity
+from addon.services import activity, rules
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
@@ -197,6 +198,7 @@ def load_situation(
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
         currencies_coming=_load_currencies_coming(session, connection_id),
+        routed=rules.load_routed(session, connection_id, {entry.movement.original_ref for entry in movements}),
     )
 
 
@@ -306,6 +308,8 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
                 line.account,
                 line.description,
                 rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
+                cost_centre=line.cost_centre,
+                project=line.project,
             )
             for index, line in enumerate(invoice.lines)
         ),
@@ -572,6 +576,8 @@ def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[str, list
     for entry in movements:
         order = order_number(entry.movement, policy)
         trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
+        if trade and route(entry.movement, policy.rules).leaves_usual_course:
+            continue
         if trade and order and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
             wanted[order].append(entry)
     return wanted
@@ -664,6 +670,9 @@ def store_plan(
         part = parts[reference]
         part.state, part.set_aside_by, part.changed_at = PartState.SET_ASIDE.value, "Kvitt", now
         part.reason, part.set_aside_where = "nought", ""
+    for aside in result.asides:
+        for reference in aside.parts:
+            rules.mark_aside(parts[reference], aside, now)
     return Planned(len(result.documents), sum(len(hold.parts) for hold in result.holds), waiting, more=False)
 
 
@@ -699,6 +708,7 @@ def _part_rows(session: Session, connection_id: int, result: Plan) -> dict[PartR
     groups = [document.parts for document in result.documents]
     groups += [hold.parts for hold in result.holds]
     groups += [wait.parts for wait in result.waits]
+    groups += [aside.parts for aside in result.asides]
     references = {part.movement_ref for group in (*groups, result.nought) for part in group}
     rows: dict[PartRef, PartRow] = {}
     ordered = sorted(references)

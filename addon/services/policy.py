@@ -17,6 +17,7 @@ from addon.core.dates import booking_date
 from addon.core.money import ExchangeRate
 from addon.core.rules import OLDEST_FIXING_DAYS, Mode, Policy
 from addon.services.context import Services
+from addon.services.rules import load_rules
 from addon.services.settings import read_company, read_connection
 from addon.store.models import Company, Connection, RateRow
 
@@ -67,6 +68,7 @@ def load_policy(
         wait_days=company.wait_days,
         tolerance_minor=int(company.tolerance.scaleb(minor_units(currency))),
         rounds_to_whole=bool(company.rounds_to_whole),
+        rules=load_rules(session, connection_row.id),
         rates=known_rates(session, currency, connection.start_date - timedelta(days=OLDEST_FIXING_DAYS + 1)),
     )
 

@@ -224,6 +224,9 @@ class AccountingConnection(OfCompany, Base):
     renewed_at: Mapped[datetime | None]
     audited_at: Mapped[datetime | None]
     customers_read_at: Mapped[datetime | None]
+    articles_read_at: Mapped[datetime | None]
+    watched_at: Mapped[datetime | None]
+    """When it was last asked what people have done with drafts and orders that wait for them."""
     lookups_first_until: Mapped[datetime | None]
     """After a restore or re-install, first attempts look up first."""
     connected_at: Mapped[datetime]
@@ -499,6 +502,31 @@ class CustomerRow(OfCompany, Base):
     __table_args__ = (
         UniqueConstraint("company_id", "key"),
         Index("ix_customers_email", "company_id", "email"),
+    )
+
+
+class ArticleRow(OfCompany, Base):
+    """An article number that is in the books, so that rows of invoices may name it."""
+
+    __tablename__ = "articles"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    number: Mapped[str] = mapped_column(String(50))
+    __table_args__ = (UniqueConstraint("company_id", "number"),)
+
+
+class AccountRuleRow(OfCompany, Base):
+    """One of a company's account rules (`addon.core.routing.Rule`); `connection_id` None: for all connections."""
+
+    __tablename__ = "account_rules"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int | None] = mapped_column(Id)
+    position: Mapped[int] = mapped_column(Integer)
+    value: Mapped[dict[str, Any]]
+    changed_by: Mapped[str] = mapped_column(Clipped(200), default="")
+    changed_at: Mapped[datetime]
+    __table_args__ = (
+        _within("connection_id", "connections"),
+        Index("ix_account_rules_order", "company_id", "position"),
     )
 
 

@@ -172,6 +172,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.FEES: _("Voucher: the day's fees"),
     DocumentKind.PAYOUT: _("Voucher: payout to the bank"),
     DocumentKind.PAYOUT_REVERSAL: _("Voucher: failed payout taken back"),
+    DocumentKind.ROUTED: _("Voucher: by your own rule"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
@@ -216,6 +217,7 @@ ROLES: Final[Mapping[str, Text]] = {
     "exchange_loss": _("Exchange losses"),
     "disputes": _("Disputes"),
     "reserve": _("Reserves"),
+    "by_rule": _("The account of your own rule"),
 }
 
 
@@ -372,6 +374,11 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         _("Settlement will come. Until then Kvitt leaves the movement alone."),
         _("Choose Basic or Plus under Settings and try again."),
     ),
+    HoldReason.RULE_HOLDS: HoldWords(
+        _("Your own rule says: ask me"),
+        _("A rule that you made keeps movements like this one for a person to decide."),
+        _("Book it yourself and set it aside here, or change the rule under Settings and try again."),
+    ),
 }
 
 WAITS: Final[Mapping[WaitReason, Text]] = {
@@ -439,6 +446,7 @@ FACTS: Final[Mapping[str, Text]] = {
     "step": _("Step"),
     "arrives": _("Arrives"),
     "text": _("Their words"),
+    "rule": _("Your rule"),
 }
 
 FACT_VALUES: Final[Mapping[str, Text]] = {
@@ -667,4 +675,8 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "freed": _("Bookings may go on"),
     "adopted": _("Found a document of ours in the books"),
     "undone": _("Undid a document that stood there twice"),
+    "rule_saved": _("Saved the account rule %(rule)s"),
+    "rule_moved": _("Moved the account rule %(rule)s"),
+    "rule_deleted": _("Deleted the account rule %(rule)s"),
+    "rules_replaced": _("Replaced all account rules"),
 }

@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from addon.core.documents import CreateCustomer, CreateInvoice, CreditInvoice, Document, PartRef, PostVoucher
+from addon.core.documents import (
+    CreateCustomer,
+    CreateInvoice,
+    CreditInvoice,
+    Document,
+    InvoiceLine,
+    PartRef,
+    PostVoucher,
+)
 from addon.core.holds import Hold, Wait
 from addon.core.money import Money
 from addon.core.plan import Plan
@@ -79,8 +87,13 @@ def _about_invoice(landed: Landed, step: CreateInvoice) -> str:
         about.append(f"at the books' own {number(landed.rate)}")
     if invoice.order_number:
         about.append(f"order {invoice.order_number}")
-    about += [f'"{line.description}" {line.vat_percent} %' for line in invoice.lines]
+    about += [f'"{line.description}" {line.vat_percent} %{_dimensions(line)}' for line in invoice.lines]
     return ", ".join(about)
+
+
+def _dimensions(line: InvoiceLine) -> str:
+    named = (("cost centre", line.cost_centre), ("project", line.project))
+    return "".join(f", {word} {code}" for word, code in named if code)
 
 
 def rendered_planned(document: Document) -> str:
@@ -106,6 +119,10 @@ def rendered_plan(company: Company, result: Plan) -> list[str]:
         lines += rendered_open(company, "held", hold)
     for wait in result.waits:
         lines += rendered_open(company, "waits", wait)
+    for aside in result.asides:
+        where = f"booked elsewhere: {aside.where}" if aside.where else "booked nowhere"
+        lines.append(f'aside by rule "{aside.rule}"  {where}')
+        lines += [f"      {_part(part)}  {with_currency(company.part_amount(part))}" for part in aside.parts]
     for part in result.nought:
         lines.append(f"nought {_part(part)}")
     return lines
@@ -120,6 +137,7 @@ def rendered_check(company: Company) -> list[str]:
             "planned": company.sum_of(currency, "planned", "open"),
             "held": company.sum_of(currency, "held"),
             "waiting": company.sum_of(currency, "waiting"),
+            "set aside": company.sum_of(currency, "aside"),
         }
         total = Money.total(terms.values(), currency)
         assert total == company.net(currency)

@@ -53,6 +53,7 @@ NAMES: Mapping[str, str] = {
     "1980": "bank EUR",
     "1981": "bank USD",
     "1982": "bank VND",
+    "2421": "gift cards not used yet",
     "2611": "output VAT 25 %",
     "2614": "output VAT, reverse charge",
     "2621": "output VAT 12 %",
@@ -61,6 +62,7 @@ NAMES: Mapping[str, str] = {
     "3001": "sales 25 %",
     "3002": "sales 12 %",
     "3003": "sales 6 %",
+    "3011": "sales at the market stall",
     "3105": "sales outside the EU",
     "3740": "rounding",
     "3960": "exchange gain",
@@ -68,6 +70,7 @@ NAMES: Mapping[str, str] = {
     "4535": "services from the EU",
     "4598": "counterpart of the basis",
     "6570": "fees",
+    "6993": "donations",
     "7960": "exchange loss",
 }
 

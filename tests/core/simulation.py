@@ -36,14 +36,17 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.routed import routed_sale
 from addon.core.plan.sale import order_number
+from addon.core.plan.situation import Outcome
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Movement, MovementKind, Payout
+from addon.core.routing import RoutedSale
 from addon.core.rules import Mode, Policy
 from addon.store.codec import fingerprint
 from tests.core.samples import VAT_NUMBERS
 
-State = Literal["open", "waiting", "held", "planned", "booked", "nought"]
+State = Literal["open", "waiting", "held", "planned", "booked", "nought", "aside"]
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Company:
     planned: dict[str, Document] = field(default_factory=dict)
     landed: dict[str, Landed] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    routed: dict[str, RoutedSale] = field(default_factory=dict)
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -145,6 +149,7 @@ class Company:
                 for document in self.documents()
                 if document.kind is DocumentKind.PAYOUT
             },
+            routed=dict(self.routed),
         )
 
     def _payout_fact(self, payout: Payout) -> PayoutFact:
@@ -198,6 +203,8 @@ class Company:
                         line.account,
                         line.description,
                         rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
+                        cost_centre=line.cost_centre,
+                        project=line.project,
                     )
                     for index, line in enumerate(invoice.lines)
                 ),
@@ -250,14 +257,24 @@ class Company:
             assert document.key not in self.landed, f"two documents with the key {document.key}"
             self.planned[document.key] = document
             self._put(document.parts, "planned")
+            self._keep_routed(document.parts, document)
         for hold in result.holds:
             self._put(hold.parts, "held", today)
         for wait in result.waits:
             assert wait.until is None or wait.until >= today or wait.reason.value in ("payout_paid", "invoice"), wait
             self._put(wait.parts, "waiting", today)
         self._put(result.nought, "nought")
+        for aside in result.asides:
+            self._put(aside.parts, "aside")
+            self._keep_routed(aside.parts, aside)
         self.assert_laws()
         return result
+
+    def _keep_routed(self, parts: tuple[PartRef, ...], outcome: Outcome) -> None:
+        movement = self.movements[parts[0].movement_ref]
+        sale = routed_sale(movement, outcome)
+        if sale is not None:
+            self.routed[movement.source_ref] = sale
 
     def _put(self, parts: tuple[PartRef, ...], state: State, today: date | None = None) -> None:
         for part in parts:
@@ -298,7 +315,7 @@ class Company:
                 currency,
             )
             assert effects == self.sum_of(currency, "planned", "booked")
-            assert effects + self.sum_of(currency, "held", "waiting", "open", "nought") == self.net(currency)
+            assert effects + self.sum_of(currency, "held", "waiting", "open", "nought", "aside") == self.net(currency)
 
     # -- booking ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,9 @@ from addon.core.records import (
     PartKind,
     Payout,
     PayoutState,
+    SaleItem,
 )
+from addon.core.routing import Action, Condition, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule, Mode
 from tests.core.render import rendered_check, rendered_landed, rendered_plan, rendered_planned
 from tests.core.samples import fixing, local, sample_books, sample_policy
@@ -46,6 +48,8 @@ class Story:
 
     def _line(self, words: list[str]) -> None:
         match words:
+            case ["rule", name, action, *rest]:
+                self._rule(name, action, rest)
             case ["set", name, *values]:
                 self._set(name, values)
             case ["rate", day, currency, rate, *unit]:
@@ -69,6 +73,24 @@ class Story:
                 self._run(day)
             case [day, *rest]:
                 self._movement(date.fromisoformat(day), rest)
+
+    def _rule(self, name: str, action: str, words: list[str]) -> None:
+        conditions: list[Condition] = []
+        said: dict[str, str] = {}
+        kinds = (MovementKind.SALE,)
+        for word in words:
+            field, _, value = word.partition("=")
+            key, _, meant = value.partition(":")
+            if field == "metadata":
+                conditions.append(Condition(Subject.METADATA, tuple(meant.split("|")), key))
+            elif field == "kinds":
+                kinds = tuple(MovementKind(kind) for kind in value.split("|"))
+            elif field in set(Subject):
+                conditions.append(Condition(Subject(field), tuple(value.split("|"))))
+            else:
+                said[field] = value
+        rule = Rule("", name, Action(action), tuple(conditions), kinds, **said)
+        self.company.policy = replace(self.company.policy, rules=(*self.company.policy.rules, rule))
 
     def _heading(self, text: str) -> None:
         self.out += ([""] if self.out else []) + [f"=== {text}"]
@@ -192,7 +214,9 @@ class Story:
         fees: list[Fee] = []
         orders: list[OrderNumber] = []
         original, payout, description, presented = "", "", "", None
-        buyer = Buyer()
+        buyer, method = Buyer(), ""
+        metadata: list[tuple[str, str]] = []
+        items: list[SaleItem] = []
         while words:
             word = words.pop(0)
             match word:
@@ -210,6 +234,14 @@ class Story:
                     presented = Money.from_decimal(Decimal(words.pop(0)), words.pop(0))
                 case "in":
                     payout = words.pop(0)
+                case "method":
+                    method = words.pop(0)
+                case "meta":
+                    metadata.append((words.pop(0), words.pop(0)))
+                case "sku":
+                    price = presented or amount
+                    number = words.pop(0)
+                    items.append(SaleItem(words.pop(0), Decimal(1), price, number))
                 case "says":
                     description = words.pop(0)
                 case other:
@@ -227,5 +259,8 @@ class Story:
             buyer=buyer,
             description=description,
             raw_kind=raw,
+            items=tuple(items),
+            metadata=tuple(metadata),
+            payment_method=method,
         )
         self.company.fetch(movement, payout)

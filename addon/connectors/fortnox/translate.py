@@ -316,9 +316,16 @@ def invoice_rows(lines: Iterable[InvoiceLine]) -> list[dict[str, Any]]:
             "Price": ledger_amount(abs(line.gross)),
             "VAT": line.vat_percent,
             "Discount": 0,
+            **_dimensions(line.cost_centre, line.project),
         }
         for line in lines
     ]
+
+
+def _dimensions(cost_centre: str, project: str) -> dict[str, str]:
+    """Cost centre and project of a row, where there are any."""
+    named = {"CostCenter": cost_centre, "Project": project}
+    return {field: code for field, code in named.items() if code}
 
 
 def invoice_body(invoice: Invoice, customer_number: str, unit: int | None) -> dict[str, Any]:
@@ -438,6 +445,7 @@ def voucher_body(voucher: Voucher, key: str, series: str) -> dict[str, Any]:
             "Account": account_number(line.account),
             "Debit": max(amount, Decimal(0)),
             "Credit": max(-amount, Decimal(0)),
+            **_dimensions(line.cost_centre, line.project),
         }
         if text := clean_text(line.text, VOUCHER_ROW_TEXT_LENGTH):
             row["TransactionInformation"] = text

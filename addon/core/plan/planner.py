@@ -15,8 +15,10 @@ from addon.core.money import Money
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.match import plan_matches
 from addon.core.plan.refund import plan_refund
+from addon.core.plan.routed import plan_by_rule, routed_sale
 from addon.core.plan.sale import order_number, plan_sale
 from addon.core.plan.situation import (
+    Aside,
     CannotBook,
     Carrying,
     OpenMovement,
@@ -46,7 +48,13 @@ def plan(situation: Situation, policy: Policy) -> Plan:
     for entry in sorted(situation.movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
         planner.take(entry)
     planner.finish()
-    result = Plan(tuple(planner.documents), tuple(planner.holds), tuple(planner.waits), tuple(planner.nought))
+    result = Plan(
+        tuple(planner.documents),
+        tuple(planner.holds),
+        tuple(planner.waits),
+        tuple(planner.nought),
+        tuple(planner.asides),
+    )
     _check_nothing_lost(situation, result)
     return result
 
@@ -58,6 +66,7 @@ def _check_nothing_lost(situation: Situation, result: Plan) -> None:
     groups = [document.parts for document in result.documents]
     groups += [hold.parts for hold in result.holds]
     groups += [wait.parts for wait in result.waits]
+    groups += [aside.parts for aside in result.asides]
     groups.append(result.nought)
     found = sorted((part.movement_ref, part.part) for group in groups for part in group)
     if expected != found:
@@ -75,6 +84,8 @@ class _Planner:
         self.holds: list[Hold] = []
         self.waits: list[Wait] = []
         self.nought: list[PartRef] = []
+        self.asides: list[Aside] = []
+        self.routed = dict(situation.routed)
         self.customers = set(situation.known_customers)
         self.carrying = dict(situation.carrying)
         self.payout_vouchers = dict(situation.payout_vouchers)
@@ -122,6 +133,8 @@ class _Planner:
 
     def take_amount(self, entry: OpenMovement, part: PartRef) -> None:
         movement = entry.movement
+        if self.taken_by_rule(movement, part):
+            return
         match movement.kind:
             case MovementKind.SALE | MovementKind.REFUND:
                 self.take_trade(entry, part)
@@ -157,6 +170,20 @@ class _Planner:
                 )
             case _:
                 assert_never(movement.kind)
+
+    def taken_by_rule(self, movement: Movement, part: PartRef) -> bool:
+        """Whether the company's own rules take a movement out of its usual course."""
+        try:
+            outcome = plan_by_rule(movement, part, self.routed.get(movement.original_ref), self.policy)
+        except CannotBook as fault:
+            outcome = Hold((part,), fault.reason, fault.facts)
+        if outcome is None:
+            return False
+        sale = routed_sale(movement, outcome)
+        if sale is not None:
+            self.routed[source_of(movement)] = sale
+        self.keep(outcome)
+        return True
 
     def take_trade(self, entry: OpenMovement, part: PartRef) -> None:
         movement = entry.movement
@@ -198,6 +225,8 @@ class _Planner:
                 self.keep_document(outcome)
             case Hold():
                 self.holds.append(outcome)
+            case Aside():
+                self.asides.append(outcome)
             case Wait():
                 if outcome.until is not None and self.policy.today > outcome.until and outcome.reason in _OVERDUE:
                     self.holds.append(Hold(outcome.parts, _OVERDUE[outcome.reason], outcome.facts))

@@ -136,7 +136,7 @@ def _credit_steps(credit_key: str, sale: BookedSale, total: Money, day: date, te
 def _negative_invoice(key: str, sale: BookedSale, refund: Money, day: date, text: str, policy: Policy) -> Invoice:
     sold = [line for line in sale.lines if not line.rounding]
     lines = tuple(
-        InvoiceLine(line.description, -share, line.vat_percent, line.account)
+        InvoiceLine(line.description, -share, line.vat_percent, line.account, line.cost_centre, line.project)
         for line, share in zip(sold, refund_shares(sold, refund), strict=True)
         if share
     )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Container
 from decimal import Decimal
 
-from addon.core.accounts import AccountRole
+from addon.core.accounts import Account, AccountRole
 from addon.core.delivery import with_rounding, write_off
 from addon.core.documents import (
     BookInvoice,
@@ -38,8 +38,10 @@ from addon.core.plan.common import (
     source_of,
     vat_of,
 )
+from addon.core.plan.routed import routed_lines, with_rule_vat
 from addon.core.plan.situation import CannotBook
 from addon.core.records import Buyer, Movement
+from addon.core.routing import Routing, route
 from addon.core.rules import Policy, VatDecision, decide_vat, rate_for
 
 
@@ -61,12 +63,14 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
     rate = sent_rate(movement, paid, policy)
     if rate is None:
         require_own_rate(movement, paid, policy)
-    vat = decide_vat(movement.buyer, policy)
-    sales = account(policy, AccountRole.SALES, day, vat.treatment)
+    routing = route(movement, policy.rules)
+    vat = with_rule_vat(decide_vat(movement.buyer, policy), routing)
+    ruled = routing.rule is not None and routing.rule.account
+    sales = Account(AccountRole.SALES, "") if ruled else account(policy, AccountRole.SALES, day, vat.treatment)
     order = order_number(movement, policy)
     customer = customer_for(movement.buyer, vat, policy)
     what = f"Order {order}" if order else movement.description or f"Sale {source_of(movement)}"
-    lines = (InvoiceLine(what, paid, vat.percent, sales),)
+    lines = routed_lines((InvoiceLine(what, paid, vat.percent, sales),), routing, day, policy)
     key = base_key(movement, policy)
     invoice = Invoice(
         key=f"{key}/invoice",
@@ -111,9 +115,14 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
         parts=(PartRef(movement.ref, "amount"),),
         clearing=(ClearingEffect(clearing, movement.amount, books_amount),),
         steps=tuple(steps),
-        rule=f"Plus: the sale becomes an invoice and its payment. {vat.why}",
+        rule=_why(vat, routing),
         facts=(("source", source_of(movement)), ("order_number", order)),
     )
+
+
+def _why(vat: VatDecision, routing: Routing) -> str:
+    told = dict.fromkeys(filter(None, ("Plus: the sale becomes an invoice and its payment.", vat.why, routing.why)))
+    return " ".join(told)
 
 
 def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | None:

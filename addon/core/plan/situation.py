@@ -13,6 +13,7 @@ from addon.core.documents import Customer, Document, PartRef
 from addon.core.holds import Hold, HoldReason, Wait
 from addon.core.money import Money
 from addon.core.records import Movement, Payout
+from addon.core.routing import RoutedSale
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,16 @@ class OpenMovement:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """Parts that a rule of the company sets aside, and where they are booked instead (empty: nowhere)."""
+
+    parts: tuple[PartRef, ...]
+    where: str
+    rule: str
+    """The rule's name."""
+
+
+@dataclass(frozen=True, slots=True)
 class SaleLine:
     """A row of a booked sale, and how much of it has been credited; gross, in the invoice's currency."""
 
@@ -35,6 +46,8 @@ class SaleLine:
     account: Account
     description: str
     rounding: bool = False
+    cost_centre: str = ""
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +130,23 @@ class Situation:
     """Vouchers of payouts that are booked or planned, by payout."""
     currencies_coming: frozenset[str] = frozenset()
     """Currencies of sales that are planned and not booked: their invoices will tell the rate of their day."""
+    routed: Mapping[str, RoutedSale] = field(default_factory=dict)
+    """Sales that a rule took out of their usual course, by the provider's reference of the sale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What should be booked, what a person must look at, what waits, and parts of nought that need nothing."""
+    """What should be booked, what a person must look at, what waits, parts of nought that need nothing, and parts that
+    the company's rules set aside."""
 
     documents: tuple[Document, ...] = ()
     holds: tuple[Hold, ...] = ()
     waits: tuple[Wait, ...] = ()
     nought: tuple[PartRef, ...] = ()
+    asides: tuple[Aside, ...] = ()
 
 
-Outcome = Document | Hold | Wait
+Outcome = Document | Hold | Wait | Aside
 """What becomes of some parts."""
 
 

@@ -1,0 +1,145 @@
+"""What the company's own rules make of a movement: a voucher, a hold, or that it is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+from addon.core.accounts import Account, AccountRole
+from addon.core.documents import (
+    ClearingEffect,
+    CustomerVat,
+    Document,
+    DocumentKind,
+    InvoiceLine,
+    PartRef,
+    PostVoucher,
+    Voucher,
+    signed_line,
+)
+from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.plan.common import (
+    account,
+    base_key,
+    day_of,
+    invoice_rate,
+    open_day,
+    reference_text,
+    require_precision,
+    require_ready,
+    source_of,
+)
+from addon.core.plan.situation import Aside, CannotBook, Outcome
+from addon.core.records import Movement, MovementKind
+from addon.core.routing import Action, RoutedSale, Routing, Rule, follows, route, vat_percent
+from addon.core.rules import Policy, VatDecision
+
+
+def plan_by_rule(movement: Movement, part: PartRef, sale: RoutedSale | None, policy: Policy) -> Outcome | None:
+    """What the rules make of a movement's amount; None if it takes its usual course. Raises `CannotBook`.
+
+    `sale` is how a rule took the movement's sale out of the usual course: then that is followed before any rule.
+    """
+    followed = follows(movement, sale)
+    if followed is not None:
+        if not followed.contra_account:
+            return _aside(part, followed.where, followed.name)
+        return _voucher(movement, followed.contra_account, followed.name, policy)
+    routing = route(movement, policy.rules)
+    if routing.rule is None or not routing.leaves_usual_course:
+        return None
+    rule = routing.rule
+    match rule.action:
+        case Action.IGNORE:
+            return _aside(part, rule.where, rule.name)
+        case Action.HOLD:
+            facts = (("rule", rule.name), ("amount", str(movement.amount)))
+            return Hold((part,), HoldReason.RULE_HOLDS, facts)
+        case Action.BOOK:
+            return _voucher(movement, rule.contra_account, rule.name, policy, rule)
+
+
+def routed_sale(movement: Movement, outcome: Outcome) -> RoutedSale | None:
+    """What refunds of a sale must know of the rule that took it out of its usual course."""
+    match outcome:
+        case Aside() if movement.kind is MovementKind.SALE:
+            return RoutedSale(outcome.rule, where=outcome.where)
+        case Document() if movement.kind is MovementKind.SALE and outcome.kind is DocumentKind.ROUTED:
+            return routed_by(outcome)
+        case _:
+            return None
+
+
+def routed_by(document: Document) -> RoutedSale:
+    """The same, of a document that is planned or booked."""
+    facts = dict(document.facts)
+    return RoutedSale(facts["rule"], facts["contra_account"])
+
+
+def _aside(part: PartRef, where: str, name: str) -> Aside:
+    return Aside((part,), where, name)
+
+
+def _voucher(movement: Movement, number: str, name: str, policy: Policy, rule: Rule | None = None) -> Document | Wait:
+    """Clearing against the account that a rule names, gross, without VAT, on the movement's own day."""
+    part = (PartRef(movement.ref, "amount"),)
+    day, note = open_day(day_of(movement, policy), policy)
+    clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
+    contra = Account(AccountRole.BY_RULE, number)
+    require_ready((contra,), day, policy)
+    if movement.currency == policy.books_currency:
+        require_precision(movement.amount, policy)
+        worth, rate_note = movement.amount, ""
+    else:
+        rate = invoice_rate(policy, movement.currency, day_of(movement, policy))
+        if rate is None:
+            until = day_of(movement, policy) + timedelta(days=policy.wait_days)
+            return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), ("day", day.isoformat())))
+        worth = rate.convert(movement.amount)
+        rate_note = f", {rate.rate} per {rate.unit} {movement.currency} of {rate.fixed_on.isoformat()}"
+    if not worth:
+        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(movement.amount), decimals=str(policy.decimals))
+    # Several movements may name one object (a dispute's money and its fee): each has a voucher of its own.
+    key = f"{base_key(replace(movement, source_ref=''), policy)}/rule"
+    what = f"{movement.kind.value.replace('_', ' ')} {source_of(movement)} {movement.amount}{rate_note}, {name}"
+    against = signed_line(contra, -worth, name)
+    if rule is not None:
+        against = replace(against, cost_centre=rule.cost_centre, project=rule.project)
+    lines = (signed_line(clearing, worth, name), against)
+    routing = Routing(rule)
+    return Document(
+        key=key,
+        kind=DocumentKind.ROUTED,
+        booking_date=day,
+        total=movement.amount,
+        parts=part,
+        clearing=(ClearingEffect(clearing, movement.amount, worth),),
+        steps=(PostVoucher(key, Voucher(key, day, reference_text(policy, what, note), lines)),),
+        rule=routing.why or f'The same way as its sale, by your rule "{name}": against account {number}.',
+        facts=(("source", source_of(movement)), ("rule", name), ("contra_account", number)),
+    )
+
+
+def with_rule_vat(decided: VatDecision, routing: Routing) -> VatDecision:
+    """The VAT of a sale as a rule says, else as it was decided."""
+    if routing.rule is None or not routing.rule.vat:
+        return decided
+    treatment = routing.rule.vat
+    customer = CustomerVat.EXPORT if treatment == "EXPORT" else CustomerVat.DOMESTIC
+    return VatDecision(vat_percent(treatment), treatment, customer, routing.why)
+
+
+def routed_lines(lines: Sequence[InvoiceLine], routing: Routing, day: date, policy: Policy) -> tuple[InvoiceLine, ...]:
+    """Rows of a sale's invoice with the account, cost centre and project that a rule names. Raises `CannotBook`."""
+    rule = routing.rule
+    if rule is None:
+        return tuple(lines)
+    if rule.account:
+        sales = Account(AccountRole.SALES, rule.account)
+        require_ready((sales,), day, policy)
+        lines = [replace(line, account=sales) for line in lines]
+    return tuple(
+        replace(line, cost_centre=rule.cost_centre or line.cost_centre, project=rule.project or line.project)
+        for line in lines
+    )
