@@ -23,6 +23,9 @@ _STEP_BY_KIND: Final[Mapping[str, type[Step]]] = {
     kind.__dataclass_fields__["kind"].default: kind for kind in get_args(Step)
 }
 _EXPLANATIONS: Final = ("rule", "facts")
+_ADDED: Final = frozenset({"cost_centre", "project"})
+"""Fields that came after the first release: where they say nothing they are left out of fingerprints, which so stay
+comparable with those stored before."""
 
 
 class Undecodable(ValueError):
@@ -90,5 +93,11 @@ def fingerprint(document: Document) -> str:
 
     The explanations (`rule`, `facts`) are left out: better wording is no correction.
     """
-    content = {name: value for name, value in encode(document).items() if name not in _EXPLANATIONS}
+    content = {name: value for name, value in _as_first(encode(document)).items() if name not in _EXPLANATIONS}
     return hashlib.sha256(_as_utf8(content, sort_keys=True)).hexdigest()
+
+
+def _as_first(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _as_first(value) for name, value in data.items() if name not in _ADDED or value}
+    return [_as_first(value) for value in data] if isinstance(data, list) else data
