@@ -14,6 +14,7 @@ has passed. That is what lets a lease be longer than any call.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, NoReturn
 
 import httpcore
@@ -212,12 +214,18 @@ class _Chunks(httpx.SyncByteStream):
         self._close()
 
 
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for the process: reading all certificates of the world takes as long as ten calls."""
+    return httpx.create_ssl_context()
+
+
 class DeadlineTransport(httpx.BaseTransport):
     """httpcore's connection pool for httpx, over sockets that keep the call's deadline."""
 
     def __init__(self, max_connections: int = 20) -> None:
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=_ssl_context(),
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
             keepalive_expiry=KEEP_ALIVE_S,

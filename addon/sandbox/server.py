@@ -16,7 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from addon.sandbox.serving import Server, serve_threaded
+from addon.sandbox.serving import SandboxApp, Server, serve_threaded
 from addon.sandbox.shop import ODDITIES, Order, SellingReport
 from addon.sandbox.stripe import NotPossible
 from addon.sandbox.world import Business, Urls, World, demo_world
@@ -113,7 +113,7 @@ def make_control_app(world: World) -> Flask:
     `/control/fortnox/…` and `/control/stripe/…` are the two worlds' own switches. Instants are ISO 8601 with
     a zone, amounts smallest units.
     """
-    app = Flask(__name__)
+    app = SandboxApp(__name__)
 
     def answer(body: object, status: int = 200) -> Response:
         return Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json")

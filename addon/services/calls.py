@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
+
+from sqlalchemy.orm import Session
 
 from addon.ports.calls import CallRecord
 from addon.services.context import Services
-from addon.store.models import CallRow
+from addon.store.deliveries import insert_calls
 
 
 class CallLog:
@@ -29,24 +32,29 @@ class CallLog:
 
     def save(self, services: Services, company_id: int, run_id: int | None = None) -> None:
         """Write what has been noted into the company's log of calls, in a transaction of its own."""
-        calls = self.take()
-        if not calls:
-            return
+        with self._lock:
+            if not self._calls:
+                return
         with services.db.company(company_id) as session:
-            session.add_all(call_row(call, run_id) for call in calls)
+            self.save_in(session, run_id)
+
+    def save_in(self, session: Session, run_id: int | None = None, delivery_id: int | None = None) -> None:
+        """The same in a transaction that is open anyway. The caller commits."""
+        calls = self.take()
+        if calls:
+            insert_calls(session, [_columns(call, run_id, delivery_id) for call in calls])
 
 
-def call_row(call: CallRecord, run_id: int | None = None, delivery_id: int | None = None) -> CallRow:
-    """The row of a call."""
-    return CallRow(
-        run_id=run_id,
-        delivery_id=delivery_id,
-        at=call.at,
-        system=call.system,
-        method=call.method,
-        path=call.path[:300],
-        status=call.status,
-        duration_ms=call.duration_ms,
-        request_ref=call.request_ref[:120],
-        note=call.note[:200],
-    )
+def _columns(call: CallRecord, run_id: int | None, delivery_id: int | None) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "delivery_id": delivery_id,
+        "at": call.at,
+        "system": call.system,
+        "method": call.method,
+        "path": call.path,
+        "status": call.status,
+        "duration_ms": call.duration_ms,
+        "request_ref": call.request_ref,
+        "note": call.note,
+    }

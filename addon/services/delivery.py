@@ -61,7 +61,7 @@ from addon.ports.errors import (
     TryLater,
 )
 from addon.services import connections
-from addon.services.calls import CallLog, call_row
+from addon.services.calls import CallLog
 from addon.services.context import Services
 from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
@@ -928,7 +928,7 @@ def _reason(error: Rejected) -> HoldReason:
 
 
 def _save_calls(session: Session, run_id: int | None, claimed: Claimed, desk: Desk) -> None:
-    session.add_all(call_row(call, run_id, claimed.delivery_id) for call in desk.log.take())
+    desk.log.save_in(session, run_id, claimed.delivery_id)
 
 
 def _fitted(step: Step, known: Known, desk: Desk) -> Step:

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -289,8 +289,8 @@ def _phases(work: _Slice) -> SliceResult:
             run = session.get_one(RunRow, work.run_id)
             run.phase, run.now_doing = outcome, ""
             run.cursor = {**run.cursor, "tries": 0}
-        work.log.save(work.services, work.company_id, work.run_id)
-        _count(work.services, work.company_id, work.run_id)
+            work.log.save_in(session, work.run_id)
+            _count_in(session, run)
         if outcome == "done":
             return _finish(work, "done", "")
         if work.enough():
@@ -598,42 +598,49 @@ def _set_counts(services: Services, company_id: int, run_id: int, **counts: int)
 def _count(services: Services, company_id: int, run_id: int) -> None:
     """Bring a run's counts up to date from the rows."""
     with services.db.company(company_id) as session:
-        run = session.get_one(RunRow, run_id)
-        parts = {
-            row.state: int(row.number)
-            for row in session.execute(
-                select(PartRow.state, func.count().label("number"))
-                .where(PartRow.state.in_((PartState.HELD.value, PartState.WAITING.value)))
-                .group_by(PartRow.state)
-            )
-        }
-        under_way = session.scalar(
-            select(func.count())
-            .select_from(DocumentRow)
-            .where(DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value)))
+        _count_in(session, session.get_one(RunRow, run_id))
+
+
+def _count_in(session: Session, run: RunRow) -> None:
+    """The same in a session that has the run's row. One statement: a slice counts many times."""
+    calls = (
+        select(func.count())
+        .select_from(CallRow)
+        .join(Company, Company.id == CallRow.company_id)
+        .where(CallRow.run_id == run.id, CallRow.system == Company.accounting)
+    )
+    counted = session.execute(
+        select(
+            _documents_in(DeliveryState.APPROVED, DeliveryState.SENDING).label("to_deliver"),
+            _documents_in(DeliveryState.BOOKED).label("booked"),
+            _parts_in(PartState.WAITING).label("waiting"),
+            _parts_in(PartState.HELD).label("held"),
+            calls.where(CallRow.method.in_(WRITES)).scalar_subquery().label("writes"),
+            calls.scalar_subquery().label("calls"),
         )
-        booked = _booked(session) - int(run.cursor.get("booked_before", 0))
-        accounting = session.get_one(Company, company_id).accounting
-        calls = {
-            row.method: int(row.number)
-            for row in session.execute(
-                select(CallRow.method, func.count().label("number"))
-                .where(CallRow.run_id == run_id, CallRow.system == accounting)
-                .group_by(CallRow.method)
-            )
-        }
-        run.counts = {
-            "fetched": 0,
-            "planned": 0,
-            **run.counts,
-            "to_deliver": int(under_way or 0),
-            "delivered": booked,
-            "booked": booked,
-            "waiting": parts.get(PartState.WAITING.value, 0),
-            "held": parts.get(PartState.HELD.value, 0),
-            "writes": sum(number for method, number in calls.items() if method in WRITES),
-            "calls": sum(calls.values()),
-        }
+    ).one()
+    booked = counted.booked - int(run.cursor.get("booked_before", 0))
+    run.counts = {
+        "fetched": 0,
+        "planned": 0,
+        **run.counts,
+        "to_deliver": counted.to_deliver,
+        "delivered": booked,
+        "booked": booked,
+        "waiting": counted.waiting,
+        "held": counted.held,
+        "writes": counted.writes,
+        "calls": counted.calls,
+    }
+
+
+def _documents_in(*states: DeliveryState) -> ScalarSelect[int]:
+    query = select(func.count()).select_from(DocumentRow)
+    return query.where(DocumentRow.state.in_([state.value for state in states])).scalar_subquery()
+
+
+def _parts_in(state: PartState) -> ScalarSelect[int]:
+    return select(func.count()).select_from(PartRow).where(PartRow.state == state.value).scalar_subquery()
 
 
 # --- Inline use -------------------------------------------------------------------------------------------------

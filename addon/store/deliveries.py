@@ -35,6 +35,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    insert,
     null,
     or_,
     select,
@@ -61,7 +62,7 @@ from addon.core.documents import (
 from addon.store.clock import database_now
 from addon.store.codec import decode_step, encode
 from addon.store.database import company_of
-from addon.store.models import Base, Clipped, DeliveryRow, DocumentRow, Id
+from addon.store.models import Base, CallRow, Clipped, DeliveryRow, DocumentRow, Id
 
 VOUCHERS: Final = "vouchers"
 """What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
@@ -194,6 +195,16 @@ def _execute(session: Session, statement: Executable, **given: Any) -> CursorRes
     """Carry a statement out for the session's company. Raises `NoCompanyEntered`."""
     session.flush()
     return session.connection().execute(statement, {"given_company": company_of(session), **given})
+
+
+_INSERT_CALL: Final = insert(Base.metadata.tables[CallRow.__tablename__])
+
+
+def insert_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the calls that were made, by the columns of `CallRow`. The caller commits. Raises `NoCompanyEntered`."""
+    session.flush()
+    company_id = company_of(session)
+    session.connection().execute(_INSERT_CALL, [{**call, "company_id": company_id} for call in calls])
 
 
 def _runnable() -> ColumnElement[bool]:

@@ -28,6 +28,9 @@ from addon.store.database import Database
 from addon.store.deliveries import new_deliveries
 from addon.store.migrate import migrate
 from addon.store.models import Company, Connection, DocumentRow
+from tests.support.engines import share_what_is_compiled
+
+share_what_is_compiled()
 
 _tenants = itertools.count(1)
 AT = datetime(2026, 3, 2, 4, 5, 6, 789, tzinfo=UTC)

@@ -20,6 +20,9 @@ from addon.services import connections, installation, prerequisites, reconciliat
 from addon.services.context import Services
 from addon.store.database import Database
 from addon.store.models import DeliveryRow, DocumentRow, MovementRow, PartRow
+from tests.support.engines import share_what_is_compiled
+
+share_what_is_compiled()
 
 WHO = "Test Person"
 

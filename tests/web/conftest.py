@@ -1,12 +1,15 @@
 """The pages over a real database: an application, a browser's client, and a company with something of everything."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from addon.bootstrap import build, webhook_readers
 from addon.config import Settings, load_settings
@@ -36,9 +39,27 @@ class House:
         return client
 
 
+class _Templates(BytecodeCache):
+    """Templates are compiled once for all applications of a test process."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+_templates = _Templates()
+
+
 def make_app(services: Services, settings: Settings) -> Flask:
     app = create_app(services, settings, webhook_readers(settings))
     app.config["RATELIMIT_ENABLED"] = False
+    app.jinja_env.bytecode_cache = _templates
     return app
 
 
@@ -70,10 +91,23 @@ def house(empty_database: Path, tmp_path: Path) -> Iterator[House]:
     built.services.db.close()
 
 
+@pytest.fixture(scope="session")
+def filled_database(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Filled]:
+    """A database to be copied, in which much has happened, and what is in it."""
+    folder = tmp_path_factory.mktemp("filled")
+    built = new_house(empty_database, folder)
+    filled = fill(built.services)
+    built.services.db.close()
+    return folder / "kvitt.db", filled
+
+
 @pytest.fixture
-def filled(house: House) -> Filled:
+def filled(house: House, filled_database: tuple[Path, Filled], tmp_path: Path) -> Filled:
     """Two companies; the first has movements, documents, holds, payouts, runs and a log of every kind."""
-    return fill(house.services)
+    database, filled = filled_database
+    house.services.db.close()
+    new_sqlite(database, tmp_path)
+    return deepcopy(filled)
 
 
 @pytest.fixture

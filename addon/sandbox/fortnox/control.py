@@ -19,6 +19,7 @@ from addon.sandbox.fortnox.faults import Fault
 from addon.sandbox.fortnox.sales import Invoice, Payment
 from addon.sandbox.fortnox.wire import dump
 from addon.sandbox.fortnox.world import FortnoxWorld
+from addon.sandbox.serving import SandboxApp
 
 ACTIONS = frozenset(
     {
@@ -65,7 +66,7 @@ _DATES = frozenset({"until", "invoice_date", "due_date", "on", "from_date", "to_
 
 def build_control_app(world: FortnoxWorld) -> Flask:
     """The app; serve it on a port of its own."""
-    app = Flask("addon.sandbox.fortnox.control", static_folder=None, template_folder=None)
+    app = SandboxApp("addon.sandbox.fortnox.control", static_folder=None, template_folder=None)
 
     def answer(body: Any, status: int = 200) -> Response:
         return Response(dump(_shown(body)), status, content_type="application/json")

@@ -14,6 +14,7 @@ from addon.sandbox.fortnox.errors import DroppedConnection
 from addon.sandbox.fortnox.faults import ZOMBIE, Fault
 from addon.sandbox.fortnox.pages import register_pages
 from addon.sandbox.fortnox.world import Call, FortnoxWorld, Zombie
+from addon.sandbox.serving import SandboxApp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -27,7 +28,7 @@ Inner = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 
 def build_app(world: FortnoxWorld) -> Flask:
     """The Flask app with the gate in front."""
-    app = Flask("addon.sandbox.fortnox", static_url_path="/sandbox-static")
+    app = SandboxApp("addon.sandbox.fortnox", static_url_path="/sandbox-static")
     app.config["MAX_CONTENT_LENGTH"] = 20_000_000
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
     register_api(app, world)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from addon.sandbox.serving import SandboxApp
 from addon.sandbox.shop.catalog import price_in
 from addon.sandbox.shop.shop import Order, Shop
 from addon.sandbox.stripe import NotPossible
@@ -19,7 +20,7 @@ _SHOWN = 60
 
 def make_shop_app(shops: Sequence[Shop]) -> Flask:
     """A WSGI app with a page for each shop under its name; the front page lists them."""
-    app = Flask(__name__, template_folder="templates", static_folder="static", static_url_path="/shop-static")
+    app = SandboxApp(__name__, template_folder="templates", static_folder="static", static_url_path="/shop-static")
     app.jinja_env.filters["written"] = written
 
     def find(slug: str) -> Shop:

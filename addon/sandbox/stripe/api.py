@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
+from addon.sandbox.serving import SandboxApp
 from addon.sandbox.stripe.account import NotPossible, StripeAccount
 from addon.sandbox.stripe.collection import Collection
 from addon.sandbox.stripe.errors import StripeRefusal, missing
@@ -753,7 +754,7 @@ class _Replays:
 
 def make_app(world: StripeWorld) -> Flask:
     """The WSGI app: /v1, the Connect and marketplace pages, faults in front, every call counted."""
-    app = Flask(__name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static")
+    app = SandboxApp(__name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static")
     api = Api(world)
     replays = _Replays()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from addon.sandbox.serving import SandboxApp
 from addon.sandbox.stripe.account import NotPossible, StripeAccount
 from addon.sandbox.stripe.faults import Fault
 from addon.sandbox.stripe.world import StripeWorld
@@ -57,7 +58,7 @@ SWITCHES: tuple[str, ...] = (
 
 def make_control_app(world: StripeWorld) -> Flask:
     """A WSGI app: accounts, actions, switches, faults, webhooks, calls. Times are ISO 8601 with a zone."""
-    app = Flask(__name__)
+    app = SandboxApp(__name__)
 
     def answer(body: object, status: int = 200) -> Response:
         return Response(json.dumps(body, ensure_ascii=False, default=str), status, content_type="application/json")
