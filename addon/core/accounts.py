@@ -40,6 +40,10 @@ class AccountRole(StrEnum):
     """What the provider holds back."""
     BY_RULE = "by_rule"
     """An account that one of the company's own rules names; never mapped, the rule has the number itself."""
+    OUTPUT_VAT = "output_vat"
+    """VAT on sales that stand in vouchers, one account for each VAT treatment; on invoices the system posts it."""
+    SETTLEMENT_CONTRA = "settlement_contra"
+    """What settlement vouchers book payments against, where the sales themselves are booked elsewhere."""
 
 
 class AccountNotMapped(LookupError):

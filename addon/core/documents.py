@@ -293,6 +293,8 @@ class DocumentKind(StrEnum):
     """Voucher that takes a failed payout back."""
     ROUTED = "routed"
     """Voucher that one of the company's own rules asks for, against the account that it names."""
+    SETTLEMENT = "settlement"
+    """Voucher of a payout's payments of one month, or of a day's: sales, refunds and their fees."""
     CORRECTION = "correction"
     """Voucher that takes back what the accounting system wrote a second time."""
 

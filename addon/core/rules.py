@@ -14,6 +14,7 @@ from addon.core.documents import CustomerVat
 from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
 from addon.core.routing import Rule
+from addon.core.settlement import USUAL_STYLE, SettlementStyle
 
 
 class Mode(StrEnum):
@@ -24,7 +25,7 @@ class Mode(StrEnum):
     PLUS = "plus"
     """Each sale becomes a customer invoice with its payment."""
     SETTLEMENT = "settlement"
-    """Sales become lines of a voucher for each payout; not built yet."""
+    """Sales become rows of a voucher for each payout and month of sale."""
 
 
 class FeeVat(StrEnum):
@@ -81,6 +82,7 @@ class Policy:
     rates: tuple[ExchangeRate, ...]
     rules: tuple[Rule, ...] = ()
     """The company's own exceptions, in order: the first that fits decides."""
+    settlement: SettlementStyle = USUAL_STYLE
 
 
 _EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK"

@@ -42,9 +42,10 @@ from addon.core.plan import (
 from addon.core.plan.common import opening_rate
 from addon.core.plan.sale import order_number
 from addon.core.plan.voucher import planned_payout
-from addon.core.records import Movement, MovementKind, Payout
+from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
 from addon.core.rules import Mode, Policy
+from addon.core.settlement import SettledSale, settled_sales, voucher_number
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
 from addon.services import activity, rules
@@ -169,16 +170,19 @@ def load_situation(
     policy: Policy,
 ) -> Situation:
     """Everything that the planner reads of the database, for these movements."""
+    settling = policy.mode is Mode.SETTLEMENT
+    backwards = _BACKWARDS if settling else {MovementKind.REFUND}
     originals = {
         entry.movement.original_ref
         for entry in movements
-        if entry.movement.kind is MovementKind.REFUND and entry.movement.original_ref
+        if entry.movement.kind in backwards and entry.movement.original_ref
     }
     payout_refs = {
         entry.movement.source_ref
         for entry in movements
         if entry.movement.kind in (MovementKind.PAYOUT, MovementKind.PAYOUT_REVERSAL)
     }
+    payout_of = _load_payout_of(session, connection_id, movements) if settling else {}
     connection = session.get_one(Connection, connection_id)
     opened = _opening_carrying(connection, policy)
     if connection.opening:
@@ -187,7 +191,7 @@ def load_situation(
         unvalued = frozenset(entry.movement.currency for entry in movements) - {policy.books_currency}
     return Situation(
         movements=tuple(movements),
-        payouts=_load_payouts(session, connection, payout_refs, policy.zone),
+        payouts=_load_payouts(session, connection, payout_refs | set(payout_of.values()), policy.zone),
         sales=_load_sales(session, connection_id, originals),
         known_sales=_load_known_sales(session, connection_id, originals),
         matches=matches,
@@ -199,7 +203,117 @@ def load_situation(
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
         currencies_coming=_load_currencies_coming(session, connection_id),
         routed=rules.load_routed(session, connection_id, {entry.movement.original_ref for entry in movements}),
+        payout_of=payout_of,
+        split_payouts=_load_split_payouts(session, connection_id, payout_of),
+        settled=_load_settled(session, connection_id, movements, policy.books_currency) if settling else {},
+        settlement_vouchers=_load_settlement_vouchers(session, connection_id) if settling else {},
+        unlisted_until=_load_unlisted_until(session, connection_id) if settling else {},
     )
+
+
+# --- Gathering for Settlement ----------------------------------------------------------------------------------
+
+_BACKWARDS = frozenset({MovementKind.REFUND, MovementKind.SALE_REVERSAL, MovementKind.REFUND_REVERSAL})
+"""What takes a sale back, or takes that back again."""
+
+
+def _load_payout_of(session: Session, connection_id: int, movements: Sequence[OpenMovement]) -> dict[str, str]:
+    """The payout in whose list each movement stands; the payout's own movement is not in it."""
+    refs = [entry.movement.ref for entry in movements]
+    found: dict[str, str] = {}
+    for start in range(0, len(refs), 500):
+        rows = session.execute(
+            select(MovementRow.ref, MovementRow.payout_ref).where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.ref.in_(refs[start : start + 500]),
+                MovementRow.payout_ref != "",
+                MovementRow.source_ref != MovementRow.payout_ref,
+            )
+        )
+        found.update((row.ref, row.payout_ref) for row in rows)
+    return found
+
+
+def _load_split_payouts(session: Session, connection_id: int, payout_of: Mapping[str, str]) -> frozenset[str]:
+    """Payouts of whose open movements not all are in this pass."""
+    here: dict[str, int] = defaultdict(int)
+    for payout_ref in payout_of.values():
+        here[payout_ref] += 1
+    refs = sorted(here)
+    split: set[str] = set()
+    for start in range(0, len(refs), 500):
+        rows = session.execute(
+            select(MovementRow.payout_ref, func.count(func.distinct(MovementRow.id)).label("number"))
+            .join(PartRow, PartRow.movement_id == MovementRow.id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                MovementRow.payout_ref.in_(refs[start : start + 500]),
+                MovementRow.source_ref != MovementRow.payout_ref,
+                _plannable(),
+            )
+            .group_by(MovementRow.payout_ref)
+        )
+        split.update(row.payout_ref for row in rows if int(row.number) != here[row.payout_ref])
+    return frozenset(split)
+
+
+def _load_settled(
+    session: Session, connection_id: int, movements: Sequence[OpenMovement], home: str
+) -> dict[str, SettledSale]:
+    """How the sales are booked that these movements concern, where they stand or are on their way in vouchers."""
+    wanted = sorted(
+        {entry.movement.source_ref for entry in movements if entry.movement.kind is MovementKind.SALE}
+        | {entry.movement.original_ref for entry in movements if entry.movement.kind in _BACKWARDS}
+    )
+    documents: dict[int, tuple[tuple[str, str], ...]] = {}
+    for start in range(0, len(wanted), 500):
+        chunk = wanted[start : start + 500]
+        booked_in = (
+            select(PartRow.document_id)
+            .join(MovementRow, MovementRow.id == PartRow.movement_id)
+            .where(
+                MovementRow.connection_id == connection_id,
+                or_(MovementRow.source_ref.in_(chunk), MovementRow.original_ref.in_(chunk)),
+                # As with invoices: what a person has taken over is that person's, its refunds too.
+                PartRow.state != PartState.SET_ASIDE.value,
+            )
+        )
+        rows = session.execute(
+            select(DocumentRow.id, DocumentRow.payload["facts"]).where(
+                DocumentRow.id.in_(booked_in), DocumentRow.kind == DocumentKind.SETTLEMENT.value
+            )
+        )
+        documents.update((number, tuple((name, value) for name, value in facts)) for number, facts in rows)
+    found = settled_sales(documents.values(), home)
+    return {source: found[source] for source in wanted if source in found}
+
+
+def _load_settlement_vouchers(session: Session, connection_id: int) -> dict[str, int]:
+    """The highest number that a voucher of a payout's month or of a day has; a number is never given twice."""
+    highest: dict[str, int] = {}
+    for key in session.scalars(
+        select(DocumentRow.key).where(
+            DocumentRow.connection_id == connection_id, DocumentRow.kind == DocumentKind.SETTLEMENT.value
+        )
+    ):
+        group, number = voucher_number(key)
+        highest[group] = max(highest.get(group, 0), number)
+    return highest
+
+
+def _load_unlisted_until(session: Session, connection_id: int) -> dict[str, datetime]:
+    """By currency, when the newest payout was made, where that is one whose movements the provider never tells."""
+    newest: dict[str, tuple[datetime, str]] = {}
+    for row in session.execute(
+        select(PayoutRow.currency, PayoutRow.paid_out_at, PayoutRow.itemisation)
+        .where(PayoutRow.connection_id == connection_id)
+        .order_by(PayoutRow.paid_out_at, PayoutRow.id)
+    ):
+        newest[row.currency] = (row.paid_out_at, row.itemisation)
+    return {currency: at for currency, (at, kind) in newest.items() if kind == Itemisation.NONE.value}
+
+
+# --- Gathering for every mode ----------------------------------------------------------------------------------
 
 
 def _load_currencies_coming(session: Session, connection_id: int) -> frozenset[str]:

@@ -70,6 +70,7 @@ def load_policy(
         rounds_to_whole=bool(company.rounds_to_whole),
         rules=load_rules(session, connection_row.id),
         rates=known_rates(session, currency, connection.start_date - timedelta(days=OLDEST_FIXING_DAYS + 1)),
+        settlement=connection.settlement,
     )
 
 

@@ -28,6 +28,7 @@ from addon.core.prerequisites import (
 )
 from addon.core.records import Movement
 from addon.core.rules import FeeVat, Mode
+from addon.core.settlement import SettlementContra, SettlementStyle
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import PortError
@@ -262,7 +263,8 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     for row in rows:
         own = read_connection(row)
         balances, presented = _seen(session, row)
-        plus = own.mode is not Mode.BASIC  # also where nothing is chosen: then the fuller list is shown
+        settling = own.mode is Mode.SETTLEMENT
+        plus = own.mode not in (Mode.BASIC, Mode.SETTLEMENT)  # also where nothing is chosen: the fuller list is shown
         invoices = invoices or plus
         for currency in sorted(balances):
             clearing[f"{row.provider} {currency}"] = number = own.accounts.get(f"clearing:{currency}", "")
@@ -270,8 +272,12 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
             bank = f"{AccountRole.BANK.value}:{currency}"
             accounts[bank] = own.accounts.get(bank, "")
             names[accounts[bank]] = account_name(accounts[bank], f"Valutakonto {currency}")
-        if plus:
+        if plus or settling:
             currencies |= presented | balances
+        if settling:
+            for role in _settlement_roles(own.settlement, config):
+                accounts[role] = {**config.accounts, **own.accounts}.get(role, "")
+                names[accounts[role]] = account_name(accounts[role], role)
     for role in _roles_needed(config, invoices=invoices, any_connection=bool(rows)):
         accounts[role] = config.accounts.get(role, "")
         names[accounts[role]] = account_name(accounts[role], role)
@@ -285,6 +291,19 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         invoices=invoices or not rows,
         names=names,
     )
+
+
+def _settlement_roles(style: SettlementStyle, config: CompanyConfig) -> tuple[str, ...]:
+    """What settlement vouchers book against: the one account chosen, or sales and the VAT on them."""
+    if style.contra is SettlementContra.ACCOUNT:
+        return (AccountRole.SETTLEMENT_CONTRA.value,)
+    treatment = f"SE{config.default_vat_percent}"
+    roles = [f"sales:{treatment}"]
+    if config.default_vat_percent:
+        roles.append(f"output_vat:{treatment}")
+    if config.export_without_vat:
+        roles.append("sales:EXPORT")
+    return tuple(roles)
 
 
 _REVERSE_CHARGE: Final = ("fee_basis_contra", "fee_output_vat", "fee_input_vat")

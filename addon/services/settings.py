@@ -23,6 +23,7 @@ from addon.core.books import OrderField
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import next_daily_run
 from addon.core.rules import FeeVat, LockedRule, Mode
+from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.services import activity
 from addon.services.context import Services
 from addon.store.database import company_of
@@ -187,10 +188,8 @@ def _order_fields(text: str) -> tuple[OrderField, ...]:
 
 
 def _mode(text: str) -> Mode | None:
-    if text == Mode.SETTLEMENT:
-        raise ValueError("the settlement mode is not built yet")
-    if text and text not in (Mode.BASIC, Mode.PLUS):
-        raise ValueError("must be basic or plus")
+    if text and text not in tuple(Mode):
+        raise ValueError("must be basic, plus or settlement")
     return Mode(text) if text else None
 
 
@@ -218,6 +217,9 @@ COMPANY_ACCOUNTS: Final = (
     "sales:SE6",
     "sales:SE0",
     "sales:EXPORT",
+    "output_vat:SE25",
+    "output_vat:SE12",
+    "output_vat:SE6",
     "fee",
     "fee_basis",
     "fee_basis:NON_EU",
@@ -240,6 +242,8 @@ SEEN_CURRENCIES: Final = "seen_currencies"
 """Where a connection's row keeps which currencies its movements have had, so that old ones are not read again."""
 
 _ACCOUNTS = "accounts."
+_CONTRA_ACCOUNT: Final = f"{_ACCOUNTS}{AccountRole.SETTLEMENT_CONTRA.value}"
+"""What settlement vouchers book against, where a connection's sales are booked by somebody else."""
 
 
 def _setting(
@@ -271,10 +275,14 @@ def _all() -> dict[str, Setting]:
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
         _choices("rounds_to_whole", "company", "unknown", "unknown", "yes", "no"),
         *(_setting(_ACCOUNTS + role, "company", "account", "", _account) for role in COMPANY_ACCOUNTS),
-        _setting("mode", "connection", "choice", "", _mode, (Mode.BASIC.value, Mode.PLUS.value)),
+        _setting("mode", "connection", "choice", "", _mode, tuple(mode.value for mode in Mode)),
         _setting("start_date", "connection", "date", "", _optional_date),
         _setting("order_places", "connection", "list", ",".join(DEFAULT_ORDER_PLACES), _places),
         _setting("order_fields", "connection", "list", "order_number,your_reference", _order_fields),
+        _choices("settlement_lines", "connection", "itemised", *(choice.value for choice in SettlementLines)),
+        _choices("settlement_contra", "connection", "sales", *(choice.value for choice in SettlementContra)),
+        _choices("settlement_by", "connection", "payout", *(choice.value for choice in SettlementBy)),
+        _setting(_CONTRA_ACCOUNT, "connection", "account", "", _account),
     ]
     return {setting.key: setting for setting in settings}
 
@@ -334,6 +342,7 @@ class ConnectionConfig:
     order_places: tuple[str, ...]
     order_fields: tuple[OrderField, ...]
     accounts: Mapping[str, str]
+    settlement: SettlementStyle = USUAL_STYLE
 
     def currencies(self) -> tuple[str, ...]:
         """The balance currencies that have a clearing account."""
@@ -398,6 +407,11 @@ def read_connection(row: Connection) -> ConnectionConfig:
         order_places=value("order_places"),
         order_fields=value("order_fields"),
         accounts=_accounts(stored),
+        settlement=SettlementStyle(
+            SettlementLines(value("settlement_lines")),
+            SettlementContra(value("settlement_contra")),
+            SettlementBy(value("settlement_by")),
+        ),
     )
 
 
@@ -524,7 +538,7 @@ def _conflicts(
                 )
             )
     if "mode" in changed and not changed["mode"]:
-        faults.append(SettingFault("mode", "", "must be basic or plus"))
+        faults.append(SettingFault("mode", "", "must be basic, plus or settlement"))
     return faults
 
 

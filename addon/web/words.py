@@ -19,6 +19,7 @@ from addon.core.documents import DocumentKind
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.records import MovementKind, PayoutState
 from addon.core.rules import FeeVat, LockedRule
+from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
 from addon.web import filters
 
 Text = Any
@@ -173,6 +174,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.PAYOUT: _("Voucher: payout to the bank"),
     DocumentKind.PAYOUT_REVERSAL: _("Voucher: failed payout taken back"),
     DocumentKind.ROUTED: _("Voucher: by your own rule"),
+    DocumentKind.SETTLEMENT: _("Voucher: payments and their fees"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
@@ -205,6 +207,11 @@ ROLES: Final[Mapping[str, Text]] = {
     "sales:SE6": _("Sales, 6 % VAT"),
     "sales:SE0": _("Sales in Sweden without VAT"),
     "sales:EXPORT": _("Sales to countries outside the EU"),
+    "output_vat": _("Output VAT"),
+    "output_vat:SE25": _("Output VAT, 25 %, in vouchers"),
+    "output_vat:SE12": _("Output VAT, 12 %, in vouchers"),
+    "output_vat:SE6": _("Output VAT, 6 %, in vouchers"),
+    "settlement_contra": _("Settlement: the one account against"),
     "fee": _("Provider's fees"),
     "fee_basis": _("Reverse charge: basis, EU"),
     "fee_basis:NON_EU": _("Reverse charge: basis, outside the EU"),
@@ -371,8 +378,8 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     ),
     HoldReason.MODE_NOT_BUILT: HoldWords(
         _("The chosen mode is not built yet"),
-        _("Settlement will come. Until then Kvitt leaves the movement alone."),
-        _("Choose Basic or Plus under Settings and try again."),
+        _("When it was fetched, Settlement was not built. Kvitt has left the movement alone."),
+        _("Try again: Settlement is there now."),
     ),
     HoldReason.RULE_HOLDS: HoldWords(
         _("Your own rule says: ask me"),
@@ -606,7 +613,18 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "rounds_to_whole": SettingWords(
         _("Your books round invoices to whole kronor"), _("Kvitt finds this out by itself at the first invoice.")
     ),
-    "mode": SettingWords(_("Basic or Plus")),
+    "mode": SettingWords(_("Basic, Plus or Settlement")),
+    "settlement_lines": SettingWords(
+        _("Rows of a settlement voucher"), _("Each payment can have its own rows, or each day one for each account.")
+    ),
+    "settlement_contra": SettingWords(
+        _("What payments are booked against"),
+        _("Choose one account if your till or shop system books the sales themselves: the payments settle its claim."),
+    ),
+    "settlement_by": SettingWords(
+        _("One voucher for each"),
+        _("Payments that no payout's list names, as when you pay out by hand, have one for each day in any case."),
+    ),
     "start_date": SettingWords(
         _("Start date"),
         _(
@@ -641,6 +659,12 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU (boxes 21, 30 and 48)"),
     ("fee_vat", FeeVat.DOMESTIC): _("Swedish VAT on the provider's invoice"),
     ("fee_vat", FeeVat.NON_EU_REVERSE_CHARGE): _("Reverse charge from outside the EU (boxes 22, 30 and 48)"),
+    ("settlement_lines", SettlementLines.ITEMISED): _("each payment by itself"),
+    ("settlement_lines", SettlementLines.DAILY): _("summed per day and account"),
+    ("settlement_contra", SettlementContra.SALES): _("sales accounts and output VAT"),
+    ("settlement_contra", SettlementContra.ACCOUNT): _("one account, named below"),
+    ("settlement_by", SettlementBy.PAYOUT): _("payout and month of sale"),
+    ("settlement_by", SettlementBy.DAY): _("day"),
     ("rounds_to_whole", "unknown"): _("Not known yet"),
     ("rounds_to_whole", "yes"): _("Yes"),
     ("rounds_to_whole", "no"): _("No"),

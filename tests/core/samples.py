@@ -35,6 +35,9 @@ NUMBERS: Mapping[str, str] = {
     "fee_basis_contra": "4598",
     "fee_input_vat": "2645",
     "fee_output_vat": "2614",
+    "output_vat:SE25": "2611",
+    "output_vat:SE12": "2621",
+    "output_vat:SE6": "2631",
     "rounding": "3740",
     "exchange_gain": "3960",
     "exchange_loss": "7960",
@@ -45,6 +48,7 @@ VAT_NUMBERS: Mapping[int, str] = {25: "2611", 12: "2621", 6: "2631"}
 
 NAMES: Mapping[str, str] = {
     "1510": "customer claims",
+    "1580": "claims on the till's sales",
     "1686": "clearing SEK",
     "1687": "clearing EUR",
     "1688": "clearing USD",

@@ -6,7 +6,7 @@ kronor if it is set to, and takes its own rate where the plan sends none. After 
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
@@ -40,9 +40,10 @@ from addon.core.plan.routed import routed_sale
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import Outcome
 from addon.core.plan.voucher import planned_payout
-from addon.core.records import Movement, MovementKind, Payout
+from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import RoutedSale
 from addon.core.rules import Mode, Policy
+from addon.core.settlement import settled_sales, voucher_number
 from addon.store.codec import fingerprint
 from tests.core.samples import VAT_NUMBERS
 
@@ -150,7 +151,42 @@ class Company:
                 if document.kind is DocumentKind.PAYOUT
             },
             routed=dict(self.routed),
+            payout_of=dict(self.payout_of),
+            split_payouts=self._split_payouts(entries),
+            settled=settled_sales((document.facts for document in self.documents()), policy.books_currency),
+            settlement_vouchers=self._settlement_vouchers(),
+            unlisted_until=self._unlisted_until(),
         )
+
+    def _split_payouts(self, entries: list[OpenMovement]) -> frozenset[str]:
+        here = {entry.movement.ref for entry in entries}
+        return frozenset(
+            payout
+            for ref, payout in self.payout_of.items()
+            if ref not in here
+            and any(
+                self.states[PartRef(ref, part.name)] in ("open", "waiting", "held")
+                for part in self.movements[ref].parts()
+            )
+        )
+
+    def _settlement_vouchers(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for document in self.documents():
+            if document.kind is DocumentKind.SETTLEMENT:
+                group, number = voucher_number(document.key)
+                found[group] = max(found.get(group, 0), number)
+        return found
+
+    def _unlisted_until(self) -> dict[str, datetime]:
+        newest: dict[str, Payout] = {}
+        for payout in self.payouts.values():
+            before = newest.get(payout.amount.currency)
+            if before is None or before.created_at < payout.created_at:
+                newest[payout.amount.currency] = payout
+        return {
+            currency: payout.created_at for currency, payout in newest.items() if payout.itemisation is Itemisation.NONE
+        }
 
     def _payout_fact(self, payout: Payout) -> PayoutFact:
         items = [self.movements[ref] for ref, payout_ref in self.payout_of.items() if payout_ref == payout.ref]

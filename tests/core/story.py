@@ -25,6 +25,7 @@ from addon.core.records import (
 )
 from addon.core.routing import Action, Condition, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule, Mode
+from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from tests.core.render import rendered_check, rendered_landed, rendered_plan, rendered_planned
 from tests.core.samples import fixing, local, sample_books, sample_policy
 from tests.core.simulation import Company
@@ -156,6 +157,16 @@ class Story:
             case "unmapped", [role]:
                 numbers = {key: value for key, value in policy.accounts.numbers.items() if key != role}
                 policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))
+            case "settlement", words:
+                style = dict(zip(words[::2], words[1::2], strict=True))
+                policy = replace(
+                    policy,
+                    settlement=SettlementStyle(
+                        SettlementLines(style.get("lines", "itemised")),
+                        SettlementContra(style.get("contra", "sales")),
+                        SettlementBy(style.get("by", "payout")),
+                    ),
+                )
             case "books", ["round", how]:
                 company.rounds = True
                 policy = replace(policy, rounds_to_whole={"known": True, "unknown": False}[how])

@@ -89,7 +89,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_saved(kvitt: Town, company_id:
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("mode", "settlement"),
+        ("mode", "premium"),
+        ("settlement_lines", "weekly"),
         ("mode", ""),
         ("start_date", "yesterday"),
         ("start_date", ""),

@@ -17,6 +17,7 @@ from addon.core.plan.match import plan_matches
 from addon.core.plan.refund import plan_refund
 from addon.core.plan.routed import plan_by_rule, routed_sale
 from addon.core.plan.sale import order_number, plan_sale
+from addon.core.plan.settlement import SettlementDesk
 from addon.core.plan.situation import (
     Aside,
     CannotBook,
@@ -99,6 +100,7 @@ class _Planner:
             if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
         }
         """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
+        self.settlement = SettlementDesk(situation, policy)
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
 
     # -- taking movements in -----------------------------------------------------------------------------
@@ -113,6 +115,8 @@ class _Planner:
                 self.nought.append(reference)
             elif part.kind is PartKind.AMOUNT:
                 self.take_amount(entry, reference)
+            elif self.settlement.takes(movement, part.kind):
+                self.settlement.take_fee(entry, reference, -part.amount)
             else:
                 self.take_fee(movement, FeePart(reference, part.kind, -part.amount))
 
@@ -134,6 +138,9 @@ class _Planner:
     def take_amount(self, entry: OpenMovement, part: PartRef) -> None:
         movement = entry.movement
         if self.taken_by_rule(movement, part):
+            return
+        if self.settlement.takes(movement, PartKind.AMOUNT):
+            self.settlement.take_amount(entry, part)
             return
         match movement.kind:
             case MovementKind.SALE | MovementKind.REFUND:
@@ -195,7 +202,7 @@ class _Planner:
             case Mode.BASIC:
                 self.gather_match(entry, part)
             case Mode.SETTLEMENT:
-                self.hold((part,), HoldReason.MODE_NOT_BUILT, mode=Mode.SETTLEMENT.value)
+                raise LostPart(f"{part} belongs into a settlement voucher")
             case _:
                 assert_never(self.policy.mode)
 
@@ -295,6 +302,8 @@ class _Planner:
     # -- planning groups ---------------------------------------------------------------------------------
 
     def finish(self) -> None:
+        for outcome in self.settlement.finish():
+            self.keep(outcome)
         for (order, _), group in sorted(self.matches.items()):
             found = self.found_for(group)
             if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from addon.core.accounts import Account
@@ -14,6 +14,7 @@ from addon.core.holds import Hold, HoldReason, Wait
 from addon.core.money import Money
 from addon.core.records import Movement, Payout
 from addon.core.routing import RoutedSale
+from addon.core.settlement import SettledSale
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,16 @@ class Situation:
     """Currencies of sales that are planned and not booked: their invoices will tell the rate of their day."""
     routed: Mapping[str, RoutedSale] = field(default_factory=dict)
     """Sales that a rule took out of their usual course, by the provider's reference of the sale."""
+    payout_of: Mapping[str, str] = field(default_factory=dict)
+    """Settlement: the payout in whose list a movement stands, by movement."""
+    split_payouts: frozenset[str] = frozenset()
+    """Settlement: payouts of whose open movements only some are in this plan; the others come with the next."""
+    settled: Mapping[str, SettledSale] = field(default_factory=dict)
+    """Settlement: sales that stand or are planned in vouchers, by the provider's reference."""
+    settlement_vouchers: Mapping[str, int] = field(default_factory=dict)
+    """Settlement: how many vouchers a payout's month or a day has already."""
+    unlisted_until: Mapping[str, datetime] = field(default_factory=dict)
+    """Settlement: by currency, when the newest payout was made, if its provider never lists what is in it."""
 
 
 @dataclass(frozen=True, slots=True)

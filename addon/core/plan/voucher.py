@@ -88,7 +88,7 @@ def plan_fees(
             lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
     if not lines:
         raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs - credits), decimals=str(policy.decimals))
-    lines += _fee_vat_lines(books_costs - books_credits, booked_on, policy)
+    lines += fee_vat_lines(books_costs - books_credits, booked_on, policy)
     key = f"{policy.provider}/{policy.account_ref}/fees/{balance_currency}/{day.isoformat()}"
     if number > 1:
         key = f"{key}/{number}"
@@ -116,7 +116,8 @@ _FEE_VAT_WORDS = {
 }
 
 
-def _fee_vat_lines(net: Money, day: date, policy: Policy) -> list[VoucherLine]:
+def fee_vat_lines(net: Money, day: date, policy: Policy) -> list[VoucherLine]:
+    """The rows of VAT on fees of a net amount, basis pair included, as the company treats them. Raises `CannotBook`."""
     match policy.fee_vat:
         case FeeVat.EXEMPT | FeeVat.DOMESTIC:
             return []
