@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from addon.core.books import LedgerEntry
 from addon.core.money import Money
@@ -37,12 +38,18 @@ class BookedEffect:
     vouchers: tuple[str, ...]
     balance: Money
     books: Money
+    foreign: bool = False
+    """Whether the document itself is in another currency than the books, so that a rate stands between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedDifference:
-    """A difference between ledger and documents with its name: `posting_by_person`, `voucher_missing`,
-    `voucher_differs`; `amount` in the books' currency, as the ledger has too much of it."""
+    """A difference between ledger and documents with its name; `amount` in the books' currency, as the ledger has
+    too much of it.
+
+    `posting_by_person`, `voucher_missing`, `voucher_differs`; where the entry differs by little, `rounding` (less than
+    a whole unit) or, in a document of another currency, `exchange` (less than fifteen per cent).
+    """
 
     name: str
     reference: str
@@ -102,7 +109,7 @@ def clearing_identity(
         by_voucher[entry.voucher] = by_voucher.get(entry.voucher, Money.zero(books_currency)) + entry.amount
     ledger_books = Money.total(by_voucher.values(), books_currency)
     documents_books = Money.total((effect.books for effect in effects), books_currency)
-    named = _named(entries, by_voucher, effects, books_currency)
+    named = name_differences(entries, effects, books_currency)
     elsewhere = elsewhere or Money.zero(currency)
     if currency == books_currency:
         ledger, elsewhere_books = ledger_books, elsewhere
@@ -130,12 +137,27 @@ def clearing_identity(
     )
 
 
-def _named(
-    entries: Sequence[LedgerEntry],
-    by_voucher: Mapping[str, Money],
-    effects: Sequence[BookedEffect],
-    books_currency: str,
+_WHOLE = Decimal(1)
+_EXCHANGE_TOLERANCE = Decimal("0.15")
+"""Two official rates of neighbouring days never lie so far apart; more than that is somebody's change."""
+
+
+def _name_of(effect: BookedEffect, difference: Money) -> str:
+    amount = abs(difference.to_decimal())
+    if amount < _WHOLE:
+        return "rounding"
+    if effect.foreign and amount <= abs(effect.books.to_decimal()) * _EXCHANGE_TOLERANCE:
+        return "exchange"
+    return "voucher_differs"
+
+
+def name_differences(
+    entries: Sequence[LedgerEntry], effects: Sequence[BookedEffect], books_currency: str
 ) -> tuple[NamedDifference, ...]:
+    """Where the ledger of an account has other entries than our documents put there, each with its name."""
+    by_voucher: dict[str, Money] = {}
+    for entry in entries:
+        by_voucher[entry.voucher] = by_voucher.get(entry.voucher, Money.zero(books_currency)) + entry.amount
     named: list[NamedDifference] = []
     ours: set[str] = set()
     for effect in effects:
@@ -147,7 +169,8 @@ def _named(
             continue
         moved = Money.total(standing, books_currency)
         if moved != effect.books:
-            named.append(NamedDifference("voucher_differs", effect.key, None, moved - effect.books))
+            difference = moved - effect.books
+            named.append(NamedDifference(_name_of(effect, difference), effect.key, None, difference))
     first: dict[str, LedgerEntry] = {}
     for entry in entries:
         first.setdefault(entry.voucher, entry)

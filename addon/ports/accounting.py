@@ -112,6 +112,10 @@ class AccountingSystem(Protocol):
         """Invoices whose key begins with a prefix, from list pages (no order number, no VAT), for the audit."""
         ...
 
+    def fetch_open_invoices(self, key_prefix: str) -> Iterator[InvoiceView]:
+        """Booked invoices and credit notes under keys of this prefix that have a balance left, from list pages."""
+        ...
+
     def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
         """All payments of an invoice, booked or not."""
         ...
@@ -120,6 +124,9 @@ class AccountingSystem(Protocol):
         """Vouchers of a series and year, from list pages."""
         ...
 
-    def fetch_ledger(self, year_ref: str, accounts: Sequence[str]) -> Ledger:
-        """All rows on these accounts in a financial year, by the cheapest call there is."""
+    def fetch_ledger(self, year_ref: str, accounts: Sequence[str], vouchers: frozenset[str] | None = None) -> Ledger:
+        """All rows on these accounts in a financial year, by the cheapest call there is.
+
+        With `vouchers` (series/number/year): every row of those vouchers, whatever its account.
+        """
         ...

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
-from addon.core.books import Books, LedgerEntry
-from addon.core.dates import booking_date
+from addon.core.bank import BankFinding, BankLine, BankVerdict, ExpectedPayout, compare_bank
+from addon.core.books import Books, InvoiceView, LedgerEntry
+from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import DeliveryState, PartState
+from addon.core.documents import Document, DocumentKind, PostVoucher
 from addon.core.holds import WaitReason
 from addon.core.money import Money
 from addon.core.reconcile import BookedEffect, ClearingIdentity, NotBooked, clearing_identity
-from addon.core.records import Balance
+from addon.core.records import Balance, PayoutState
 from addon.core.rules import Policy
 from addon.ports.accounting import AccountingSystem
+from addon.services import statements
 from addon.services.context import Services
 from addon.services.ingest import zone_of
-from addon.store.models import Connection, DocumentRow, PartRow, ProofRow
+from addon.services.statements import Asked
+from addon.store.codec import decode
+from addon.store.models import Connection, DeliveryRow, DocumentRow, PartRow, PayoutRow, ProofRow
+
+MOST_NAMED = 100
+"""So many named differences, open invoices and bank faults are kept with a proof; their number is kept in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,24 @@ class Identity:
     connection_id: int
     provider: str
     identity: ClearingIdentity
+    bank: tuple[BankFinding, ...] = ()
+    """The payouts that should have arrived, against the ledger of their bank account."""
+    open_invoices: tuple[OpenInvoice, ...] = ()
+    """Invoices of Kvitt's that have a balance left, in this currency's documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvoice:
+    """An invoice or credit note of Kvitt's that is not settled, and why, as far as Kvitt knows.
+
+    `why`: `on_its_way`, `held`, `unsettled` (booked and paid by Kvitt, and yet open), `unknown` (under our key, but
+    none of ours).
+    """
+
+    number: str
+    key: str
+    balance: Money
+    why: str
 
 
 def prove_connection(
@@ -42,29 +68,228 @@ def prove_connection(
     policy: Policy,
     balances: Sequence[Balance],
     system: AccountingSystem,
+    asked: Sequence[Asked] = (),
 ) -> tuple[Identity, ...]:
     """Prove each balance currency of a connection, and keep the result. `balances` belong to what is stored.
 
-    One call per financial year for the ledger, whatever its size.
+    One call per financial year for the ledger, whatever its size, and one for invoices that are not settled. The
+    statement of the month that has closed is made on the way, and those that are `asked` for.
     """
     with services.db.company_reading(company_id) as session:
         connection = session.get_one(Connection, connection_id)
         start = connection.start_date or booking_date(connection.connected_at, zone_of(session, company_id))
         numbers = _clearing_numbers(session, connection_id, policy)
-    entries = read_ledger(system, policy.books, start, policy.today, sorted(set().union(*numbers.values())))
+        made_invoices = _makes_invoices(session, connection_id)
+        prefix = f"{connection.provider}/"
+    banks = _bank_numbers(policy)
+    wanted = sorted(set(banks.values()).union(*numbers.values()))
+    entries = read_ledger(system, policy.books, start, policy.today, wanted)
+    unsettled = list(system.fetch_open_invoices(prefix)) if made_invoices else []
     now = services.now()
     proved: list[Identity] = []
     with services.db.company(company_id) as session:
         connection = session.get_one(Connection, connection_id)
         opening = {currency: int(minor) for currency, minor in connection.opening.items()}
         provider = _provider_side(balances, opening)
+        left_open = _open_invoices(session, connection_id, unsettled, policy.books_currency)
+        asked = (*asked, *statements.due(session, connection_id, sorted(provider), start, policy.today, now))
         for currency in sorted(provider):
             rows = [row for number in sorted(numbers.get(currency, ())) for row in entries.get(number, ())]
             opened = Money(opening.get(currency, 0), currency)
             identity = _identity(session, connection_id, policy, provider[currency], opened, rows)
-            _keep(session, company_id, connection_id, run_id, identity, now)
-            proved.append(Identity(connection_id, connection.provider, identity))
+            bank = _bank(session, connection_id, currency, banks.get(currency, ""), entries, policy, start)
+            found = Identity(connection_id, connection.provider, identity, bank, tuple(left_open.pop(currency, ())))
+            _thin_out(session, connection_id, currency, now, policy)
+            _keep(session, company_id, connection_id, run_id, found, now)
+            proved.append(found)
+            for one in asked:
+                if one.currency == currency:
+                    accounts = sorted(numbers.get(currency, ()))
+                    statements.make(
+                        session, connection_id, policy, one, opened, provider[currency], rows, accounts, now
+                    )
     return tuple(proved)
+
+
+def _thin_out(session: Session, connection_id: int, currency: str, now: datetime, policy: Policy) -> None:
+    """Of the proofs of one day only the last is kept, so that the history has a row for each day."""
+    session.execute(
+        delete(ProofRow)
+        .where(
+            ProofRow.connection_id == connection_id,
+            ProofRow.currency == currency,
+            ProofRow.at >= start_of_day(booking_date(now, policy.zone), policy.zone),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+# --- Invoices of ours that are not settled ----------------------------------------------------------------------
+
+
+def _makes_invoices(session: Session, connection_id: int) -> bool:
+    query = select(DocumentRow.id).where(
+        DocumentRow.connection_id == connection_id, DocumentRow.kind == DocumentKind.SALE.value
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _open_invoices(
+    session: Session, connection_id: int, views: Sequence[InvoiceView], home: str
+) -> dict[str, list[OpenInvoice]]:
+    """The invoices that have a balance left, by the balance currency of the documents that made them.
+
+    What other connections of the same provider have made is theirs to tell.
+    """
+    found: dict[str, list[OpenInvoice]] = defaultdict(list)
+    keys = [view.our_key for view in views if view.balance and not view.cancelled]
+    made: dict[str, DocumentRow] = {}
+    for begin in range(0, len(keys), 500):
+        chunk = keys[begin : begin + 500]
+        by_step = select(DeliveryRow.document_id).where(DeliveryRow.key.in_(chunk))
+        rows = session.execute(
+            select(DeliveryRow.key, DocumentRow)
+            .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+            .where(or_(DocumentRow.id.in_(by_step), DocumentRow.key.in_(chunk)))
+        )
+        for key, row in rows:
+            made[key] = made[row.key] = row
+    for view in views:
+        if not view.balance or view.cancelled:
+            continue
+        document = made.get(view.our_key)
+        if document is not None and document.connection_id != connection_id:
+            continue
+        currency = document.clearing_currency if document is not None else home
+        found[currency].append(OpenInvoice(view.number, view.our_key, view.balance, _why_open(document)))
+    return found
+
+
+def _why_open(document: DocumentRow | None) -> str:
+    if document is None:
+        return "unknown"
+    if document.state == DeliveryState.BOOKED.value:
+        return "unsettled"
+    return "held" if document.state == DeliveryState.REJECTED.value else "on_its_way"
+
+
+# --- The bank account -------------------------------------------------------------------------------------------
+
+
+def _bank_numbers(policy: Policy) -> dict[str, str]:
+    prefix = f"{AccountRole.BANK.value}:"
+    return {
+        key.removeprefix(prefix): number for key, number in policy.accounts.numbers.items() if key.startswith(prefix)
+    }
+
+
+def _bank(
+    session: Session,
+    connection_id: int,
+    currency: str,
+    account: str,
+    entries: Mapping[str, Sequence[LedgerEntry]],
+    policy: Policy,
+    start: date,
+) -> tuple[BankFinding, ...]:
+    """The payouts that should have arrived, against the bank account's rows in the ledger."""
+    if not account:
+        return ()
+    expected = expected_payouts(session, connection_id, currency, policy.books_currency, start, policy.today, account)
+    mine = {voucher for payout in expected for voucher in payout.vouchers}
+    others = _own_vouchers(session, connection_id) - mine
+    lines = _bank_lines(entries.get(account, ()), others)
+    return compare_bank(expected, lines, policy.provider_name)
+
+
+def _bank_lines(entries: Sequence[LedgerEntry], without: set[str]) -> list[BankLine]:
+    """A line for each voucher on the account."""
+    sums: dict[str, BankLine] = {}
+    for entry in entries:
+        if entry.voucher in without:
+            continue
+        before = sums.get(entry.voucher)
+        amount = entry.amount if before is None else before.amount + entry.amount
+        sums[entry.voucher] = BankLine(entry.voucher, entry.booking_date, amount, entry.text)
+    return [line for line in sums.values() if line.amount]
+
+
+def _own_vouchers(session: Session, connection_id: int) -> set[str]:
+    rows = session.scalars(
+        select(DocumentRow.vouchers).where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.source_ref != "",
+            DocumentRow.kind.not_in((DocumentKind.SALE.value, DocumentKind.REFUND.value, DocumentKind.MATCH.value)),
+        )
+    )
+    return {voucher for vouchers in rows for voucher in vouchers}
+
+
+def expected_payouts(
+    session: Session,
+    connection_id: int,
+    currency: str,
+    home: str,
+    start: date,
+    today: date,
+    account: str = "",
+) -> tuple[ExpectedPayout, ...]:
+    """Payouts that have arrived, the provider says. With `account`: as its ledger should have them, in `home`.
+
+    A payout in another currency than the books' is expected there only where a voucher of ours tells what it came to.
+    """
+    payouts = session.scalars(
+        select(PayoutRow)
+        .where(
+            PayoutRow.connection_id == connection_id,
+            PayoutRow.currency == currency,
+            PayoutRow.state == PayoutState.PAID.value,
+            PayoutRow.arrival_date >= start,
+            PayoutRow.arrival_date <= today,
+        )
+        .order_by(PayoutRow.arrival_date, PayoutRow.id)
+    ).all()
+    if not account:
+        return tuple(
+            ExpectedPayout(row.ref, Money(row.amount_minor, currency), row.arrival_date or today) for row in payouts
+        )
+    booked: dict[str, list[tuple[Money, list[str]]]] = defaultdict(list)
+    refs = [row.ref for row in payouts]
+    for begin in range(0, len(refs), 500):
+        for document in session.scalars(
+            select(DocumentRow).where(
+                DocumentRow.connection_id == connection_id,
+                DocumentRow.source_ref.in_(refs[begin : begin + 500]),
+                DocumentRow.state == DeliveryState.BOOKED.value,
+            )
+        ):
+            moved = _moved_on(decode(Document, document.payload), account, home)
+            if moved:
+                booked[document.source_ref].append((moved, list(document.vouchers)))
+    expected: list[ExpectedPayout] = []
+    for row in payouts:
+        entries = booked.get(row.ref, [])
+        if currency != home and not entries:
+            continue
+        amount = (
+            Money.total((moved for moved, _ in entries), home) if currency != home else Money(row.amount_minor, home)
+        )
+        vouchers = tuple(voucher for _, found in entries for voucher in found)
+        expected.append(ExpectedPayout(row.ref, amount, row.arrival_date or today, vouchers))
+    return tuple(expected)
+
+
+def _moved_on(document: Document, account: str, home: str) -> Money:
+    return Money.total(
+        (
+            line.signed
+            for step in document.steps
+            if isinstance(step, PostVoucher)
+            for line in step.voucher.lines
+            if line.account.number == account
+        ),
+        home,
+    )
 
 
 def _clearing_numbers(session: Session, connection_id: int, policy: Policy) -> dict[str, set[str]]:
@@ -145,10 +370,12 @@ def _effects(session: Session, connection_id: int, currency: str, home: str) -> 
             tuple(row.vouchers),
             Money(row.clearing_minor, currency),
             Money(row.clearing_books_minor or 0, home),
+            row.currency != home,
         )
         for row in session.execute(
             select(
                 DocumentRow.key,
+                DocumentRow.currency,
                 DocumentRow.vouchers,
                 DocumentRow.clearing_minor,
                 DocumentRow.clearing_books_minor,
@@ -207,10 +434,11 @@ def _keep(
     company_id: int,
     connection_id: int,
     run_id: int | None,
-    identity: ClearingIdentity,
+    found: Identity,
     now: datetime,
 ) -> None:
-    lacking = identity.not_booked
+    identity, lacking = found.identity, found.identity.not_booked
+    faults = [one for one in found.bank if one.verdict is not BankVerdict.ARRIVED]
     session.add(
         ProofRow(
             company_id=company_id,
@@ -242,7 +470,32 @@ def _keep(
                         "minor": difference.amount.minor,
                         "text": difference.text[:200],
                     }
-                    for difference in identity.named[:100]
+                    for difference in identity.named[:MOST_NAMED]
+                ],
+                "named_count": len(identity.named),
+                "bank": {
+                    "arrived": len(found.bank) - len(faults),
+                    "faults": [
+                        {
+                            "payout": one.payout.ref,
+                            "verdict": one.verdict.value,
+                            "day": one.payout.day.isoformat(),
+                            "minor": one.payout.amount.minor,
+                            "found_minor": one.found.minor,
+                            "lines": [line.reference for line in one.lines][:10],
+                        }
+                        for one in faults[:MOST_NAMED]
+                    ],
+                },
+                "open_invoices": [
+                    {
+                        "number": one.number,
+                        "key": one.key,
+                        "minor": one.balance.minor,
+                        "currency": one.balance.currency,
+                        "why": one.why,
+                    }
+                    for one in found.open_invoices[:MOST_NAMED]
                 ],
             },
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time as monotonic_time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -36,6 +36,7 @@ from addon.services.context import Services
 from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances, fetch_step, zone_of
 from addon.services.policy import load_policy
 from addon.services.settings import plan_next_run, read_company
+from addon.services.statements import Asked
 from addon.store import leases
 from addon.store.models import (
     AccountingConnection,
@@ -736,8 +737,17 @@ def _preview_connection(
         return proposed, search.with_holds(plan(situation, policy))
 
 
-def prove(services: Services, company_id: int, run_id: int | None = None) -> tuple[reconciliation.Identity, ...]:
-    """Prove all connections of a company now. Raises `CompanyNotReady`, and the errors of `addon.ports.errors`."""
+def prove(
+    services: Services,
+    company_id: int,
+    run_id: int | None = None,
+    connection_id: int | None = None,
+    asked: Sequence[Asked] = (),
+) -> tuple[reconciliation.Identity, ...]:
+    """Prove all connections of a company now, or one, and make the statements that are `asked` for on the way.
+
+    Raises `CompanyNotReady`, and the errors of `addon.ports.errors`.
+    """
     log = CallLog()
     proved: list[reconciliation.Identity] = []
     system = connections.accounting_system(services, company_id, log, Lane.CLICK)
@@ -746,18 +756,18 @@ def prove(services: Services, company_id: int, run_id: int | None = None) -> tup
             ids = [
                 row.id
                 for row in session.scalars(select(Connection).where(Connection.state == "connected"))
-                if row.mode and row.start_date
+                if row.mode and row.start_date and connection_id in (None, row.id)
             ]
-        for connection_id in ids:
+        for one in ids:
             with services.db.company_reading(company_id) as session:
-                policy = _policy_loader(services, company_id, connection_id)(session)
-            source = connections.payment_source(services, company_id, connection_id, log)
-            booking.forget_before_start(services, company_id, connection_id)
-            balances = fetch_settled_balances(services, company_id, connection_id, source)
+                policy = _policy_loader(services, company_id, one)(session)
+            source = connections.payment_source(services, company_id, one, log)
+            booking.forget_before_start(services, company_id, one)
+            balances = fetch_settled_balances(services, company_id, one, source)
             if balances is None:
                 raise TryLater("the provider's balance is moving; try again in a moment")
             proved += reconciliation.prove_connection(
-                services, company_id, connection_id, run_id, policy, balances, system
+                services, company_id, one, run_id, policy, balances, system, asked
             )
     finally:
         log.save(services, company_id)

@@ -595,6 +595,54 @@ class ProofRow(OfCompany, Base):
     )
 
 
+class StatementRow(OfCompany, Base):
+    """A statement of a clearing account as it was made (`addon.core.statement.Statement`). Rows are only ever added.
+
+    Made again for the same days, it is a new row if it says something else; the newest one counts.
+    """
+
+    __tablename__ = "statements"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id)
+    currency: Mapped[str] = mapped_column(String(3))
+    since: Mapped[date] = mapped_column(Date)
+    until: Mapped[date] = mapped_column(Date)
+    made_at: Mapped[datetime]
+    made_by: Mapped[str] = mapped_column(Clipped(200), default="")
+    holds: Mapped[bool] = mapped_column(Boolean)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    value: Mapped[dict[str, Any]]
+    __table_args__ = (
+        _within("connection_id", "connections"),
+        Index("ix_statements_list", "company_id", "until", "id"),
+    )
+
+
+class EvidenceRow(OfCompany, Base):
+    """The provider's record on its way to a voucher. `state`: wanted, uploaded, attached, given_up.
+
+    `file_ref` is committed before the file is connected, so that a repeat can ask whether it is.
+    """
+
+    __tablename__ = "evidence"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    document_id: Mapped[int] = mapped_column(Id)
+    voucher: Mapped[str] = mapped_column(String(60))
+    state: Mapped[str] = mapped_column(String(20), default="wanted")
+    file_ref: Mapped[str] = mapped_column(String(80), default="")
+    file_name: Mapped[str] = mapped_column(String(200), default="")
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    doubtful: Mapped[bool] = mapped_column(Boolean, default=False)
+    """Whether connecting it ended without a readable answer: then it is asked for first."""
+    error: Mapped[str] = mapped_column(Clipped(2000), default="")
+    changed_at: Mapped[datetime]
+    __table_args__ = (
+        _within("document_id", "documents"),
+        UniqueConstraint("document_id"),
+        Index("ix_evidence_state", "company_id", "state", "id"),
+    )
+
+
 class CheckRow(OfCompany, Base):
     """The latest result of one prerequisite."""
 

@@ -589,6 +589,16 @@ class FortnoxAccounting:
             if invoice.our_key.startswith(key_prefix):
                 yield invoice
 
+    def fetch_open_invoices(self, key_prefix: str) -> Iterator[InvoiceView]:
+        """Booked invoices and credit notes under keys of this prefix that have a balance left, from list pages.
+
+        The filter may let unbooked ones through, and matches parts of references.
+        """
+        params = {"externalinvoicereference1": key_prefix, "filter": "unpaid"}
+        for invoice in self._client.pages("invoices", "Invoices", translate.invoice_view, params):
+            if invoice.our_key.startswith(key_prefix) and invoice.booked and invoice.balance:
+                yield invoice
+
     def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
         """All payments of an invoice, booked or not: a list and a call for each, as lists do not tell
         accounts."""
@@ -602,11 +612,11 @@ class FortnoxAccounting:
         path = f"vouchers/sublist/{quote(series, safe='')}"
         return self._client.pages(path, "Vouchers", translate.voucher_view, {"financialyear": year_ref})
 
-    def fetch_ledger(self, year_ref: str, accounts: Sequence[str]) -> Ledger:
-        """All rows on these accounts in a financial year, out of one SIE file."""
+    def fetch_ledger(self, year_ref: str, accounts: Sequence[str], vouchers: frozenset[str] | None = None) -> Ledger:
+        """All rows on these accounts, or of these vouchers, in a financial year, out of one SIE file."""
         with self._client.stream("sie/4", {"financialyear": year_ref}) as chunks:
             try:
-                return sie.read_ledger(sie.read_lines(chunks), accounts, year_ref, translate.BOOKS_CURRENCY)
+                return sie.read_ledger(sie.read_lines(chunks), accounts, year_ref, translate.BOOKS_CURRENCY, vouchers)
             except Unreadable as error:
                 raise BadReply(f"GET sie/4: {error}") from error
 

@@ -100,8 +100,16 @@ class _Voucher:
     text: str
 
 
-def read_ledger(lines: Iterable[str], accounts: Sequence[str], year_ref: str, currency: str) -> Ledger:
+def read_ledger(
+    lines: Iterable[str],
+    accounts: Sequence[str],
+    year_ref: str,
+    currency: str,
+    vouchers: frozenset[str] | None = None,
+) -> Ledger:
     """All rows on these accounts, and their opening balances, in the order of the file. Raises `Unreadable`.
+
+    With `vouchers`: every row of those vouchers, whatever its account.
 
     An entry's text is its voucher's (which holds our key), or the row's own where the voucher has none.
     """
@@ -122,7 +130,7 @@ def read_ledger(lines: Iterable[str], accounts: Sequence[str], year_ref: str, cu
             if voucher is None or not inside:
                 raise Unreadable("a SIE row outside a voucher")
             fields = read_fields(stripped)
-            if _plain(fields, 1) in wanted:
+            if voucher.reference in vouchers if vouchers is not None else _plain(fields, 1) in wanted:
                 entries.append(_entry(fields, voucher, currency))
         elif stripped.startswith("#VER"):
             voucher = _voucher(read_fields(stripped), year_ref)
