@@ -640,7 +640,14 @@ def prove(company: str, json_: bool) -> None:
         for one in identities:
             for named in one.identity.named:
                 click.echo(f"  {one.identity.currency}: {named.name} {named.reference} {named.amount} {named.text}")
-    sys.exit(ALL_WELL if all(one.identity.holds for one in identities) else HELD_OR_DIFFERING)
+            for found in one.bank:
+                if found.verdict.value != "arrived":
+                    click.echo(f"  bank: payout {found.payout.ref} {found.verdict.value}, {found.found} found")
+            for left in one.open_invoices:
+                click.echo(f"  invoice {left.number} has {left.balance} left: {left.why}")
+    wrong = [found for one in identities for found in one.bank if found.verdict.value in ("doubled", "amount_differs")]
+    well = all(one.identity.holds for one in identities) and not wrong
+    sys.exit(ALL_WELL if well else HELD_OR_DIFFERING)
 
 
 def identity_json(one: Identity) -> dict[str, Any]:
@@ -664,7 +671,57 @@ def identity_json(one: Identity) -> dict[str, Any]:
             }
             for named in identity.named
         ],
+        "bank": [
+            {
+                "payout": found.payout.ref,
+                "verdict": found.verdict.value,
+                "expected": amount(found.payout.amount),
+                "found": amount(found.found),
+                "day": found.payout.day.isoformat(),
+            }
+            for found in one.bank
+        ],
+        "open_invoices": [
+            {"number": left.number, "balance": amount(left.balance), "currency": left.balance.currency, "why": left.why}
+            for left in one.open_invoices
+        ],
     }
+
+
+@main.command()
+@click.argument("company")
+@click.option("--format", "form", type=click.Choice(["sie", "csv", "audit"]), required=True)
+@click.option("--year", type=click.IntRange(1970, 2200), help="The financial year that ends in this calendar year.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it.")
+@as_json
+@telling_faults
+def export(company: str, form: str, year: int | None, output: Path | None, json_: bool) -> None:
+    """Export what Kvitt booked for a COMPANY: as a SIE file, as CSV files, or with all that an auditor asks for."""
+    from addon.services import exports
+    from addon.services.installation import find_company
+
+    with working() as services:
+        company_id = find_company(services, company)
+        missing: tuple[str, ...] = ()
+        try:
+            if form == "sie":
+                file = exports.sie_file(services, company_id, year)
+                content, missing = file.content, file.missing
+            elif form == "csv":
+                content = exports.csv_pack(services, company_id, year)
+            else:
+                content = exports.audit_pack(services, company_id, WHO, year)
+        except exports.NothingToExport as error:
+            fail(str(error))
+    path = output or Path(f"kvitt-{company_id}-{form}{f'-{year}' if year else ''}.{'se' if form == 'sie' else 'zip'}")
+    path.write_bytes(content)
+    if json_:
+        say_json({"file": str(path), "bytes": len(content), "missing": list(missing)})
+    else:
+        click.echo(f"{path}: {len(content)} bytes")
+        for voucher in missing:
+            click.echo(f"  not in the books any more: {voucher}")
+    sys.exit(HELD_OR_DIFFERING if missing else ALL_WELL)
 
 
 @main.command()

@@ -80,7 +80,7 @@ def compare_bank(
     own = {ref: bool(found) for ref, found in taken.items()}
     for payout in ordered:
         if not taken[payout.ref]:
-            _take(payout, left, taken, by_amount=True, mark="")
+            _take(payout, left, taken, mark="")
     again = True
     while again:
         # Beside an entry of our own, the same amount near the day is enough: somebody has booked the bank's line as
@@ -89,23 +89,17 @@ def compare_bank(
         for payout in ordered:
             if taken[payout.ref]:
                 own_mark = "" if own[payout.ref] else mark or payout.ref
-                again = _take(payout, left, taken, by_amount=True, mark=own_mark) or again
-    for payout in ordered:
-        if not taken[payout.ref]:
-            _take(payout, left, taken, by_amount=False, mark=mark)
+                again = _take(payout, left, taken, mark=own_mark) or again
+    _take_differing([payout for payout in ordered if not taken[payout.ref]], left, taken, mark)
     return tuple(_finding(payout, tuple(taken[payout.ref])) for payout in ordered)
 
 
-def _take(
-    payout: ExpectedPayout, left: list[BankLine], taken: dict[str, list[BankLine]], *, by_amount: bool, mark: str
-) -> bool:
+def _take(payout: ExpectedPayout, left: list[BankLine], taken: dict[str, list[BankLine]], *, mark: str) -> bool:
+    """Give a payout the nearest line of its amount; with `mark`, only one that names it or the provider."""
     near = [
         line
         for line in left
-        if payout.day - EARLIEST <= line.day <= payout.day + LATEST
-        and (line.amount == payout.amount) is by_amount
-        and ((by_amount and not mark) or _names(line, payout, mark))
-        and (by_amount or (line.amount.minor > 0) is (payout.amount.minor > 0))
+        if _is_near(line, payout) and line.amount == payout.amount and (not mark or _names(line, payout, mark))
     ]
     if not near:
         return False
@@ -113,6 +107,28 @@ def _take(
     left.remove(best)
     taken[payout.ref].append(best)
     return True
+
+
+def _take_differing(
+    payouts: Sequence[ExpectedPayout], left: list[BankLine], taken: dict[str, list[BankLine]], mark: str
+) -> None:
+    """Give payouts without a line those that name them or the provider, the smallest difference first."""
+    pairs = [
+        (abs(line.amount - payout.amount).minor, payout.day, payout.ref, line)
+        for payout in payouts
+        for line in left
+        if _is_near(line, payout)
+        and _names(line, payout, mark)
+        and (line.amount.minor > 0) is (payout.amount.minor > 0)
+    ]
+    for _, _, ref, line in sorted(pairs, key=lambda pair: (pair[0], pair[1], pair[2], pair[3].reference)):
+        if not taken[ref] and line in left:
+            left.remove(line)
+            taken[ref].append(line)
+
+
+def _is_near(line: BankLine, payout: ExpectedPayout) -> bool:
+    return payout.day - EARLIEST <= line.day <= payout.day + LATEST
 
 
 def _names(line: BankLine, payout: ExpectedPayout, mark: str) -> bool:

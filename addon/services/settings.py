@@ -424,7 +424,7 @@ def get_connection(session: Session, connection_id: int, *, for_update: bool = F
     return row
 
 
-def _present(session: Session, row: Connection | None) -> dict[str, str]:
+def present(session: Session, row: Connection | None) -> dict[str, str]:
     """All settings of a scope with their values, as text."""
     if row is None:
         stored_row = _company_row(session)
@@ -446,7 +446,7 @@ def values(services: Services, company_id: int, connection_id: int | None = None
     """All settings of a company, or of one of its connections, as text. Raises `UnknownConnection`."""
     with services.db.company_reading(company_id) as session:
         row = get_connection(session, connection_id) if connection_id is not None else None
-        return _present(session, row)
+        return present(session, row)
 
 
 # --- changing -------------------------------------------------------------------------------------------------
@@ -471,7 +471,7 @@ def change(
     now = services.now()
     with services.db.company(company_id) as session:
         row = get_connection(session, connection_id, for_update=True) if connection_id is not None else None
-        old = _present(session, row)
+        old = present(session, row)
         changed = {key: text for key, text in wanted.items() if old.get(key, "") != text}
         if row is None and ("fee_vat" in changed or "fee_vat_confirmed_by" in wanted):
             # Whoever decides the fees' VAT stands by it with name and date.

@@ -60,7 +60,7 @@ def start(kvitt: Town) -> str:
     return (kvitt.world.clock.now() - timedelta(days=3)).date().isoformat()
 
 
-def test_the_main_job_from_a_terminal(place: tuple[Town, Terminal]) -> None:
+def test_the_main_job_from_a_terminal(place: tuple[Town, Terminal], tmp_path: Path) -> None:
     kvitt, kvitt_command = place
     business = shop(kvitt)
     company_id = kvitt.install(business)
@@ -112,7 +112,17 @@ def test_the_main_job_from_a_terminal(place: tuple[Town, Terminal]) -> None:
     assert [(line["connection"], line["currency"], line["difference"]) for line in proved] == [
         (connection_id, "SEK", "0.00")
     ]
-    assert {"provider", "ledger", "not_booked"} <= set(proved[0])
+    assert {"provider", "ledger", "not_booked", "bank", "open_invoices"} <= set(proved[0])
+    assert [found["verdict"] for found in proved[0]["bank"] if found["verdict"] != "arrived"] == []
+    assert proved[0]["open_invoices"] == []
+
+    for form, ending in (("sie", "se"), ("csv", "zip"), ("audit", "zip")):
+        path = tmp_path / f"out.{form}.{ending}"
+        told = kvitt_command.json("export", name, "--format", form, "--output", str(path))
+        assert (told["bytes"], told["missing"]) == (path.stat().st_size, [])
+    assert (
+        "financial year that ends in 1999" in kvitt_command("export", name, "--format", "sie", "--year", "1999").stderr
+    )
 
     for command in ("companies", "doctor", "preview", "sync", "prove", "settings"):
         result = kvitt_command(command, *(() if command == "companies" else (name,)))
@@ -209,7 +219,7 @@ def test_help_names_every_command() -> None:
     assert result.exit_code == 0
     for command in (
         *("migrate", "serve", "worker", "clock", "sandbox", "demo", "companies"),
-        *("settings", "sync", "preview", "prove", "doctor"),
+        *("settings", "sync", "preview", "prove", "export", "doctor"),
     ):
         assert f"\n  {command} " in result.output
 

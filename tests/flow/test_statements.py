@@ -100,7 +100,9 @@ def test_any_day_is_proved_by_booking_date_and_what_a_person_did_is_named(plus: 
     plus.time("2026-03-21 10:00")
     plus.identities()
     with plus.rows() as session:
-        days = [row.at.date().isoformat() for row in session.scalars(select(ProofRow).where(ProofRow.currency == "SEK"))]
+        days = [
+            row.at.date().isoformat() for row in session.scalars(select(ProofRow).where(ProofRow.currency == "SEK"))
+        ]
     assert days == ["2026-03-20", "2026-03-21"]
 
 
@@ -139,8 +141,6 @@ def test_the_bank_account_has_each_payout_once_and_our_invoices_have_nothing_lef
     assert [one["verdict"] for one in kept.details["bank"]["faults"]] == ["doubled"]
     assert [one["why"] for one in kept.details["open_invoices"]] == ["unsettled"]
 
-    plus.books.ledger[:] = [
-        one for one in plus.books.ledger if "/payout" not in one.description and one.series != "A"
-    ]
+    plus.books.ledger[:] = [one for one in plus.books.ledger if "/payout" not in one.description and one.series != "A"]
     (gone,) = plus.identities()["SEK"].bank
     assert (gone.verdict, gone.found) == (BankVerdict.MISSING, sek("0.00"))
