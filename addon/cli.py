@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -369,10 +369,22 @@ def companies(json_: bool) -> None:
 @click.argument("company")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
 @one_connection
+@click.option("--export-rules", type=click.File("w"), help="Write the account rules to a file (- for the terminal).")
+@click.option("--import-rules", type=click.File("r"), help="Replace all account rules by those of a file.")
 @as_json
 @telling_faults
-def settings(company: str, changes: tuple[str, ...], connection: int | None, json_: bool) -> None:
+def settings(
+    company: str,
+    changes: tuple[str, ...],
+    connection: int | None,
+    export_rules: IO[str] | None,
+    import_rules: IO[str] | None,
+    json_: bool,
+) -> None:
     """Show the settings of a COMPANY or of one of its connections, or change them: all given, or none."""
+    if export_rules is not None or import_rules is not None:
+        _carry_rules(company, export_rules, import_rules)
+        return
     from addon.services import settings as kept
     from addon.services.installation import find_company
 
@@ -394,6 +406,24 @@ def settings(company: str, changes: tuple[str, ...], connection: int | None, jso
         return
     for key, value in sorted(values.items()):
         click.echo(f"{key}={value}")
+
+
+def _carry_rules(company: str, out: IO[str] | None, read: IO[str] | None) -> None:
+    """Bring a company's account rules in from a file, or write them to one; what is brought in goes first."""
+    from addon.core.routing import WrongRule
+    from addon.services import rules
+    from addon.services.installation import find_company
+
+    with working() as services:
+        company_id = find_company(services, company)
+        if read is not None:
+            try:
+                number = rules.import_rules(services, company_id, read.read(), WHO)
+            except WrongRule as fault:
+                fail(f"nothing was changed: {fault}")
+            click.echo(f"{number} rules", err=True)
+        if out is not None:
+            out.write(rules.export_rules(services, company_id))
 
 
 # --- work -----------------------------------------------------------------------------------------------------

@@ -106,7 +106,12 @@ def _stored(row: AccountRuleRow) -> StoredRule:
 def all_rules(services: Services, company_id: int) -> tuple[StoredRule, ...]:
     """The company's rules, in order."""
     with services.db.company_reading(company_id) as session:
-        return tuple(_stored(row) for row in session.scalars(_in_order()))
+        return stored_rules(session)
+
+
+def stored_rules(session: Session) -> tuple[StoredRule, ...]:
+    """The rules of the company that the session is bound to, in order."""
+    return tuple(_stored(row) for row in session.scalars(_in_order()))
 
 
 def get_rule(services: Services, company_id: int, rule_id: int) -> StoredRule:

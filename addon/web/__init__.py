@@ -75,8 +75,16 @@ def create_app(
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, home, hooks, operations, setup
+    from addon.web import books, connect, home, hooks, operations, rules, setup
 
-    for blueprint in (home.home, connect.connect, setup.setup, books.books, hooks.hooks, operations.operations):
+    for blueprint in (
+        home.home,
+        connect.connect,
+        setup.setup,
+        rules.account_rules,
+        books.books,
+        hooks.hooks,
+        operations.operations,
+    ):
         app.register_blueprint(blueprint)
     errors.csrf.exempt(hooks.hooks)

@@ -42,6 +42,11 @@ _MENU: Final = {
     "books.run": "books.log",
     "books.look": "books.preview",
     "setup.change_company": "setup.settings",
+    "rules.listed": "setup.settings",
+    "rules.new": "setup.settings",
+    "rules.add": "setup.settings",
+    "rules.edit": "setup.settings",
+    "rules.change": "setup.settings",
     "setup.change_connection": "setup.settings",
 }
 """Pages that belong to an entry of the menu other than their own."""

@@ -17,7 +17,9 @@ from addon.core.books import OrderField
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
 from addon.core.holds import HoldReason, WaitReason
+from addon.core.plan.routed import Course, Way
 from addon.core.records import MovementKind, PayoutState
+from addon.core.routing import ANYTHING, Action, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
 from addon.web import filters
@@ -677,6 +679,73 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
 }
 
 
+# --- Account rules -------------------------------------------------------------------------------------------
+
+SUBJECTS: Final[Mapping[Subject, SettingWords]] = {
+    Subject.METHOD: SettingWords(_("Paid by"), _("The provider's word: card, klarna, swish …")),
+    Subject.METADATA: SettingWords(_("Field of the shop's own")),
+    Subject.PRODUCT: SettingWords(_("Article number (SKU)"), _("BOOK-* for all that begin with BOOK-.")),
+    Subject.DESCRIPTION: SettingWords(_("Description has the words")),
+    Subject.CURRENCY: SettingWords(_("Currency"), _("What the buyer paid in: SEK, EUR …")),
+    Subject.COUNTRY: SettingWords(_("Buyer's country"), _("Two letters: SE, NO …")),
+    Subject.AT_LEAST: SettingWords(_("Amount at least")),
+    Subject.AT_MOST: SettingWords(_("Amount at most")),
+    Subject.PROVIDER_KIND: SettingWords(
+        _("The provider's own word has"), _("For unusual kinds: see the word on the movement's page.")
+    ),
+}
+
+RULE_ACTIONS: Final[Mapping[Action, Text]] = {
+    Action.BOOK: _("Book it otherwise"),
+    Action.IGNORE: _("Set it aside: it is booked elsewhere"),
+    Action.HOLD: _("Ask me each time"),
+}
+
+WAYS_OF_BOOKING: Final[Mapping[Way, Text]] = {
+    Way.INVOICE: _("invoice"),
+    Way.MATCH: _("payment on the invoice that is there"),
+    Way.VOUCHER: _("voucher"),
+    Way.ASIDE: _("set aside"),
+    Way.HELD: _("asks you"),
+    Way.USUAL: _("its usual course"),
+}
+
+
+def rule_conditions(rule: Rule) -> list[str]:
+    """What a rule asks for, one text a condition."""
+    found = [", ".join(str(KINDS[kind]) for kind in rule.kinds)]
+    for condition in rule.conditions:
+        label = condition.key if condition.subject is Subject.METADATA else str(SUBJECTS[condition.subject].label)
+        values = gettext("anything") if ANYTHING in condition.values else ", ".join(condition.values)
+        found.append(f"{label}: {values}")
+    return found
+
+
+def rule_outcome(rule: Rule) -> str:
+    """What a rule does, in a few words."""
+    if rule.action is Action.BOOK:
+        how = Way.VOUCHER if rule.contra_account else Way.INVOICE
+        account = rule.contra_account or rule.account
+        return course(Course(how, account, rule.vat, rule.cost_centre, rule.project))
+    return course(Course(Way.ASIDE if rule.action is Action.IGNORE else Way.HELD, where=rule.where))
+
+
+def course(shown: Course) -> str:
+    """What becomes of a movement, in a few words."""
+    said = [str(WAYS_OF_BOOKING[shown.way])]
+    if shown.account:
+        said.append(gettext("account %(number)s", number=shown.account))
+    if shown.vat:
+        said.append(role_name(f"sales:{shown.vat}"))
+    if shown.cost_centre:
+        said.append(gettext("cost centre %(code)s", code=shown.cost_centre))
+    if shown.project:
+        said.append(gettext("project %(code)s", code=shown.project))
+    if shown.where:
+        said.append(gettext("booked in %(where)s", where=shown.where))
+    return ", ".join(said)
+
+
 # --- The log -------------------------------------------------------------------------------------------------
 
 ACTIVITIES: Final[Mapping[str, Text]] = {
@@ -699,8 +768,8 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "freed": _("Bookings may go on"),
     "adopted": _("Found a document of ours in the books"),
     "undone": _("Undid a document that stood there twice"),
-    "rule_saved": _("Saved the account rule %(rule)s"),
-    "rule_moved": _("Moved the account rule %(rule)s"),
-    "rule_deleted": _("Deleted the account rule %(rule)s"),
+    "rule_saved": _("Saved an account rule"),
+    "rule_moved": _("Moved an account rule"),
+    "rule_deleted": _("Deleted an account rule"),
     "rules_replaced": _("Replaced all account rules"),
 }

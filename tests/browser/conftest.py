@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize
 from werkzeug.serving import make_server
 
-from addon.services import installation
+from addon.core.routing import Action, Condition, Rule, Subject
+from addon.services import installation, rules
 from tests.web.conftest import House, empty_database, new_house
 from tests.web.factory import Filled, fill
 
@@ -49,6 +50,13 @@ def shown(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One for all tests of a module: they look and change nothing."""
     built = new_house(empty_database, tmp_path_factory.mktemp("shown"))
     filled = fill(built.services)
+    stall = Condition(Subject.METADATA, ("stall",), "channel")
+    for rule in (
+        Rule("", "Everything from the market stall", Action.BOOK, (stall,), account="3041", cost_centre="ST"),
+        Rule("", "Small ones", Action.BOOK, (Condition(Subject.AT_MOST, ("500",)),), account="3010", vat="SE12"),
+        Rule("", "By Klarna", Action.IGNORE, (Condition(Subject.METHOD, ("klarna",)),), where="the Klarna report"),
+    ):
+        rules.save_rule(built.services, filled.company, rule, "Ada Bookkeeper")
     with served(built.app) as url:
         yield Shown(built, filled, url)
     built.services.db.close()

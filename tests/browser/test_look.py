@@ -21,6 +21,8 @@ PAGES = {
     "inbox": "/inbox",
     "preview": "/preview",
     "settings": "/settings",
+    "rules": "/settings/rules",
+    "rule": "/settings/rules/2",
     "activity": "/activity",
     "run": "/runs/{running}",
     "run-done": "/runs/{done}",

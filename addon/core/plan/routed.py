@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from enum import StrEnum
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.documents import (
@@ -33,7 +34,7 @@ from addon.core.plan.common import (
 from addon.core.plan.situation import Aside, CannotBook, Outcome
 from addon.core.records import Movement, MovementKind
 from addon.core.routing import Action, RoutedSale, Routing, Rule, follows, route, vat_percent
-from addon.core.rules import Policy, VatDecision
+from addon.core.rules import Mode, Policy, VatDecision, decide_vat
 
 
 def plan_by_rule(movement: Movement, part: PartRef, sale: RoutedSale | None, policy: Policy) -> Outcome | None:
@@ -143,3 +144,51 @@ def routed_lines(lines: Sequence[InvoiceLine], routing: Routing, day: date, poli
         replace(line, cost_centre=rule.cost_centre or line.cost_centre, project=rule.project or line.project)
         for line in lines
     )
+
+
+class Way(StrEnum):
+    """How a movement comes into the books."""
+
+    INVOICE = "invoice"
+    """An invoice is made for it."""
+    MATCH = "match"
+    """Its payment is registered on an invoice that is there."""
+    VOUCHER = "voucher"
+    """A voucher against an account that a rule names."""
+    ASIDE = "aside"
+    HELD = "held"
+    USUAL = "usual"
+    """As its kind is booked without any rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """In short what becomes of a movement, to be compared before a rule is saved."""
+
+    way: Way
+    account: str = ""
+    vat: str = ""
+    cost_centre: str = ""
+    project: str = ""
+    where: str = ""
+
+
+def course_of(movement: Movement, routing: Routing, policy: Policy | None) -> Course:
+    """What would become of a movement; `policy` None: nothing is chosen yet, so the usual course cannot be told."""
+    rule = routing.rule
+    if rule is not None and rule.action is Action.IGNORE:
+        return Course(Way.ASIDE, where=rule.where)
+    if rule is not None and rule.action is Action.HOLD:
+        return Course(Way.HELD)
+    if rule is not None and rule.contra_account:
+        return Course(Way.VOUCHER, rule.contra_account, "", rule.cost_centre, rule.project)
+    if movement.kind is not MovementKind.SALE or policy is None or policy.mode is Mode.SETTLEMENT:
+        return Course(Way.USUAL)
+    if policy.mode is Mode.BASIC:
+        return Course(Way.MATCH)
+    vat = with_rule_vat(decide_vat(movement.buyer, policy), routing)
+    sales = policy.accounts.find(AccountRole.SALES, vat.treatment)
+    number = sales.number if sales is not None else ""
+    if rule is None:
+        return Course(Way.INVOICE, number, vat.treatment)
+    return Course(Way.INVOICE, rule.account or number, vat.treatment, rule.cost_centre, rule.project)
