@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr
 
 from addon.config import ConfigurationError, Settings, load_settings
+from addon.core.fixings import RateChoice
 from addon.log import configure_logging, get_logger
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
+from addon.ports.rates import RateSource
 from addon.services.context import Services
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
@@ -202,6 +204,25 @@ class LiveOutside:
         if platform.connect_url == _STRIPE_CONNECT:
             return AppAuthorisation(platform, self._http(provider), now=self._now)
         return AppAuthorisation(platform, self._http(provider), now=self._now, marketplace_url=platform.connect_url)
+
+    def rates(self, choice: RateChoice, observer: CallObserver) -> RateSource:
+        """A bank's published exchange rates. Raises `NotOffered` for the accounting system's own."""
+        http = self._http(choice.value, observer)
+        match choice:
+            case RateChoice.RIKSBANK:
+                from addon.connectors.riksbank import RiksbankRates
+
+                return RiksbankRates(http, self._settings.riksbank_url)
+            case RateChoice.NATIONALBANK:
+                from addon.connectors.nationalbank import NationalbankRates
+
+                return NationalbankRates(http, self._settings.nationalbank_url)
+            case RateChoice.ECB:
+                from addon.connectors.ecb import EcbRates
+
+                return EcbRates(http, self._settings.ecb_url, self._now)
+            case RateChoice.ACCOUNTING:
+                raise NotOffered("the accounting system's own rates come with its books")
 
 
 def webhook_readers(settings: Settings) -> Mapping[str, ReadWebhook]:

@@ -58,6 +58,9 @@ OUTSIDE_ADDRESSES = (
     "PAYPAL_WEB_URL",
     "PAYPAL_API_URL",
     "KLARNA_API_URL",
+    "RIKSBANK_URL",
+    "NATIONALBANK_URL",
+    "ECB_URL",
 )
 
 # In the sandbox a crashed delivery should be seen to recover while one watches.
@@ -214,6 +217,11 @@ class Settings(BaseSettings):
     paypal_api_url: Address = "https://api-m.paypal.com"
 
     klarna_api_url: Address = "https://api.klarna.com"
+    # Banks that publish exchange rates, to anybody and without credentials.
+    riksbank_url: Address = "https://api.riksbank.se"
+    nationalbank_url: Address = "https://api.statbank.dk"
+    ecb_url: Address = "https://www.ecb.europa.eu"
+
     klarna_sftp_host: str | None = None
     klarna_sftp_port: int = Field(default=22, ge=1, le=65_535)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from addon.core.accounts import Account
 from addon.core.books import InvoiceView
 from addon.core.documents import Invoice, InvoiceLine
+from addon.core.fixings import OWN_RATE_BAND
 from addon.core.holds import HoldReason
 from addon.core.money import Money
 
@@ -82,8 +83,6 @@ class Comparison:
 
 
 _WHOLE = Decimal(1)
-_RATE_TOLERANCE = Decimal("0.15")
-"""How far the accounting system's own rate may be from the provider's conversion before a person must look."""
 
 
 def compare_created(plan: Invoice, answer: InvoiceView, books_currency: str) -> Comparison:
@@ -126,7 +125,7 @@ def _rate_fault(plan: Invoice, answer: InvoiceView, books_currency: str) -> tupl
     # enough to 1 for the tolerance below to let it through, five per cent wrong.
     if made <= 0 or made == 1:
         return (*expected, ("made_rate", str(made)))
-    if plan.expected_rate is not None and abs(made - plan.expected_rate) > plan.expected_rate * _RATE_TOLERANCE:
+    if plan.expected_rate is not None and abs(made - plan.expected_rate) > plan.expected_rate * OWN_RATE_BAND:
         return (*expected, ("made_rate", str(made)))
     return None
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from addon.core.accounts import AccountMap
 from addon.core.books import Books, OrderField
 from addon.core.documents import CustomerVat
+from addon.core.fixings import ACCOUNTING_RATES, OLDEST_FIXING_DAYS, CurrencyRules, last_before
 from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
 from addon.core.routing import Rule
@@ -83,6 +84,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     """The company's own exceptions, in order: the first that fits decides."""
     settlement: SettlementStyle = USUAL_STYLE
+    currency_rules: CurrencyRules = ACCOUNTING_RATES
 
 
 _EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK"
@@ -145,19 +147,15 @@ def decide_vat(buyer: Buyer, policy: Policy) -> VatDecision:
     return VatDecision(rate, domestic, CustomerVat.DOMESTIC, why)
 
 
-OLDEST_FIXING_DAYS: Final = 7
-"""The longest run of days without a fixing is the one at Easter and at the turn of the year: five."""
-
-
 def rate_for(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
     """The official fixing last published before a day, at most a week old; None if none is known.
 
-    A fixing of the day itself is published around noon or later, so a sale that morning could not know it.
+    A fixing of the day itself is published around noon or later, so a sale that morning could not know it. None, too,
+    while it is not known whether a later one has been published (`CurrencyRules.awaits`).
     """
-    oldest = day - timedelta(days=OLDEST_FIXING_DAYS)
-    usable = [
-        rate
-        for rate in policy.rates
-        if rate.base == currency and rate.quote == policy.books_currency and oldest <= rate.fixed_on < day
-    ]
-    return max(usable, key=lambda rate: rate.fixed_on, default=None)
+    if policy.currency_rules.awaits(currency, day):
+        return None
+    rate = last_before(policy.rates, currency, policy.books_currency, day)
+    if rate is None or rate.fixed_on < day - timedelta(days=OLDEST_FIXING_DAYS):
+        return None
+    return rate

@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, Response, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from addon.sandbox.rates import make_rates_app
 from addon.sandbox.serving import SandboxApp, Server, serve_threaded
 from addon.sandbox.shop import ODDITIES, Order, SellingReport
 from addon.sandbox.stripe import NotPossible
@@ -32,6 +33,7 @@ class Ports:
     stripe: int = 0
     shop: int = 0
     control: int = 0
+    rates: int = 0
 
 
 class RunningWorld:
@@ -73,6 +75,7 @@ def serve_world(world: World, ports: Ports | None = None) -> RunningWorld:
         serve_threaded(world.stripe.app(), wanted.stripe),
         serve_threaded(world.shop_app(), wanted.shop),
         serve_threaded(control, wanted.control),
+        serve_threaded(make_rates_app(world.rates), wanted.rates),
     ]
     urls = Urls(*(f"http://127.0.0.1:{server.port}" for server in servers))
     world.urls = urls

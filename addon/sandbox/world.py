@@ -10,6 +10,7 @@ from flask import Flask
 
 from addon.sandbox.clock import Clock
 from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
+from addon.sandbox.rates import RatesWorld
 from addon.sandbox.shop import DESIGN_GOODS, FELL_GOODS, ODDITIES, TEN_CURRENCIES, Product, Shop, make_shop_app
 from addon.sandbox.stripe import StripeAccount, StripeWorld
 
@@ -30,10 +31,18 @@ class Urls:
     stripe: str
     shop: str
     control: str
+    rates: str = ""
+    """The banks that publish exchange rates; empty where they are not served."""
 
     def as_dict(self) -> dict[str, str]:
         """By name, for JSON."""
-        return {"fortnox": self.fortnox, "stripe": self.stripe, "shop": self.shop, "control": self.control}
+        return {
+            "fortnox": self.fortnox,
+            "stripe": self.stripe,
+            "shop": self.shop,
+            "control": self.control,
+            "rates": self.rates,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class World:
     stripe: StripeWorld
     seed: int
     kvitt_public_url: str
+    rates: RatesWorld
     businesses: list[Business] = field(default_factory=list)
     urls: Urls | None = None
 
@@ -93,7 +103,7 @@ class World:
         )
         if webhooks:
             stripe.register_platform_webhook(f"{kvitt}/webhooks/stripe")
-        return cls(clock, fortnox, stripe, seed, kvitt)
+        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed))
 
     def add_business(
         self,
@@ -159,6 +169,7 @@ class World:
             "STRIPE_APP_SECRET_KEY": STRIPE_APP_SECRET_KEY,
             "STRIPE_CONNECT_URL": where.stripe,
             "STRIPE_API_URL": where.stripe,
+            **({f"{bank}_URL": where.rates for bank in ("RIKSBANK", "NATIONALBANK", "ECB")} if where.rates else {}),
         }
 
     def catch_up(self) -> None:

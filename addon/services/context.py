@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from addon.core.fixings import RateChoice
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, TokenSource
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
+from addon.ports.rates import RateSource
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
@@ -45,6 +47,10 @@ class Outside(Protocol):
 
     def payment_authorisation(self, provider: str, way: str) -> Authorisation:
         """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""
+        ...
+
+    def rates(self, choice: RateChoice, observer: CallObserver) -> RateSource:
+        """A bank's published exchange rates. Raises `LookupError` for the accounting system's own."""
         ...
 
 

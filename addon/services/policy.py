@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
-from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountMap
 from addon.core.books import Books
 from addon.core.currencies import minor_units
 from addon.core.dates import booking_date
-from addon.core.money import ExchangeRate
-from addon.core.rules import OLDEST_FIXING_DAYS, Mode, Policy
+from addon.core.rules import Mode, Policy
 from addon.services.context import Services
+from addon.services.rates import rates_for
 from addon.services.rules import load_rules
 from addon.services.settings import read_company, read_connection
-from addon.store.models import Company, Connection, RateRow
+from addon.store.models import Company, Connection
 
 PROVIDER_NAMES: Final = {"stripe": "Stripe"}
 SYSTEM_NAMES: Final = {"fortnox": "Fortnox"}
@@ -46,6 +43,7 @@ def load_policy(
     if connection.mode is None or connection.start_date is None:
         raise ModeNotChosen(f"connection {connection_row.id} has no mode or start date")
     currency = books.identity.currency
+    rates, currency_rules = rates_for(session, company.currency_rules(), connection_row, currency)
     return Policy(
         provider=connection_row.provider,
         provider_name=provider_name(connection_row.provider),
@@ -69,20 +67,12 @@ def load_policy(
         tolerance_minor=int(company.tolerance.scaleb(minor_units(currency))),
         rounds_to_whole=bool(company.rounds_to_whole),
         rules=load_rules(session, connection_row.id),
-        rates=known_rates(session, currency, connection.start_date - timedelta(days=OLDEST_FIXING_DAYS + 1)),
         settlement=connection.settlement,
+        rates=rates,
+        currency_rules=currency_rules,
     )
 
 
 def account_map(company: Mapping[str, str], connection: Mapping[str, str], books: Books) -> AccountMap:
     """The numbers of company and connection in one map, over those that the accounting system itself uses."""
     return AccountMap({**{role: number for role, number in books.predefined if number}, **company, **connection})
-
-
-def known_rates(session: Session, quote: str, since: date) -> tuple[ExchangeRate, ...]:
-    """The fixings to a currency that have been read, from a day on."""
-    query = select(RateRow).where(RateRow.quote == quote, RateRow.fixed_on >= since)
-    return tuple(
-        ExchangeRate(row.base, row.quote, Decimal(row.rate), row.unit, row.fixed_on, row.source)
-        for row in session.scalars(query.order_by(RateRow.base, RateRow.fixed_on))
-    )

@@ -30,7 +30,7 @@ from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
-from addon.services import audit, booking, connections, customers, delivery, prerequisites, reconciliation
+from addon.services import audit, booking, connections, customers, delivery, prerequisites, rates, reconciliation
 from addon.services.calls import CallLog
 from addon.services.context import Services
 from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances, fetch_step, zone_of
@@ -313,7 +313,16 @@ def _books(work: _Slice) -> SliceResult | str:
         if not _running(session, work.run_id):
             raise CompanyNotReady("no_connection")
     customers.refresh(work.services, work.company_id, system)
+    work.hold_on()
+    if not rates.read_missing(work.services, work.company_id, work.run_id):
+        _tell(work, "rates_away")
     return "plan"
+
+
+def _tell(work: _Slice, message: str) -> None:
+    """Say on the run's page what did not go as it should, though the run goes on."""
+    with work.services.db.company(work.company_id) as session:
+        session.get_one(RunRow, work.run_id).message = message
 
 
 def _running(session: Session, run_id: int) -> list[Connection]:
@@ -691,6 +700,7 @@ def preview(
     holds: list[Hold] = []
     waits: list[Wait] = []
     system = connections.accounting_system(services, company_id, log, Lane.CLICK)
+    rates.read_missing(services, company_id)
     with services.db.company_reading(company_id) as session:
         wanted = [
             row.id

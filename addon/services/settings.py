@@ -22,6 +22,7 @@ from addon.core.accounts import AccountRole
 from addon.core.books import OrderField
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import next_daily_run
+from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.rules import FeeVat, LockedRule, Mode
 from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.services import activity
@@ -273,6 +274,8 @@ def _all() -> dict[str, Setting]:
         _setting("voucher_series", "company", "text", "", _series),
         _setting("wait_days", "company", "number", "14", _whole_number(0, 180)),
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
+        _choices("rate_source", "company", RateChoice.ACCOUNTING.value, *(choice.value for choice in RateChoice)),
+        _setting("revalue_at_year_end", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
         _choices("rounds_to_whole", "company", "unknown", "unknown", "yes", "no"),
         *(_setting(_ACCOUNTS + role, "company", "account", "", _account) for role in COMPANY_ACCOUNTS),
         _setting("mode", "connection", "choice", "", _mode, tuple(mode.value for mode in Mode)),
@@ -331,6 +334,12 @@ class CompanyConfig:
     rounds_to_whole: bool | None
     """None: not known yet."""
     accounts: Mapping[str, str]
+    rate_source: RateChoice = RateChoice.ACCOUNTING
+    revalue_at_year_end: bool = True
+
+    def currency_rules(self) -> CurrencyRules:
+        """How foreign amounts are valued, as far as the company decides it."""
+        return CurrencyRules(source=self.rate_source, revalue=self.revalue_at_year_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +399,8 @@ def read_company(session: Session) -> CompanyConfig:
         tolerance=value("tolerance"),
         rounds_to_whole=None if rounds == "unknown" else rounds == "yes",
         accounts=_accounts(stored),
+        rate_source=RateChoice(value("rate_source")),
+        revalue_at_year_end=value("revalue_at_year_end"),
     )
 
 

@@ -683,6 +683,31 @@ class RateRow(OfCompany, Base):
     __table_args__ = (UniqueConstraint("company_id", "base", "quote", "fixed_on"),)
 
 
+class PublishedRateRow(Base):
+    """A fixing as a bank published it, its own way round; the same for every company, and anybody may read it."""
+
+    __tablename__ = "published_rates"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    source: Mapped[str] = mapped_column(String(40))
+    base: Mapped[str] = mapped_column(String(3))
+    quote: Mapped[str] = mapped_column(String(3))
+    fixed_on: Mapped[date] = mapped_column(Date)
+    rate: Mapped[str] = mapped_column(String(40))
+    unit: Mapped[int] = mapped_column(Integer)
+    read_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("source", "fixed_on", "base", "quote"),)
+
+
+class RateReadRow(Base):
+    """Which days of a bank's fixings are known: all from `first_day` through `through`, holidays included."""
+
+    __tablename__ = "rate_reads"
+    source: Mapped[str] = mapped_column(String(40), primary_key=True)
+    first_day: Mapped[date] = mapped_column(Date)
+    through: Mapped[date] = mapped_column(Date)
+    read_at: Mapped[datetime]
+
+
 class ActivityRow(OfCompany, Base):
     """Who did what, when: settings, approvals, repairs, connections. Rows are only ever added."""
 
@@ -718,6 +743,8 @@ OPEN_TABLES: Final = frozenset(
         "provider_accounts",
         "parked_activations",
         "webhook_events",
+        "published_rates",
+        "rate_reads",
     }
 )
 """Tables outside row-level security; all others have a policy on `company_id`."""

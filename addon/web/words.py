@@ -16,6 +16,7 @@ from flask_babel import gettext, lazy_gettext
 from addon.core.books import OrderField
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
+from addon.core.fixings import RateChoice
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.plan.routed import Course, Way
 from addon.core.records import MovementKind, PayoutState
@@ -164,6 +165,9 @@ RUN_MESSAGES: Final[Mapping[str, Text]] = {
     "balance_moving": _("The provider's balance was moving, so the proof waits for the next run."),
     "setting_up": _("The company is still being set up."),
     "disconnected": _("The accounting system is disconnected."),
+    "rates_away": _(
+        "The bank that you take exchange rates from gave no answer; what needs them waits for the next run."
+    ),
     "writes_wait": _("The accounting system gave no answer for half an hour; the next run goes on."),
 }
 """Why a run ended, where it is none of the prerequisites."""
@@ -335,7 +339,7 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     HoldReason.NO_RATE: HoldWords(
         _("No exchange rate for the day"),
         _("No official rate could be found for this currency and day."),
-        _("Enter the rate in your accounting system and try again."),
+        _("Choose another source of exchange rates under Settings, or try again when the bank answers."),
     ),
     HoldReason.ORIGINAL_UNKNOWN: HoldWords(
         _("A refund of a sale that Kvitt has not booked"),
@@ -362,8 +366,11 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     ),
     HoldReason.RATE_DIFFERS: HoldWords(
         _("The exchange rate differs from the plan"),
-        _("The unbooked invoice came out with another rate than is plausible, so Kvitt did not book it."),
-        _("See that automatic rates are on for the currency, remove the unbooked invoice, and try again."),
+        _("The invoice's rate is too far from the provider's exchange, or from the plan, so nothing was booked."),
+        _(
+            "See that automatic rates are on for the currency, or choose another source of exchange rates under "
+            "Settings. If an unbooked invoice was made, remove it. Then try again."
+        ),
     ),
     HoldReason.REJECTED: HoldWords(
         _("Your books refused it"),
@@ -627,6 +634,17 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("One voucher for each"),
         _("Payments that no payout's list names, as when you pay out by hand, have one for each day in any case."),
     ),
+    "rate_source": SettingWords(
+        _("Exchange rates of invoices"),
+        _(
+            "The official rate last published before the day of the sale. What the provider exchanged at is the "
+            "payment's rate; the difference is an exchange gain or loss."
+        ),
+    ),
+    "revalue_at_year_end": SettingWords(
+        _("Foreign balances at the end of the financial year"),
+        _("What the provider owes you in another currency is valued at the rate of the year's last day, by a voucher."),
+    ),
     "start_date": SettingWords(
         _("Start date"),
         _(
@@ -667,6 +685,12 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("settlement_contra", SettlementContra.ACCOUNT): _("one account, named below"),
     ("settlement_by", SettlementBy.PAYOUT): _("payout and month of sale"),
     ("settlement_by", SettlementBy.DAY): _("day"),
+    ("rate_source", RateChoice.ACCOUNTING): _("Your accounting system's own"),
+    ("rate_source", RateChoice.RIKSBANK): _("Sveriges Riksbank"),
+    ("rate_source", RateChoice.NATIONALBANK): _("Danmarks Nationalbank"),
+    ("rate_source", RateChoice.ECB): _("European Central Bank (ECB)"),
+    ("revalue_at_year_end", "yes"): _("Kvitt values them"),
+    ("revalue_at_year_end", "no"): _("Your bookkeeper values them"),
     ("rounds_to_whole", "unknown"): _("Not known yet"),
     ("rounds_to_whole", "yes"): _("Yes"),
     ("rounds_to_whole", "no"): _("No"),

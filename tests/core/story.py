@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from addon.core.books import InvoiceView
 from addon.core.dates import FinancialYear
+from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.money import Money
 from addon.core.records import (
     Buyer,
@@ -122,6 +123,11 @@ class Story:
                 policy = replace(policy, mode=Mode(mode))
             case "fee_vat", [word]:
                 policy = replace(policy, fee_vat=FeeVat(word))
+            case "rates", [source]:
+                policy = replace(policy, currency_rules=replace(policy.currency_rules, source=RateChoice(source)))
+            case "rates", [source, "known", first, through]:
+                days = date.fromisoformat(first), date.fromisoformat(through)
+                policy = replace(policy, currency_rules=CurrencyRules(RateChoice(source), *days))
             case "tolerance", [amount]:
                 policy = replace(policy, tolerance_minor=Money.from_decimal(Decimal(amount), "SEK").minor)
             case "collective", []:

@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from addon.core.accounts import Account, AccountNotMapped, AccountRole
 from addon.core.dates import booking_date
 from addon.core.documents import InvoiceLine
+from addon.core.fixings import fixed_on
 from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.situation import CannotBook
@@ -142,12 +143,7 @@ def nearest_rate(
 
 
 def _rate_of(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
-    exact = (
-        rate
-        for rate in policy.rates
-        if rate.base == currency and rate.quote == policy.books_currency and rate.fixed_on == day
-    )
-    return min(exact, key=lambda rate: (rate.source, rate.unit, rate.rate), default=None)
+    return fixed_on(policy.rates, currency, policy.books_currency, day)
 
 
 def vat_of(lines: Iterable[InvoiceLine]) -> Decimal:

@@ -14,6 +14,7 @@ from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import Money
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.match import plan_matches
+from addon.core.plan.rates import await_rate
 from addon.core.plan.refund import plan_refund
 from addon.core.plan.routed import plan_by_rule, routed_sale
 from addon.core.plan.sale import order_number, plan_sale
@@ -261,7 +262,7 @@ class _Planner:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
 
     def sale(self, movement: Movement) -> Outcome:
-        return plan_sale(movement, self.policy, self.customers)
+        return await_rate(movement, self.policy) or plan_sale(movement, self.policy, self.customers)
 
     def refund(self, entry: OpenMovement) -> Outcome:
         movement, policy = entry.movement, self.policy

@@ -38,6 +38,7 @@ from addon.core.plan.common import (
     source_of,
     vat_of,
 )
+from addon.core.plan.rates import require_near
 from addon.core.plan.routed import routed_lines, with_rule_vat
 from addon.core.plan.situation import CannotBook
 from addon.core.records import Buyer, Movement
@@ -61,6 +62,7 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     books_amount = books_value(movement, paid, policy)
     rate = sent_rate(movement, paid, policy)
+    require_near(rate, movement, paid, policy)
     if rate is None:
         require_own_rate(movement, paid, policy)
     routing = route(movement, policy.rules)
