@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from addon.core.money import Money
     from addon.services.context import Services
     from addon.services.held import HeldPart
+    from addon.services.previews import Totals
     from addon.services.reconciliation import Identity
-    from addon.services.runs import RunView
+    from addon.services.runs import Preview, RunView
 
 ALL_WELL: Final = 0
 HELD_OR_DIFFERING: Final = 1
@@ -534,15 +535,23 @@ def _require_connection(services: Services, company_id: int, connection_id: int)
 @telling_faults
 def preview(company: str, connection: int | None, since: datetime | None, until: datetime | None, json_: bool) -> None:
     """Show what would be booked for a COMPANY, without writing anything into the books."""
-    from addon.core.text import hold_text
-    from addon.services import runs
+    from addon.services import previews, runs
     from addon.services.installation import find_company
 
     with working() as services:
         company_id = find_company(services, company)
         if connection is not None:
             _require_connection(services, company_id, connection)
-        found = runs.preview(services, company_id, connection, _day(since), _day(until))
+        with _bar(not json_) as progress:
+            found = runs.preview(services, company_id, connection, _day(since), _day(until), progress)
+        totals = previews.totals(services, company_id, found.run_id)
+    sys.exit(_say_preview(found, totals, json_, "Would be booked"))
+
+
+def _say_preview(found: Preview, totals: Totals | None, json_: bool, title: str) -> int:
+    """Write what a look has shown; gives the exit status."""
+    from addon.core.text import hold_text
+
     held = [
         {
             "ref": part.movement_ref,
@@ -559,26 +568,55 @@ def preview(company: str, connection: int | None, since: datetime | None, until:
         for part in wait.parts
     ]
     if json_:
-        say_json({"documents": [document_json(one) for one in found.documents], "held": held, "waiting": waiting})
-    else:
-        shown = table("Would be booked", "date", "kind", "total#", "", "lines")
-        for document in found.documents:
-            lines = "\n".join(_line_text(line) for line in document_lines(document))
-            shown.add_row(
-                document.booking_date.isoformat(),
-                document.kind.value,
-                amount(document.total),
-                document.total.currency,
-                lines,
-            )
-        console().print(shown)
-        why = table("Would be held", "movement", "why")
-        for line in held:
-            why.add_row(line["ref"], line["text"])
-        if held:
-            console().print(why)
-        click.echo(f"{len(found.documents)} documents, {len(held)} held, {len(waiting)} waiting. Nothing was written.")
-    sys.exit(HELD_OR_DIFFERING if held else ALL_WELL)
+        shown_as_json = {"documents": [document_json(one) for one in found.documents], "held": held, "waiting": waiting}
+        say_json({**shown_as_json, **_totals_json(totals)})
+        return HELD_OR_DIFFERING if held else ALL_WELL
+    shown = table(title, "date", "kind", "total#", "", "lines")
+    for document in found.documents:
+        lines = "\n".join(_line_text(line) for line in document_lines(document))
+        shown.add_row(
+            document.booking_date.isoformat(),
+            document.kind.value,
+            amount(document.total),
+            document.total.currency,
+            lines,
+        )
+    console().print(shown)
+    _print_totals(totals)
+    why = table("Would be held", "movement", "why")
+    for line in held:
+        why.add_row(line["ref"], line["text"])
+    if held:
+        console().print(why)
+    click.echo(f"{len(found.documents)} documents, {len(held)} held, {len(waiting)} waiting. Nothing was written.")
+    return HELD_OR_DIFFERING if held else ALL_WELL
+
+
+def _totals_json(totals: Totals | None) -> dict[str, Any]:
+    if totals is None:
+        return {"accounts": [], "vat_boxes": {}, "complete": False}
+    return {
+        "accounts": [
+            {"account": one.account, "role": one.role, "debit": amount(one.debit), "credit": amount(one.credit)}
+            for one in totals.accounts
+        ],
+        "vat_boxes": {box: amount(value) for box, value in totals.boxes.items()},
+        "complete": totals.complete,
+    }
+
+
+def _print_totals(totals: Totals | None) -> None:
+    if totals is None or not totals.accounts:
+        return
+    shown = table(f"Per account, {totals.currency}", "account", "for", "debit#", "credit#")
+    for one in totals.accounts:
+        shown.add_row(one.account or "–", one.role, amount(one.debit), amount(one.credit))
+    console().print(shown)
+    if totals.boxes:
+        boxes = table("VAT return", "box", "amount#")
+        for box, value in totals.boxes.items():
+            boxes.add_row(box, amount(value))
+        console().print(boxes)
 
 
 def _day(at: datetime | None) -> date | None:

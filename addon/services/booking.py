@@ -630,10 +630,12 @@ def find_matches(
     enough: Callable[[], bool] = lambda: False,
     remember: bool = True,
     run_started_at: datetime | None = None,
+    anew: bool = False,
 ) -> Search:
     """Search the books for the order numbers of Basic's open movements.
 
-    `remember` False is for a preview, which must not change what the next run looks for.
+    `remember` False is for a preview, which must not change what the next run looks for; `anew` has it look for all
+    of them, as it keeps what it finds elsewhere.
 
     An order number that was searched before is searched again only when an invoice has changed since (one call
     tells), and once in a run. Stops when `enough` says so; what was never searched or not for longest comes first,
@@ -645,7 +647,7 @@ def find_matches(
     started = services.now()
     with services.db.company_reading(company_id) as session:
         refs = [entry.movement.ref for group in wanted.values() for entry in group]
-        searched = _searched(session, connection_id, refs, policy.today)
+        searched = {} if anew else _searched(session, connection_id, refs, policy.today)
         seen_at = session.get_one(Connection, connection_id).invoices_seen_at
     again = True
     if seen_at is not None and any(at is not None for at in searched.values()):
@@ -968,6 +970,19 @@ def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who:
     return len(rows)
 
 
+def refuse(services: Services, company_id: int, document_ids: Sequence[int], who: str, where: str = "") -> int:
+    """Set the parts of proposed documents aside, because a person does not want them; says how many documents."""
+    with services.db.company_reading(company_id) as session:
+        rows = session.execute(
+            select(PartRow.id, PartRow.document_id)
+            .join(DocumentRow, DocumentRow.id == PartRow.document_id)
+            .where(DocumentRow.id.in_(document_ids), DocumentRow.state == DeliveryState.PROPOSED.value)
+        ).all()
+    if rows and set_aside(services, company_id, [row.id for row in rows], who, where):
+        return len({row.document_id for row in rows})
+    return 0
+
+
 def _documents_of(session: Session, part_ids: Sequence[int], state: DeliveryState) -> list[int]:
     ids = select(PartRow.document_id).where(PartRow.id.in_(part_ids), PartRow.document_id.is_not(None))
     query = select(DocumentRow.id).where(DocumentRow.id.in_(ids), DocumentRow.state == state.value)
@@ -1220,6 +1235,7 @@ __all__ = [
     "load_proposed",
     "load_situation",
     "plan_pass",
+    "refuse",
     "retry",
     "revive",
     "set_aside",

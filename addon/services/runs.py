@@ -20,22 +20,30 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
-from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
-from addon.core.plan import Plan, plan
 from addon.core.rules import Policy
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
-from addon.services import audit, booking, connections, customers, delivery, prerequisites, rates, reconciliation
+from addon.services import (
+    audit,
+    booking,
+    connections,
+    customers,
+    delivery,
+    prerequisites,
+    previews,
+    rates,
+    reconciliation,
+)
 from addon.services.calls import CallLog
 from addon.services.context import Services
-from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances, fetch_step, zone_of
+from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances, fetch_step
 from addon.services.policy import load_policy
-from addon.services.settings import plan_next_run, read_company
+from addon.services.settings import get_connection, plan_next_run, read_company
 from addon.services.statements import Asked
 from addon.store import leases
 from addon.store.models import (
@@ -49,7 +57,12 @@ from addon.store.models import (
 )
 
 PHASES = ("fetch", "books", "plan", "deliver", "audit", "prove")
-"""Fetch comes first: what it brings, a currency never seen before, say, is then checked for before it is planned."""
+"""Fetch comes first: what it brings, a currency never seen before, say, is then checked for before it is planned.
+
+A run that only looks (`previews.LOOKING`) goes from the books to the phase `look` and ends there.
+"""
+SPECIAL = previews.LOOKING
+"""Triggers of runs that are asked for by themselves: whoever wants the ordinary run does not join one of these."""
 WRITES = ("POST", "PUT", "DELETE", "PATCH")
 MOST_ROUNDS = 12
 """Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
@@ -96,6 +109,8 @@ class Preview:
     documents: tuple[Document, ...]
     holds: tuple[Hold, ...]
     waits: tuple[Wait, ...]
+    run_id: int = 0
+    """The run that looked; it keeps rows and totals."""
 
 
 class CompanyNotReady(Exception):
@@ -116,7 +131,7 @@ class Interrupted(Exception):
 def want(services: Services, company_id: int, trigger: str, connection_id: int | None = None) -> int:
     """Ask for a run and nudge the queue; gives the run that will do it. The row is the truth, the nudge may be lost."""
     with services.db.company(company_id) as session:
-        run = _open_run(session)
+        run = _open_run(session, writing=True)
         if run is None:
             run = _new_run(session, trigger, connection_id, services.now())
         leases.want(session, company_id, trigger)
@@ -125,17 +140,58 @@ def want(services: Services, company_id: int, trigger: str, connection_id: int |
     return run_id
 
 
-def _open_run(session: Session) -> RunRow | None:
-    return session.scalars(select(RunRow).where(RunRow.state == "running").order_by(RunRow.id).limit(1)).first()
+def want_special(
+    services: Services,
+    company_id: int,
+    trigger: str,
+    connection_id: int | None = None,
+    phase: str = PHASES[0],
+    nudge: bool = True,
+    asked: Mapping[str, Any] | None = None,
+) -> int:
+    """Ask for a run of its own: one that looks, or that does something else than what is due; gives the run.
+
+    `asked` is kept in the run's cursor. One that was asked for with the same words and still runs is joined.
+    Raises `UnknownConnection`.
+    """
+    words = dict(asked or {})
+    with services.db.company(company_id) as session:
+        if connection_id is not None:
+            get_connection(session, connection_id)
+        for open_run in session.scalars(select(RunRow).where(RunRow.state == "running", RunRow.trigger == trigger)):
+            same = open_run.connection_id == connection_id
+            if same and all(open_run.cursor.get(name) == value for name, value in words.items()):
+                return open_run.id
+        run = _new_run(session, trigger, connection_id, services.now(), phase, words)
+        leases.want(session, company_id, trigger)
+        run_id = run.id
+    if nudge:
+        services.nudge(company_id)
+    return run_id
 
 
-def _new_run(session: Session, trigger: str, connection_id: int | None, now: datetime) -> RunRow:
+def _open_run(session: Session, *, writing: bool = False) -> RunRow | None:
+    """The run whose turn it is; of those that book what is due where `writing`."""
+    query = select(RunRow).where(RunRow.state == "running").order_by(RunRow.id).limit(1)
+    if writing:
+        query = query.where(RunRow.trigger.not_in(SPECIAL))
+    return session.scalars(query).first()
+
+
+def _new_run(
+    session: Session,
+    trigger: str,
+    connection_id: int | None,
+    now: datetime,
+    phase: str = PHASES[0],
+    asked: Mapping[str, Any] | None = None,
+) -> RunRow:
     run = RunRow(
         trigger=trigger,
         connection_id=connection_id,
         state="running",
-        phase=PHASES[0],
-        cursor={"booked_before": _booked(session)},
+        phase=phase,
+        cursor={"booked_before": _booked(session), **(asked or {})},
         counts={},
         started_at=now,
     )
@@ -153,6 +209,15 @@ def view(services: Services, company_id: int, run_id: int) -> RunView:
     """A run as it stands. Raises `NoResultFound` for a run that the company does not have."""
     with services.db.company_reading(company_id) as session:
         return _view(session.scalars(select(RunRow).where(RunRow.id == run_id)).one())
+
+
+def cursor_of(services: Services, company_id: int, run_id: int) -> Mapping[str, Any]:
+    """What a run was asked for and how far it is. Raises `NotSeen` for a run that the company does not have."""
+    with services.db.company_reading(company_id) as session:
+        found = session.scalars(select(RunRow.cursor).where(RunRow.id == run_id)).one_or_none()
+    if found is None:
+        raise previews.NotSeen(f"the company has no run {run_id}")
+    return dict(found)
 
 
 def _view(run: RunRow) -> RunView:
@@ -202,6 +267,9 @@ class _Slice:
         return connections.payment_source(self.services, self.company_id, connection_id, self.log)
 
 
+_BY_PERSON = frozenset({"click", "cli"}) | previews.LOOKING
+
+
 def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> SliceResult:
     """Take one slice of a company's work: at most `slice_s` seconds, and a third of the lease.
 
@@ -223,7 +291,7 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
 def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> SliceResult:
     with services.db.company(company_id) as session:
         run = _open_run(session) or _new_run(session, trigger, None, services.now())
-        run_id, lane = run.id, Lane.CLICK if run.trigger in ("click", "cli") else Lane.BULK
+        run_id, lane = run.id, Lane.CLICK if run.trigger in _BY_PERSON else Lane.BULK
     seconds = min(services.slice_s, services.lease_s / 3)
     work = _Slice(services, company_id, run_id, lane, monotonic_time.monotonic() + seconds, holder)
     try:
@@ -278,6 +346,7 @@ def _phases(work: _Slice) -> SliceResult:
         "deliver": _deliver,
         "audit": _audit,
         "prove": _prove,
+        "look": _look,
     }
     while True:
         work.hold_on()
@@ -308,7 +377,8 @@ def _books(work: _Slice) -> SliceResult | str:
     prerequisites.check(work.services, work.company_id, system)
     with work.services.db.company_reading(work.company_id) as session:
         company = session.get_one(Company, work.company_id)
-        if company.state != "active":
+        looks = session.get_one(RunRow, work.run_id).trigger in previews.LOOKING
+        if company.state != "active" and not looks:
             raise CompanyNotReady(company.stop_reason or company.state)
         if not _running(session, work.run_id):
             raise CompanyNotReady("no_connection")
@@ -316,7 +386,41 @@ def _books(work: _Slice) -> SliceResult | str:
     work.hold_on()
     if not rates.read_missing(work.services, work.company_id, work.run_id):
         _tell(work, "rates_away")
-    return "plan"
+    return "look" if looks else "plan"
+
+
+def _look(work: _Slice) -> SliceResult | str:
+    """Foresee what a run would write, and keep it; nothing leaves for the books."""
+    ids = _connection_ids(work)
+    system = work.system()
+    loaders = {one: _policy_loader(work.services, work.company_id, one) for one in ids}
+    for connection_id in ids:
+        done = False
+        while not done:
+            _note(work, "Looking for invoices")
+            done = previews.search(
+                work.services, work.company_id, work.run_id, connection_id, loaders[connection_id], system, work.enough
+            )
+            if not done and work.enough():
+                return _more(work)
+    if work.enough():
+        return _more(work)
+    _note(work, "Deciding what would be booked")
+    work.hold_on()
+    # It asks nobody outside, so it may have a whole slice for itself, whatever is left of this one.
+    ends = monotonic_time.monotonic() + work.services.slice_s
+    seen = previews.foresee(
+        work.services, work.company_id, work.run_id, ids, loaders, lambda: monotonic_time.monotonic() >= ends
+    )
+    work.hold_on()
+    _keep_looked(work, seen)
+    return "done"
+
+
+def _keep_looked(work: _Slice, seen: previews.Foreseen) -> None:
+    with work.services.db.company_reading(work.company_id) as session:
+        identity = _books_in(session).identity
+    previews.keep(work.services, work.company_id, work.run_id, seen, identity.currency, identity.country)
 
 
 def _tell(work: _Slice, message: str) -> None:
@@ -593,7 +697,9 @@ def _finish(work: _Slice, state: str, message: str) -> SliceResult:
         run.state, run.finished_at, run.now_doing = state, now, ""
         run.message = message or run.message
         plan_next_run(session, session.get_one(Company, work.company_id), now)
-    return SliceResult(more=False, retry_in_s=0.0, run_id=work.run_id)
+        session.flush()
+        another = _open_run(session) is not None
+    return SliceResult(more=another, retry_in_s=0.0, run_id=work.run_id)
 
 
 # --- Counting ---------------------------------------------------------------------------------------------------
@@ -630,6 +736,10 @@ def _count_in(session: Session, run: RunRow) -> None:
         )
     ).one()
     booked = counted.booked - int(run.cursor.get("booked_before", 0))
+    if run.trigger in previews.LOOKING:
+        # What it saw is its count; it books nothing, whatever others do meanwhile.
+        run.counts = {**run.counts, "writes": counted.writes, "calls": counted.calls}
+        return
     run.counts = {
         "fetched": 0,
         "planned": 0,
@@ -663,11 +773,13 @@ def run_to_end(
     connection_id: int | None = None,
     trigger: str = "cli",
     patience_s: float = PATIENCE_S,
+    run_id: int | None = None,
 ) -> RunView:
-    """Run a company in this process, slice after slice, until its run is over or patience is."""
+    """Run a company in this process, slice after slice, until its run, or the one given, is over or patience is."""
     with services.db.company(company_id) as session:
-        run = _open_run(session) or _new_run(session, trigger, connection_id, services.now())
-        run_id = run.id
+        if run_id is None:
+            run = _open_run(session, writing=True) or _new_run(session, trigger, connection_id, services.now())
+            run_id = run.id
         leases.want(session, company_id, trigger)
     give_up = monotonic_time.monotonic() + patience_s
     while True:
@@ -689,62 +801,19 @@ def preview(
     connection_id: int | None = None,
     since: date | None = None,
     until: date | None = None,
+    progress: Callable[[RunView], None] | None = None,
 ) -> Preview:
-    """Fetch, and plan without storing the plan: exactly what a run would write, as far as it can be known now.
+    """Look in this process: exactly what a run would write, as far as it can be known before it is written.
 
-    What is proposed and waits for approval is part of it. Refunds of sales that are not booked yet wait in the
-    preview, as they would in the run's first round.
+    What is proposed and waits for approval is part of it. Raises `CompanyNotReady` where it could not look.
     """
-    log = CallLog()
-    documents: list[Document] = []
-    holds: list[Hold] = []
-    waits: list[Wait] = []
-    system = connections.accounting_system(services, company_id, log, Lane.CLICK)
-    rates.read_missing(services, company_id)
-    with services.db.company_reading(company_id) as session:
-        wanted = [
-            row.id
-            for row in session.scalars(select(Connection).where(Connection.state == "connected"))
-            if row.mode and row.start_date and connection_id in (None, row.id)
-        ]
-        if connections.load_books(session) is None:
-            raise CompanyNotReady("books_unread")
-    try:
-        for wanted_id in wanted:
-            source = connections.payment_source(services, company_id, wanted_id, log)
-            booking.forget_before_start(services, company_id, wanted_id)
-            state = Fetch()
-            while state.stage != "done":
-                state = fetch_step(services, company_id, wanted_id, source, state)
-            ensure_opening(services, company_id, wanted_id, source)
-            proposed, result = _preview_connection(services, company_id, wanted_id, system)
-            documents += [*proposed, *result.documents]
-            holds += result.holds
-            waits += result.waits
-    finally:
-        log.save(services, company_id)
-    kept = tuple(
-        document
-        for document in documents
-        if (since is None or document.booking_date >= since) and (until is None or document.booking_date <= until)
-    )
-    return Preview(kept, tuple(holds), tuple(waits))
-
-
-def _preview_connection(
-    services: Services, company_id: int, connection_id: int, system: AccountingSystem
-) -> tuple[list[Document], Plan]:
-    load = _policy_loader(services, company_id, connection_id)
-    with services.db.company_reading(company_id) as session:
-        policy = load(session)
-        today = booking_date(services.now(), zone_of(session, company_id))
-        movements = booking.load_open(session, connection_id, None, today, policy.zone)
-        proposed = booking.load_proposed(session, connection_id)
-    search = booking.find_matches(services, company_id, connection_id, movements, policy, system, remember=False)
-    seen = search.without_refused(movements)
-    with services.db.company_reading(company_id) as session:
-        situation = booking.load_situation(session, connection_id, seen, search.found, policy)
-        return proposed, search.with_holds(plan(situation, policy))
+    run_id = want_special(services, company_id, previews.TRIGGER, connection_id, nudge=False)
+    ended = run_to_end(services, company_id, progress, run_id=run_id)
+    if ended.state != "done":
+        raise CompanyNotReady(ended.message or "the look is not finished")
+    seen = previews.everything(services, company_id, run_id, previews.Asked(since=since, until=until))
+    documents = tuple(one.document for one in seen.documents)
+    return Preview(documents, tuple(seen.holds), tuple(seen.waits), run_id)
 
 
 def prove(

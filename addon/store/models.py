@@ -345,6 +345,8 @@ class PartRow(OfCompany, Base):
     set_aside_by: Mapped[str] = mapped_column(Clipped(200), default="")
     set_aside_where: Mapped[str] = mapped_column(Clipped(200), default="")
     """Where it is booked elsewhere; empty: nowhere."""
+    decision: Mapped[str] = mapped_column(String(80), default="", server_default="")
+    """What a person decided of this part alone, see `addon.core.joining.Decision`; empty: nothing."""
     __table_args__ = (
         _within("connection_id", "connections"),
         _within("movement_id", "movements"),
@@ -415,6 +417,8 @@ class DocumentRow(OfCompany, Base):
     planned_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
     booked_at: Mapped[datetime | None]
+    undone_by: Mapped[int | None] = mapped_column(Id)
+    """The document that takes this one back, from the moment it is planned."""
     __table_args__ = (
         _referable(),
         _within("connection_id", "connections"),
@@ -550,6 +554,29 @@ class RunRow(OfCompany, Base):
         _referable(),
         _within("connection_id", "connections"),
         Index("ix_runs_list", "company_id", "started_at"),
+    )
+
+
+class RunItemRow(OfCompany, Base):
+    """Something that a run which only looks has found: `what` document, hold, wait, totals, search or staged.
+
+    `words` is what a person may search a document by: order number, customer, references.
+    """
+
+    __tablename__ = "run_items"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    run_id: Mapped[int] = mapped_column(Id)
+    what: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str] = mapped_column(String(180), default="")
+    kind: Mapped[str] = mapped_column(String(20), default="")
+    booking_date: Mapped[date | None] = mapped_column(Date)
+    total_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    currency: Mapped[str] = mapped_column(String(3), default="")
+    words: Mapped[str] = mapped_column(Clipped(400), default="")
+    payload: Mapped[dict[str, Any]]
+    __table_args__ = (
+        _within("run_id", "runs"),
+        Index("ix_run_items_list", "company_id", "run_id", "what", "id"),
     )
 
 

@@ -75,8 +75,9 @@ def create_app(
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, home, hooks, operations, rules, setup
+    from addon.web import books, connect, home, hooks, looking, operations, rules, setup
 
+    looking.install()
     for blueprint in (
         home.home,
         connect.connect,

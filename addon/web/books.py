@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Final, TypeVar
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -14,22 +14,22 @@ from flask_babel import ngettext
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.records import MovementKind
-from addon.services import activity, booking, pages, runs
+from addon.services import booking, pages, runs
 from addon.services.pages import Cursor, NotHere, PayoutProof, TransactionFilter
+from addon.services.previews import harmless
 from addon.web import access, errors, words
 from addon.web.access import Audience, audience, services, visitor
-from addon.web.limits import LOOK, limiter
 
 books = Blueprint("books", __name__)
 
 Answer = AnyResponse | str | tuple[str, int]
 
 _TRIGGER: Final = "click"
+SEEN_ON: Final[dict[str, str]] = {}
+"""The page that shows what a run has seen, by the trigger of runs that only look."""
 _LONGEST_SEARCH: Final = 120
-_LONGEST_LOOK: Final = timedelta(days=31)
 _LARGEST_ID: Final = 2**63 - 1
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 2200
@@ -161,11 +161,6 @@ def payout_proof(payout_id: int) -> Answer:
     )
 
 
-def _cell(text: str) -> str:
-    """A stranger's text in a spreadsheet: never a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
 def _csv(proofs: Iterator[PayoutProof]) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out)
@@ -177,14 +172,14 @@ def _csv(proofs: Iterator[PayoutProof]) -> Iterator[str]:
             writer.writerow(
                 [
                     line.occurred_at.isoformat(),
-                    _cell(line.ref),
+                    harmless(line.ref),
                     line.kind.value,
-                    _cell(line.order_number),
+                    harmless(line.order_number),
                     line.amount.to_decimal(),
                     line.fees.to_decimal(),
                     line.net.to_decimal(),
                     line.amount.currency,
-                    _cell(" ".join(document.number for document in line.documents)),
+                    harmless(" ".join(document.number for document in line.documents)),
                 ]
             )
         yield out.getvalue()
@@ -251,68 +246,6 @@ def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
     return tuple(int(text) for text in texts if text.isdecimal() and len(text) < 19)
 
 
-# --- Preview -------------------------------------------------------------------------------------------------
-
-
-@books.get("/preview")
-@audience(Audience.COMPANY)
-def preview() -> Answer:
-    """What waits for approval; and the way to look at what would be booked."""
-    today = booking_date(services().now(), access.frame().zone)
-    return render_template(
-        "books/preview.html",
-        proposed=pages.proposed(services(), visitor().company_id, cursor()),
-        looked=None,
-        since=_first_days(),
-        until=min(today, _first_days() + timedelta(days=2)),
-    )
-
-
-def _first_days() -> date:
-    starts = [line.start_date for line in access.frame().connections if line.start_date and line.mode]
-    return min(starts) if starts else booking_date(services().now(), access.frame().zone)
-
-
-@books.post("/preview")
-@audience(Audience.COMPANY)
-@limiter.limit(LOOK)
-def look() -> Answer:
-    """Fetch and plan some days without writing anything, and show what would be booked."""
-    since = _date(request.form.get("since", "")) or _first_days()
-    until = _date(request.form.get("until", "")) or since
-    until = max(since, min(until, since + _LONGEST_LOOK))
-    looked = runs.preview(services(), visitor().company_id, None, since, until)
-    with services().db.company(visitor().company_id) as session:
-        facts = {"since": since.isoformat(), "until": until.isoformat(), "documents": str(len(looked.documents))}
-        activity.record(session, visitor().who, "preview_looked", facts, services().now())
-    return render_template(
-        "books/preview.html",
-        proposed=pages.proposed(services(), visitor().company_id, None),
-        looked=looked,
-        since=since,
-        until=until,
-    )
-
-
-@books.post("/preview/approve")
-@audience(Audience.COMPANY)
-def approve() -> Answer:
-    """Let proposed documents go: those that were ticked, or all."""
-    company_id, who = visitor().company_id, visitor().who
-    everything = request.form.get("all") == "yes"
-    documents = None if everything else _numbers(request.form.getlist("document"))
-    if documents is not None and not documents:
-        flash(_("Nothing was ticked."), "wait")
-        return redirect(url_for("books.preview"), 303)
-    approved = booking.approve(services(), company_id, documents, who)
-    if not approved:
-        flash(_("These have been approved already."), "wait")
-        return redirect(url_for("books.preview"), 303)
-    run_id = runs.want(services(), company_id, _TRIGGER)
-    flash(ngettext("%(num)s document is approved.", "%(num)s documents are approved.", approved), "done")
-    return redirect(url_for("books.run", run_id=run_id), 303)
-
-
 # --- Runs and the log ----------------------------------------------------------------------------------------
 
 
@@ -332,6 +265,14 @@ def sync() -> Answer:
 def run(run_id: int) -> Answer:
     """What a run is doing now, or what it came to. The page asks again by itself while the run goes on."""
     found = pages.run(services(), visitor().company_id, _id(run_id))
+    if found.line.state == "done" and found.line.trigger in SEEN_ON:
+        # What it saw is what a person came for.
+        address = url_for(SEEN_ON[found.line.trigger], run=run_id)
+        if not fragment():
+            return redirect(address, 303)
+        answer = Response("", 204)
+        answer.headers["HX-Redirect"] = address
+        return answer
     template = "books/run_now.html" if fragment() else "books/run.html"
     return render_template(template, run=found, now=services().now())
 
@@ -341,10 +282,3 @@ def run(run_id: int) -> Answer:
 def log() -> Answer:
     """Who did what, when."""
     return render_template("books/activity.html", found=pages.activity(services(), visitor().company_id, cursor()))
-
-
-@books.get("/backfill")
-@audience(Audience.COMPANY)
-def backfill() -> Answer:
-    """Earlier months: what can be done today."""
-    return render_template("books/backfill.html")

@@ -146,6 +146,11 @@ RUN_TRIGGERS: Final[Mapping[str, Text]] = {
     "cli": _("Started from the command line"),
     "sweep": _("Picked up again"),
     "approve": _("Started by an approval"),
+    "preview": _("A look at what would be booked"),
+    "undo_preview": _("A look at what an undo would write"),
+    "undo": _("Undoes an earlier run"),
+    "backfill_preview": _("A look at an earlier year"),
+    "backfill": _("Brings an earlier year in"),
 }
 
 RUN_PHASES: Final[Mapping[str, Text]] = {
@@ -155,6 +160,9 @@ RUN_PHASES: Final[Mapping[str, Text]] = {
     "deliver": _("Writing into your books"),
     "audit": _("Comparing your books with what was sent"),
     "prove": _("Proving that books and provider agree"),
+    "look": _("Deciding what would be booked"),
+    "stage": _("Fetching the earlier year"),
+    "undo": _("Deciding what must be taken back"),
     "done": _("Done"),
 }
 
@@ -245,6 +253,43 @@ class HoldWords:
     explanation: Text
     remedy: Text
 
+
+PREVIEW_ORDERS: Final[Mapping[str, Text]] = {
+    "date": _("Oldest first"),
+    "-date": _("Newest first"),
+    "-total": _("Largest first"),
+    "total": _("Smallest first"),
+    "kind": _("By kind"),
+}
+
+VAT_BOXES: Final[Mapping[str, Text]] = {
+    "05": _("Sales in Sweden with VAT"),
+    "06": _("Own withdrawals with VAT"),
+    "07": _("Profit margin sales"),
+    "08": _("Rents with VAT"),
+    "10": _("Output VAT 25 %"),
+    "11": _("Output VAT 12 %"),
+    "12": _("Output VAT 6 %"),
+    "20": _("Goods bought from the EU"),
+    "21": _("Services bought from the EU"),
+    "22": _("Services bought from outside the EU"),
+    "23": _("Goods bought in Sweden, reverse charge"),
+    "24": _("Services bought in Sweden, reverse charge"),
+    "30": _("Output VAT 25 % on what was bought"),
+    "31": _("Output VAT 12 % on what was bought"),
+    "32": _("Output VAT 6 % on what was bought"),
+    "35": _("Goods sold to EU businesses"),
+    "36": _("Goods sold outside the EU"),
+    "37": _("Triangular trade, bought"),
+    "38": _("Triangular trade, sold"),
+    "39": _("Services sold to EU businesses"),
+    "40": _("Services sold outside the EU"),
+    "41": _("Sales where the buyer owes the VAT"),
+    "42": _("Other sales without VAT"),
+    "48": _("Input VAT"),
+    "49": _("VAT to pay, or to get back"),
+}
+"""Boxes of the Swedish VAT return, by number."""
 
 HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     HoldReason.UNKNOWN_KIND: HoldWords(

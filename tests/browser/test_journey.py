@@ -267,8 +267,9 @@ def test_a_company_that_wants_to_see_it_first(site: Site, meet: Meet) -> None:
     eva.menu("Preview")
     eva.page.get_by_label("To", exact=True).fill(eva.page.evaluate("new Date().toISOString().slice(0, 10)"))
     eva.press("Look")
+    eva.page.wait_for_url("**/preview?run=*", timeout=60_000)
     eva.sees(r"\d+ documents would be booked")
-    eva.page.locator("#looked details summary").first.click()
+    eva.page.locator("#looked details.document summary").first.click()
     eva.picture("look")
     eva.sync()
     assert invoices(business) == [], "nothing is written before it is approved"

@@ -49,7 +49,8 @@ def test_the_services_of_one_company_never_touch_another(bed: Bed) -> None:
         foreign_run = session.scalars(select(RunRow.id)).first()
     with pytest.raises(NoResultFound):
         runs.view(services, ours.company_id, foreign_run)
-    assert not runs.preview(services, ours.company_id, theirs.connection_id).documents
+    with pytest.raises(UnknownConnection):
+        runs.preview(services, ours.company_id, theirs.connection_id)
     assert not {part.ref for part in held.held_parts(services, ours.company_id)} & {
         part.ref for part in held.held_parts(services, theirs.company_id)
     }

@@ -390,7 +390,13 @@ def test_from_the_first_page_to_kvitt(visitor: Visitor, shop: Business, tmp_path
     if 'action="/welcome/repair"' in page:
         visitor.press(page, "/welcome/repair")
     look = visitor.press(page, "/preview", since=first_day, until="2030-01-01")
-    assert "would be booked" in visitor.see(look)
+    look_id = int(look.location.rsplit("/", 1)[1])
+    assert runs.run_to_end(visitor.house.services, company_id, run_id=look_id, patience_s=90).state == "done"
+    shown = visitor.client.get(look.location)
+    assert shown.location == f"/preview?run={look_id}"
+    assert "would be booked" in visitor.see(visitor.client.get(shown.location))
+    assert visitor.client.get(f"/preview/{look_id}/documents.csv").text.count("\n") > 10
+    assert visitor.client.get(f"/preview/{look_id}/documents.xlsx").data[:2] == b"PK"
     run = visitor.press(page, "/sync")
     assert re.fullmatch(r"/runs/\d+", run.location)
     assert runs.run_to_end(visitor.house.services, company_id, patience_s=90).state == "done"
