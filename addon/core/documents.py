@@ -10,6 +10,7 @@ from typing import Literal
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.money import CurrencyMismatch, ExchangeRate, Money
+from addon.core.vat import OssAmount
 
 
 class Unbalanced(ValueError):
@@ -308,6 +309,22 @@ class PartRef:
 
 
 @dataclass(frozen=True, slots=True)
+class SoldLine:
+    """A line of a sale that is written as a voucher, for its refunds to go by; refunds have theirs negative.
+
+    `gross` is in the buyer's currency, `net` and `vat` are what stands in the ledger, in the books' currency.
+    """
+
+    description: str
+    gross: Money
+    percent: Decimal
+    account: Account
+    vat_account: Account | None
+    net: Money
+    vat: Money
+
+
+@dataclass(frozen=True, slots=True)
 class ClearingEffect:
     """What a document does to a clearing account: in the balance's currency, and in the books' where known.
 
@@ -334,3 +351,7 @@ class Document:
     """Why, in a sentence for people: which rule put the amounts there."""
     facts: tuple[tuple[str, str], ...] = ()
     """What a later plan needs to know of this document, as names and values (order number, source …)."""
+    oss: tuple[OssAmount, ...] = ()
+    """What it adds to the OSS figures."""
+    sold: tuple[SoldLine, ...] = ()
+    """The lines of a sale or refund that is a voucher; empty where an invoice has them."""

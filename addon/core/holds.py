@@ -50,6 +50,15 @@ class HoldReason(StrEnum):
     MODE_NOT_BUILT = "mode_not_built"
     RULE_HOLDS = "rule_holds"
     """One of the company's own rules says that a person decides."""
+    VAT_IMPLAUSIBLE = "vat_implausible"
+    """The provider's tax lines have a rate that the country does not have, or do not add up."""
+    VAT_RATE_ODD = "vat_rate_odd"
+    """The ledger's invoices cannot hold the rate (25.5 %), and the company has chosen to hold such sales."""
+    VAT_RATE_UNKNOWN = "vat_rate_unknown"
+    """No rate is known for the country, category and day."""
+    VAT_NUMBER_INVALID = "vat_number_invalid"
+    VAT_NUMBER_UNCHECKED = "vat_number_unchecked"
+    """Waited the days that are set, and the register of VAT numbers did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,8 @@ class WaitReason(StrEnum):
     """The provider has not finished the payout's list, or its lines are not booked yet."""
     RATE = "rate"
     """No exchange rate for the day is known yet."""
+    VAT_NUMBER = "vat_number"
+    """The register of VAT numbers has not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)

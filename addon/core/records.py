@@ -89,6 +89,37 @@ class Buyer:
     country: str = ""
     """ISO 3166 two letters, or empty."""
     vat_number: str = ""
+    tax_exempt: str = ""
+    """What the provider was told of the buyer's tax: `exempt`, `reverse` (reverse charge), or nothing."""
+    delivery_country: str = ""
+    """Where goods were sent, if told; ISO 3166 two letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaleItem:
+    """A thing that was sold: `gross` is VAT included, for all of the `quantity`, in the buyer's currency.
+
+    `tax` and `percent` are None where the provider worked no tax out; then the company's rules say. `country` is
+    whose tax it is. `reason` is the provider's word for why the tax is what it is (`reverse_charge`, `exempt` …).
+    A discount that concerns no line is an item of its own, negative.
+    """
+
+    description: str
+    quantity: Decimal
+    gross: Money
+    sku: str = ""
+    tax: Money | None = None
+    percent: Decimal | None = None
+    country: str = ""
+    reason: str = ""
+    product: str = ""
+    """The provider's reference of the product."""
+    tax_code: str = ""
+    """The provider's code for the kind of product (Stripe: `txcd_…`)."""
+
+    def codes(self) -> tuple[str, ...]:
+        """What a rule may know the product by."""
+        return tuple(code for code in (self.sku, self.product, self.tax_code) if code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +128,6 @@ class OrderNumber:
 
     place: str
     value: str
-
-
-@dataclass(frozen=True, slots=True)
-class SaleItem:
-    """A thing that was sold: `gross` is VAT included, for all of the `quantity`, in the buyer's currency."""
-
-    description: str
-    quantity: Decimal
-    gross: Money
-    sku: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +162,7 @@ class Movement:
     description: str = ""
     raw_kind: str = ""
     items: tuple[SaleItem, ...] = ()
+    """What was sold, in the buyer's currency, where the provider tells."""
     metadata: tuple[tuple[str, str], ...] = ()
     payment_method: str = ""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from addon.core.accounts import AccountMap
@@ -16,6 +15,7 @@ from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
 from addon.core.routing import Rule
 from addon.core.settlement import USUAL_STYLE, SettlementStyle
+from addon.core.vat import EU_VAT_TERRITORY, VatRules
 
 
 class Mode(StrEnum):
@@ -85,18 +85,8 @@ class Policy:
     """The company's own exceptions, in order: the first that fits decides."""
     settlement: SettlementStyle = USUAL_STYLE
     currency_rules: CurrencyRules = ACCOUNTING_RATES
-
-
-_EU = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MC MT NL PL PT RO SE SI SK"
-
-EU_VAT_TERRITORY: Final = frozenset(_EU.split())
-"""Countries inside the EU's VAT territory, as ISO 3166 writes them (Greece GR, in VAT numbers EL).
-
-Source: council directive 2006/112/EC, articles 5–8, as it stands since the United Kingdom left. Monaco counts
-as France (article 7). Åland (AX), the French overseas departments (GF GP MQ RE YT), the Faroes, Greenland,
-Gibraltar, San Marino and Liechtenstein are outside (article 6). Northern Ireland counts as inside for goods,
-but shares the code GB, so that a sale there cannot be told from one to Great Britain and is taken as export.
-"""
+    vat: VatRules = field(default_factory=VatRules)
+    """What is decided about the VAT of sales, with the rates by date."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.RATE_DIFFERS: "the exchange rate differs from the plan, and the invoice was not booked",
     HoldReason.REJECTED: "the accounting system refused it",
     HoldReason.TOUCHED: "a person changed the document meanwhile",
+    HoldReason.VAT_IMPLAUSIBLE: "the provider's tax lines cannot be right",
+    HoldReason.VAT_RATE_ODD: "no invoice can hold a VAT rate with decimals",
+    HoldReason.VAT_RATE_UNKNOWN: "no VAT rate is known for this country and kind of product",
+    HoldReason.VAT_NUMBER_INVALID: "the buyer's VAT number is not valid",
+    HoldReason.VAT_NUMBER_UNCHECKED: "the buyer's VAT number could not be checked",
     HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
     HoldReason.RULE_HOLDS: "your own rule says that a person decides",
 }

@@ -21,6 +21,8 @@ from addon.core.documents import (
     CreateInvoice,
     CreatePayment,
     CreditInvoice,
+    Customer,
+    CustomerVat,
     Document,
     DocumentKind,
     Invoice,
@@ -46,9 +48,10 @@ from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
 from addon.core.rules import Mode, Policy
 from addon.core.settlement import SettledSale, settled_sales, voucher_number
+from addon.core.vat import OssRule
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
-from addon.services import activity, rules
+from addon.services import activity, oss, rules
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
@@ -60,6 +63,7 @@ from addon.store.models import (
     DeliveryRow,
     DocumentRow,
     MovementRow,
+    OssRow,
     PartRow,
     PayoutRow,
 )
@@ -208,6 +212,7 @@ def load_situation(
         settled=_load_settled(session, connection_id, movements, policy.books_currency) if settling else {},
         settlement_vouchers=_load_settlement_vouchers(session, connection_id) if settling else {},
         unlisted_until=_load_unlisted_until(session, connection_id) if settling else {},
+        oss_years=oss.load_years(session, policy.books_currency) if policy.vat.oss is OssRule.FROM_THRESHOLD else {},
     )
 
 
@@ -389,6 +394,8 @@ def _load_sales(session: Session, connection_id: int, originals: set[str]) -> di
 def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
     """What the planner needs to know of a sale's document and of the refunds planned or booked so far."""
     document = decode(Document, row.payload)
+    if document.sold:
+        return _sold_by_voucher(row, document, refunds)
     invoice = _invoice_of(document)
     credited = [Money.zero(invoice.currency) for _ in invoice.lines]
     refunded = Money.zero(invoice.currency)
@@ -431,6 +438,35 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
         order_number=invoice.order_number,
         booked=row.state == DeliveryState.BOOKED.value,
         credit_made=bool(refunds),
+        oss=document.oss,
+    )
+
+
+def _sold_by_voucher(row: DocumentRow, document: Document, refunds: Sequence[DocumentRow]) -> BookedSale:
+    """A sale that is a voucher: what is left of each of its lines after the refunds so far."""
+    given_back = [decode(Document, refund.payload) for refund in refunds]
+    left = list(document.sold)
+    for refund in given_back:
+        left = [
+            replace(line, gross=line.gross + back.gross, net=line.net + back.net, vat=line.vat + back.vat)
+            for line, back in zip(left, refund.sold, strict=True)
+        ]
+    return BookedSale(
+        key=row.key,
+        invoice_key="",
+        number=row.vouchers[0] if row.vouchers else "",
+        customer=Customer("", "", CustomerVat.EU_CONSUMER),
+        invoice_date=document.booking_date,
+        total=document.total,
+        paid=document.total,
+        refunded=-Money.total((refund.total for refund in given_back), document.total.currency),
+        lines=(),
+        rate=Decimal(1),
+        order_number=dict(document.facts).get("order_number", ""),
+        booked=row.state == DeliveryState.BOOKED.value,
+        credit_made=bool(refunds),
+        oss=document.oss,
+        sold=tuple(left),
     )
 
 
@@ -898,6 +934,7 @@ def store_document(
     session.add(row)
     session.flush()
     session.add_all(new_deliveries(document, row.id, state))
+    oss.store(session, document, row.id)
     return row
 
 
@@ -1030,6 +1067,7 @@ def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> No
             )
         )
         _delete(session, delete(DeliveryRow).where(DeliveryRow.document_id.in_(chunk)))
+        _delete(session, delete(OssRow).where(OssRow.document_id.in_(chunk)))
         _delete(session, delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
     if orphans:
         _adopt(session, orphans)

@@ -30,6 +30,9 @@ def refresh(services: Services, company_id: int, system: AccountingSystem) -> in
             found.setdefault(customer.email.strip().lower(), customer)
     keys = {customer_key(email): (email, customer) for email, customer in found.items()}
     with services.db.company(company_id) as session:
+        # Whom we have made for a sale without domestic VAT is no customer for that buyer's other sales.
+        special = set(session.scalars(select(CustomerRow.number).where(CustomerRow.key.like("customer/%/%"))))
+        keys = {key: found for key, found in keys.items() if found[1].number not in special}
         known: set[str] = set()
         for start in range(0, len(keys), 500):
             chunk = sorted(keys)[start : start + 500]

@@ -70,6 +70,7 @@ def load_policy(
         settlement=connection.settlement,
         rates=rates,
         currency_rules=currency_rules,
+        vat=company.vat,
     )
 
 

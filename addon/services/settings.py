@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -25,7 +25,18 @@ from addon.core.dates import next_daily_run
 from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.rules import FeeVat, LockedRule, Mode
 from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
-from addon.services import activity
+from addon.core.vat import (
+    EU_VAT_TERRITORY,
+    STANDARD,
+    EuBusiness,
+    InvalidNumber,
+    OddVat,
+    OssRule,
+    Supply,
+    VatRules,
+    read_rules,
+)
+from addon.services import activity, vat_rates
 from addon.services.context import Services
 from addon.store.database import company_of
 from addon.store.models import Company, CompanySettings, CompanyWork, Connection, DocumentRow
@@ -139,6 +150,39 @@ def _zone(text: str) -> ZoneInfo:
     return ZoneInfo(text)
 
 
+def _sale_rules(text: str) -> str:
+    """The company's rules on VAT, kept as they were written. Raises `ValueError` for what no rule can say."""
+    if len(text) > 2000:
+        raise ValueError("must be 2000 characters at most")
+    allowed = {*vat_rates.categories(), STANDARD, *(supply.value for supply in Supply)}
+    for rule in read_rules(text):
+        if rule.what not in allowed and not rule.what[0].isdigit():
+            raise ValueError(f"{rule.what!r} is none of {', '.join(sorted(allowed))}, nor a rate")
+    return text
+
+
+def _sum(text: str) -> Decimal:
+    try:
+        value = Decimal(text.replace(",", ".").replace(" ", "").replace("\u202f", "") or "0")
+    except InvalidOperation:
+        raise ValueError("must be an amount") from None
+    if not value.is_finite() or not 0 <= value < 10**9 or value != value.quantize(Decimal("0.01")):
+        raise ValueError("must be an amount with two decimals at most")
+    return value
+
+
+def _year(text: str) -> int:
+    if not re.fullmatch(r"20[0-9]{2}|", text):
+        raise ValueError("must be a year")
+    return int(text or 0)
+
+
+def _vat_number(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Z]{2}[0-9A-Z+*]{2,13}", text):
+        raise ValueError("must be a VAT number with its country in front, SE556677889901 for example")
+    return text
+
+
 def _account(text: str) -> str:
     if text and not re.fullmatch(r"[0-9]{3,9}", text):
         raise ValueError("must be an account number")
@@ -221,6 +265,9 @@ COMPANY_ACCOUNTS: Final = (
     "output_vat:SE25",
     "output_vat:SE12",
     "output_vat:SE6",
+    "sales:EXPORT-SERVICES",
+    "sales:EU-GOODS",
+    "sales:EU-SERVICES",
     "fee",
     "fee_basis",
     "fee_basis:NON_EU",
@@ -268,6 +315,22 @@ def _all() -> dict[str, Setting]:
         _setting("invoice_text", "company", "text", "", _text(200)),
         _choices("default_vat_percent", "company", "25", "25", "12", "6", "0"),
         _setting("export_without_vat", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
+        _setting("tax_lines", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
+        _setting("vat_rules", "company", "text", "", _sale_rules),
+        _choices("supply", "company", Supply.GOODS.value, *(supply.value for supply in Supply)),
+        _choices("oss", "company", OssRule.NO.value, *(rule.value for rule in OssRule)),
+        _setting("oss_before", "company", "amount", "0.00", _sum),
+        _setting("oss_before_year", "company", "text", "", _year),
+        _choices("eu_business", "company", EuBusiness.DOMESTIC.value, *(choice.value for choice in EuBusiness)),
+        _choices(
+            "invalid_vat_number",
+            "company",
+            InvalidNumber.AS_CONSUMER.value,
+            *(choice.value for choice in InvalidNumber),
+        ),
+        _setting("vat_number_wait_days", "company", "number", "7", _whole_number(0, 60)),
+        _setting("own_vat_number", "company", "text", "", _vat_number),
+        _choices("odd_vat", "company", OddVat.HOLD.value, *(choice.value for choice in OddVat)),
         _choices("fee_vat", "company", FeeVat.EU_REVERSE_CHARGE.value, *(choice.value for choice in FeeVat)),
         _setting("fee_vat_confirmed_by", "company", "text", "", _text(200)),
         _setting("fee_vat_confirmed_at", "company", "text", "", _instant),
@@ -305,9 +368,21 @@ def find_setting(key: str, scope: Scope) -> Setting | None:
         return setting if setting.scope == scope else None
     role, _, currency = key.removeprefix(_ACCOUNTS).partition(":")
     of_connection = role in CONNECTION_ACCOUNT_ROLES and currency in MINOR_UNITS
+    if scope == "company" and key.startswith(_ACCOUNTS) and _is_oss(role, currency):
+        return _setting(key, "company", "account", "", _account)
     if scope == "connection" and key.startswith(_ACCOUNTS) and of_connection:
         return _setting(key, "connection", "account", "", _account)
     return None
+
+
+_OSS_DETAIL = re.compile(r"OSS-([A-Z]{2})[0-9]{1,2}(\.[0-9]{1,2})?")
+
+
+def _is_oss(role: str, detail: str) -> bool:
+    """Whether a role is an account of OSS: `sales:OSS-DE19`, `output_vat:OSS-DE19`; one for each country and rate."""
+    found = _OSS_DETAIL.fullmatch(detail)
+    vat_or_sales = role in (AccountRole.SALES.value, AccountRole.OUTPUT_VAT.value)
+    return vat_or_sales and found is not None and found.group(1) in EU_VAT_TERRITORY
 
 
 # --- reading --------------------------------------------------------------------------------------------------
@@ -336,6 +411,8 @@ class CompanyConfig:
     accounts: Mapping[str, str]
     rate_source: RateChoice = RateChoice.ACCOUNTING
     revalue_at_year_end: bool = True
+    vat: VatRules = field(default_factory=VatRules)
+    own_vat_number: str = ""
 
     def currency_rules(self) -> CurrencyRules:
         """How foreign amounts are valued, as far as the company decides it."""
@@ -401,6 +478,20 @@ def read_company(session: Session) -> CompanyConfig:
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
         revalue_at_year_end=value("revalue_at_year_end"),
+        vat=VatRules(
+            rates=vat_rates.rate_table(),
+            rules=read_rules(value("vat_rules")),
+            supply=Supply(value("supply")),
+            oss=OssRule(value("oss")),
+            oss_before_minor=int(value("oss_before").scaleb(2)),
+            oss_before_year=value("oss_before_year"),
+            eu_business=EuBusiness(value("eu_business")),
+            invalid_number=InvalidNumber(value("invalid_vat_number")),
+            odd=OddVat(value("odd_vat")),
+            number_wait_days=value("vat_number_wait_days"),
+            tax_lines=value("tax_lines"),
+        ),
+        own_vat_number=value("own_vat_number"),
     )
 
 

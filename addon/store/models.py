@@ -735,6 +735,42 @@ class RateReadRow(Base):
     read_at: Mapped[datetime]
 
 
+class OssRow(OfCompany, Base):
+    """What a document adds to the figures of sales to consumers in other EU countries; books' currency, signed."""
+
+    __tablename__ = "oss_amounts"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    document_id: Mapped[int] = mapped_column(Id)
+    day: Mapped[date] = mapped_column(Date)
+    country: Mapped[str] = mapped_column(String(2))
+    percent: Mapped[str] = mapped_column(String(10))
+    abroad: Mapped[bool] = mapped_column(Boolean)
+    """Taxed in the buyer's country; else it counts towards the threshold only."""
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    vat_minor: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(String(3))
+    __table_args__ = (
+        _within("document_id", "documents"),
+        Index("ix_oss_amounts_day", "company_id", "day"),
+        Index("ix_oss_amounts_document", "document_id"),
+    )
+
+
+class VatCheckRow(OfCompany, Base):
+    """An answer of the register of VAT numbers: evidence for sales without VAT. The newest of a number counts."""
+
+    __tablename__ = "vat_checks"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    number: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
+    checked_at: Mapped[datetime]
+    consultation: Mapped[str] = mapped_column(String(60))
+    name: Mapped[str] = mapped_column(Clipped(200))
+    address: Mapped[str] = mapped_column(Clipped(400))
+    reason: Mapped[str] = mapped_column(String(60))
+    __table_args__ = (Index("ix_vat_checks_number", "company_id", "number", "checked_at"),)
+
+
 class ActivityRow(OfCompany, Base):
     """Who did what, when: settings, approvals, repairs, connections. Rows are only ever added."""
 

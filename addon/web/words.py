@@ -226,6 +226,9 @@ ROLES: Final[Mapping[str, Text]] = {
     "output_vat:SE12": _("Output VAT, 12 %, in vouchers"),
     "output_vat:SE6": _("Output VAT, 6 %, in vouchers"),
     "settlement_contra": _("Settlement: the one account against"),
+    "sales:EXPORT-SERVICES": _("Services to countries outside the EU"),
+    "sales:EU-GOODS": _("Goods to EU businesses, reverse charge"),
+    "sales:EU-SERVICES": _("Services to EU businesses, reverse charge"),
     "fee": _("Provider's fees"),
     "fee_basis": _("Reverse charge: basis, EU"),
     "fee_basis:NON_EU": _("Reverse charge: basis, outside the EU"),
@@ -430,6 +433,37 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         ),
         _("Finish the document by hand and set the rest aside, or undo the change and try again."),
     ),
+    HoldReason.VAT_IMPLAUSIBLE: HoldWords(
+        _("The provider's tax lines cannot be right"),
+        _(
+            "The lines name a rate that the country does not have on this day, do not add up, "
+            "or come to less than was paid."
+        ),
+        _(
+            "Look at the payment at the provider. Book it yourself and set it aside, or turn the provider's tax lines "
+            "off under VAT and try again."
+        ),
+    ),
+    HoldReason.VAT_RATE_ODD: HoldWords(
+        _("A VAT rate with decimals, which an invoice in your books cannot hold"),
+        _("Invoices there take whole percentages only, and you chose to be asked."),
+        _("Choose vouchers for such sales under VAT and try again, or book it yourself and set it aside."),
+    ),
+    HoldReason.VAT_RATE_UNKNOWN: HoldWords(
+        _("No VAT rate is known for this country and kind of product"),
+        _("Your rule names a category for which Kvitt has no rate in that country on that day."),
+        _("Write the rate itself into the rule under VAT, 7 for example, and try again."),
+    ),
+    HoldReason.VAT_NUMBER_INVALID: HoldWords(
+        _("The buyer's VAT number is not valid"),
+        _("A sale without VAT needs a VAT number that the EU's register confirms."),
+        _("Ask the buyer for the right number, or book the sale with VAT yourself and set it aside."),
+    ),
+    HoldReason.VAT_NUMBER_UNCHECKED: HoldWords(
+        _("The buyer's VAT number could not be checked"),
+        _("The EU's register did not answer for as many days as you set."),
+        _("Try again: Kvitt asks once more. Or book the sale yourself and set it aside."),
+    ),
     HoldReason.MODE_NOT_BUILT: HoldWords(
         _("The chosen mode is not built yet"),
         _("When it was fetched, Settlement was not built. Kvitt has left the movement alone."),
@@ -449,6 +483,7 @@ WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
     WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
     WaitReason.RATE: _("An exchange rate"),
+    WaitReason.VAT_NUMBER: _("The register of VAT numbers, which has not answered"),
 }
 
 UNBOOKED: Final[Mapping[str, Text]] = {
@@ -650,6 +685,36 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("VAT rate of your sales"), _("Taken where the payment itself does not tell.")
     ),
     "export_without_vat": SettingWords(_("Buyers outside the EU"), _("Without VAT, on the export account.")),
+    "tax_lines": SettingWords(
+        _("The provider's own tax lines"), _("Checkout, Invoices and Stripe Tax tell the VAT of each line.")
+    ),
+    "vat_rules": SettingWords(
+        _("Rules for countries and products"),
+        _("Country, product code and rate, with semicolons between: SE FOOD food; * BOOK- books; DE * 19."),
+    ),
+    "supply": SettingWords(_("What you sell"), _("Where the product itself does not tell.")),
+    "oss": SettingWords(
+        _("Consumers in other EU countries"),
+        _("Over 99,680 SEK a calendar year, all these countries together, they pay their own country's VAT (OSS)."),
+    ),
+    "oss_before": SettingWords(
+        _("Sold to them by other ways"), _("Without VAT, in the year below: other channels, or before Kvitt.")
+    ),
+    "oss_before_year": SettingWords(_("In the year")),
+    "eu_business": SettingWords(
+        _("Businesses in other EU countries"),
+        _("Without VAT only where the buyer's VAT number is valid in the EU's register (VIES)."),
+    ),
+    "invalid_vat_number": SettingWords(_("If the VAT number is not valid")),
+    "vat_number_wait_days": SettingWords(
+        _("Days to wait for the register"), _("It is often away for hours. After that the sale comes to the inbox.")
+    ),
+    "own_vat_number": SettingWords(
+        _("Your own VAT number"), _("With it the register gives each check a number that counts as evidence.")
+    ),
+    "odd_vat": SettingWords(
+        _("Rates with decimals"), _("Finland has 25.5 %; an invoice in your books takes whole percentages only.")
+    ),
     "fee_vat": SettingWords(
         _("VAT on the provider's fees"),
         _("Sources disagree on Stripe, so a person decides, and stands by it with name and date."),
@@ -720,6 +785,20 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("default_vat_percent", "0"): _("No VAT"),
     ("export_without_vat", "yes"): _("Export without VAT"),
     ("export_without_vat", "no"): _("The same VAT as in Sweden"),
+    ("tax_lines", "yes"): _("Go by them"),
+    ("tax_lines", "no"): _("Leave them aside, go by your own rules"),
+    ("supply", "goods"): _("Goods"),
+    ("supply", "services"): _("Services"),
+    ("supply", "digital"): _("Digital services"),
+    ("oss", "no"): _("Your own country's VAT"),
+    ("oss", "from_threshold"): _("Their own country's VAT from the threshold on (OSS)"),
+    ("oss", "always"): _("Always their own country's VAT (OSS)"),
+    ("eu_business", "domestic"): _("With your own country's VAT"),
+    ("eu_business", "reverse_charge"): _("Without VAT, reverse charge"),
+    ("invalid_vat_number", "as_consumer"): _("Book the sale with VAT, as to a consumer"),
+    ("invalid_vat_number", "hold"): _("Ask me"),
+    ("odd_vat", "hold"): _("Ask me"),
+    ("odd_vat", "voucher"): _("Book the sale as a voucher"),
     ("fee_vat", FeeVat.EXEMPT): _("Exempt: a financial service, fees are booked as they are"),
     ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU (boxes 21, 30 and 48)"),
     ("fee_vat", FeeVat.DOMESTIC): _("Swedish VAT on the provider's invoice"),

@@ -12,6 +12,8 @@ from addon.core.books import Books, BooksCurrency, ChartAccount, Identity, Order
 from addon.core.dates import FinancialYear
 from addon.core.money import ExchangeRate, Money
 from addon.core.rules import FeeVat, LockedRule, Mode, Policy
+from addon.core.vat import VatRules
+from addon.services.vat_rates import rate_table
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 
@@ -28,7 +30,15 @@ NUMBERS: Mapping[str, str] = {
     "sales:SE25": "3001",
     "sales:SE12": "3002",
     "sales:SE6": "3003",
+    "sales:SE0": "3004",
     "sales:EXPORT": "3105",
+    "sales:EXPORT-SERVICES": "3305",
+    "sales:EU-GOODS": "3108",
+    "sales:EU-SERVICES": "3308",
+    "sales:OSS-DE19": "3111",
+    "sales:OSS-DE7": "3112",
+    "sales:OSS-FI25.5": "3113",
+    "output_vat:OSS-FI25.5": "2673",
     "fee": "6570",
     "fee_basis": "4535",
     "fee_basis:NON_EU": "4531",
@@ -42,6 +52,9 @@ NUMBERS: Mapping[str, str] = {
     "exchange_gain": "3960",
     "exchange_loss": "7960",
 }
+
+VAT_ACCOUNTS: Mapping[str, str] = {"3111": "2672", "3112": "2672"}
+"""Output VAT by sales account, where the account's VAT code says so: OSS."""
 
 VAT_NUMBERS: Mapping[int, str] = {25: "2611", 12: "2621", 6: "2631"}
 """Output VAT: the accounting system's own choice, by the rate of an invoice's row."""
@@ -63,11 +76,20 @@ NAMES: Mapping[str, str] = {
     "2621": "output VAT 12 %",
     "2631": "output VAT 6 %",
     "2645": "calculated input VAT",
+    "2672": "VAT of Germany (OSS)",
+    "2673": "VAT of Finland (OSS)",
     "3001": "sales 25 %",
     "3002": "sales 12 %",
     "3003": "sales 6 %",
+    "3004": "sales without VAT",
     "3011": "sales at the market stall",
     "3105": "sales outside the EU",
+    "3108": "goods to EU businesses",
+    "3111": "OSS Germany 19 %",
+    "3112": "OSS Germany 7 %",
+    "3113": "OSS Finland 25.5 %",
+    "3305": "services outside the EU",
+    "3308": "services to EU businesses",
     "3740": "rounding",
     "3960": "exchange gain",
     "4531": "services from outside the EU",
@@ -140,6 +162,7 @@ def sample_policy(**changes: Any) -> Policy:
         tolerance_minor=0,
         rounds_to_whole=False,
         rates=(),
+        vat=VatRules(rates=rate_table()),
     )
     return replace(policy, **changes)
 

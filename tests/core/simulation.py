@@ -18,6 +18,8 @@ from addon.core.documents import (
     CreateInvoice,
     CreatePayment,
     CreditInvoice,
+    Customer,
+    CustomerVat,
     Document,
     DocumentKind,
     Invoice,
@@ -39,13 +41,15 @@ from addon.core.plan import (
 from addon.core.plan.routed import routed_sale
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import Outcome
+from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import RoutedSale
 from addon.core.rules import Mode, Policy
 from addon.core.settlement import settled_sales, voucher_number
+from addon.core.vat import NumberCheck, OssYear
 from addon.store.codec import fingerprint
-from tests.core.samples import VAT_NUMBERS
+from tests.core.samples import VAT_ACCOUNTS, VAT_NUMBERS
 
 State = Literal["open", "waiting", "held", "planned", "booked", "nought", "aside"]
 
@@ -97,6 +101,8 @@ class Company:
     landed: dict[str, Landed] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     routed: dict[str, RoutedSale] = field(default_factory=dict)
+    checks: dict[str, NumberCheck] = field(default_factory=dict)
+    """What the register of VAT numbers has said."""
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -156,6 +162,8 @@ class Company:
             settled=settled_sales((document.facts for document in self.documents()), policy.books_currency),
             settlement_vouchers=self._settlement_vouchers(),
             unlisted_until=self._unlisted_until(),
+            number_checks=dict(self.checks),
+            oss_years=self._oss_years(),
         )
 
     def _split_payouts(self, entries: list[OpenMovement]) -> frozenset[str]:
@@ -188,6 +196,12 @@ class Company:
             currency: payout.created_at for currency, payout in newest.items() if payout.itemisation is Itemisation.NONE
         }
 
+    def _oss_years(self) -> dict[int, OssYear]:
+        years: dict[int, OssYear] = {}
+        for document in self.documents():
+            years = add_oss(years, document.oss)
+        return years
+
     def _payout_fact(self, payout: Payout) -> PayoutFact:
         items = [self.movements[ref] for ref, payout_ref in self.payout_of.items() if payout_ref == payout.ref]
         total = Money.total((movement.net() for movement in items), payout.amount.currency)
@@ -206,6 +220,9 @@ class Company:
         found = {}
         for document in self.documents():
             if document.kind is not DocumentKind.SALE:
+                continue
+            if document.sold:
+                found[dict(document.facts)["source"]] = self._sold_by_voucher(document)
                 continue
             landed = self.landed.get(document.key)
             invoice = landed.invoice if landed and landed.invoice else _invoice(document)
@@ -248,8 +265,42 @@ class Company:
                 order_number=invoice.order_number,
                 booked=landed is not None,
                 credit_made=bool(refunds),
+                oss=document.oss,
             )
         return found
+
+    def _sold_by_voucher(self, document: Document) -> BookedSale:
+        source = dict(document.facts)["source"]
+        left = list(document.sold)
+        refunded = Money.zero(document.total.currency)
+        refunds = [
+            other
+            for other in self.documents()
+            if other.kind is DocumentKind.REFUND and dict(other.facts)["original"] == source
+        ]
+        for refund in refunds:
+            refunded -= refund.total
+            left = [
+                replace(line, gross=line.gross + back.gross, net=line.net + back.net, vat=line.vat + back.vat)
+                for line, back in zip(left, refund.sold, strict=True)
+            ]
+        return BookedSale(
+            key=document.key,
+            invoice_key="",
+            number="",
+            customer=Customer("", "", CustomerVat.EU_CONSUMER),
+            invoice_date=document.booking_date,
+            total=document.total,
+            paid=document.total,
+            refunded=refunded,
+            lines=(),
+            rate=Decimal(1),
+            order_number="",
+            booked=document.key in self.landed,
+            credit_made=bool(refunds),
+            oss=document.oss,
+            sold=tuple(left),
+        )
 
     def _found(self, movement: Movement) -> tuple[InvoiceView, ...]:
         if self.policy.mode is not Mode.BASIC:
@@ -382,7 +433,7 @@ class Company:
         home = self.policy.books_currency
         by_account: dict[str, Money] = defaultdict(lambda: Money.zero(home))
         for landed in self.landed.values():
-            assert landed.books is not None
+            assert landed.books is not None, landed.document.key
             by_account[landed.document.clearing[0].account.number] += landed.books
         for number, amount in by_account.items():
             assert self.stands_at(number) == amount
@@ -488,7 +539,7 @@ class Company:
             share = left if index == len(invoice.lines) - 1 else books(gross)
             entry.add(line.account.number, books(vat) - share)
             if line.vat_percent:
-                entry.add(VAT_NUMBERS[line.vat_percent], -books(vat))
+                entry.add(VAT_ACCOUNTS.get(line.account.number) or VAT_NUMBERS[line.vat_percent], -books(vat))
             left -= share
 
     def _pay(self, step: CreatePayment, landed: Landed) -> None:

@@ -27,11 +27,42 @@ from addon.core.records import (
 from addon.core.routing import Action, Condition, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule, Mode
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines, SettlementStyle
+from addon.core.vat import (
+    EuBusiness,
+    InvalidNumber,
+    NumberCheck,
+    NumberState,
+    OddVat,
+    OssRule,
+    Supply,
+    read_rules,
+)
 from tests.core.render import rendered_check, rendered_landed, rendered_plan, rendered_planned
 from tests.core.samples import fixing, local, sample_books, sample_policy
 from tests.core.simulation import Company
 
 _FEES = {"fee": PartKind.FEE, "tax": PartKind.FEE_TAX, "platform": PartKind.FOREIGN_FEE}
+
+
+def _item(words: list[str], paid: Money) -> SaleItem:
+    """`item "Wool socks" 125.00 vat 25 SE tax 25.00 code txcd_1 reason exempt`; the rest is optional."""
+    text, amount = words.pop(0), Money.from_decimal(Decimal(words.pop(0)), paid.currency)
+    item = SaleItem(text, Decimal(1), amount)
+    while words and words[0] in ("vat", "tax", "code", "reason", "times", "sku"):
+        match words.pop(0):
+            case "vat":
+                item = replace(item, percent=Decimal(words.pop(0)), country=words.pop(0))
+            case "tax":
+                item = replace(item, tax=Money.from_decimal(Decimal(words.pop(0)), paid.currency))
+            case "code":
+                item = replace(item, tax_code=words.pop(0))
+            case "sku":
+                item = replace(item, sku=words.pop(0))
+            case "times":
+                item = replace(item, quantity=Decimal(words.pop(0)))
+            case _:
+                item = replace(item, reason=words.pop(0))
+    return item
 
 
 class Story:
@@ -59,6 +90,9 @@ class Story:
                 self.company.learn_rate(fixing(currency, date.fromisoformat(day), rate, per))
             case ["own", currency, rate]:
                 self.company.own_rates[currency] = Decimal(rate)
+            case ["vies", number, state, day]:
+                check = NumberCheck(number, NumberState(state), date.fromisoformat(day), f"WAPI{number[-4:]}")
+                self.company.checks[number] = check
             case ["payout", ref, amount, currency, state, day, *rest]:
                 self._payout(ref, Money.from_decimal(Decimal(amount), currency), state, day, rest)
             case ["stranger", ref, amount, currency]:
@@ -134,6 +168,23 @@ class Story:
                 policy = replace(policy, collective_customers=True)
             case "vat", [percent]:
                 policy = replace(policy, default_vat_percent=int(percent))
+            case "vat_rules", [text]:
+                policy = replace(policy, vat=replace(policy.vat, rules=read_rules(text)))
+            case "oss", [word]:
+                policy = replace(policy, vat=replace(policy.vat, oss=OssRule(word)))
+            case "oss_before", [year, amount]:
+                minor = Money.from_decimal(Decimal(amount), "SEK").minor
+                policy = replace(policy, vat=replace(policy.vat, oss_before_year=int(year), oss_before_minor=minor))
+            case "eu_business", [word]:
+                policy = replace(policy, vat=replace(policy.vat, eu_business=EuBusiness(word)))
+            case "invalid_number", [word]:
+                policy = replace(policy, vat=replace(policy.vat, invalid_number=InvalidNumber(word)))
+            case "odd_vat", [word]:
+                policy = replace(policy, vat=replace(policy.vat, odd=OddVat(word)))
+            case "supply", [word]:
+                policy = replace(policy, vat=replace(policy.vat, supply=Supply(word)))
+            case "tax_lines", ["no"]:
+                policy = replace(policy, vat=replace(policy.vat, tax_lines=False))
             case "export", ["with", "vat"]:
                 policy = replace(policy, export_without_vat=False)
             case "text", [text]:
@@ -230,6 +281,7 @@ class Story:
         amount = Money.from_decimal(Decimal(words.pop(0)), words.pop(0))
         fees: list[Fee] = []
         orders: list[OrderNumber] = []
+        items: list[SaleItem] = []
         original, payout, description, presented = "", "", "", None
         buyer, method = Buyer(), ""
         metadata: list[tuple[str, str]] = []
@@ -247,6 +299,10 @@ class Story:
                     buyer = Buyer(words.pop(0), words.pop(0), words.pop(0))
                 case "vatno":
                     buyer = replace(buyer, vat_number=words.pop(0))
+                case "to":
+                    buyer = replace(buyer, delivery_country=words.pop(0))
+                case "item" | "discount":
+                    items.append(_item(words, presented or amount))
                 case "paid":
                     presented = Money.from_decimal(Decimal(words.pop(0)), words.pop(0))
                 case "in":

@@ -28,13 +28,16 @@ from addon.core.plan.situation import (
     Plan,
     Situation,
 )
+from addon.core.plan.vat import NumberWanted, add_oss
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal, planned_payout
 from addon.core.records import Movement, MovementKind, PartKind
 from addon.core.rules import Mode, Policy
+from addon.core.vat import VatFacts
 
 _OVERDUE = {
     WaitReason.PAYOUT_ITEMS: HoldReason.PAYOUT_NOT_PROVED,
     WaitReason.RATE: HoldReason.NO_RATE,
+    WaitReason.VAT_NUMBER: HoldReason.VAT_NUMBER_UNCHECKED,
 }
 """What a wait becomes when its date has passed: nothing waits for ever. The other waits see to it themselves, or
 wait for something that has its own place on a page (a payout under way, a sale that is on its way)."""
@@ -91,6 +94,7 @@ class _Planner:
         self.customers = set(situation.known_customers)
         self.carrying = dict(situation.carrying)
         self.payout_vouchers = dict(situation.payout_vouchers)
+        self.oss_years = dict(situation.oss_years)
         self.refunded: set[str] = set()
         self.paid = dict(situation.payments_under_way)
         self.keys: set[str] = set()
@@ -197,7 +201,7 @@ class _Planner:
         movement = entry.movement
         match self.policy.mode:
             case Mode.PLUS if movement.kind is MovementKind.SALE:
-                self.attempt((part,), lambda: self.sale(movement))
+                self.attempt((part,), lambda: self.sale(entry))
             case Mode.PLUS:
                 self.attempt((part,), lambda: self.refund(entry))
             case Mode.BASIC:
@@ -252,6 +256,7 @@ class _Planner:
         self.keys.add(document.key)
         self.documents.append(document)
         self.customers.update(step.key for step in document.steps if isinstance(step, CreateCustomer))
+        self.oss_years = add_oss(self.oss_years, document.oss)
         for step in document.steps:
             if isinstance(step, CreatePayment) and step.invoice_number:
                 closed = step.settlement.amount + (step.settlement.write_off or Money.zero(document.total.currency))
@@ -261,8 +266,15 @@ class _Planner:
     def hold(self, parts: tuple[PartRef, ...], reason: HoldReason, **facts: str) -> None:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
 
-    def sale(self, movement: Movement) -> Outcome:
-        return await_rate(movement, self.policy) or plan_sale(movement, self.policy, self.customers)
+    def sale(self, entry: OpenMovement) -> Outcome:
+        movement = entry.movement
+        facts = VatFacts(self.situation.number_checks, self.oss_years)
+        try:
+            return await_rate(movement, self.policy) or plan_sale(movement, self.policy, self.customers, facts)
+        except NumberWanted as wanted:
+            until = entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
+            about = (("vat_number", wanted.number), ("why", wanted.why))
+            return Wait((PartRef(movement.ref, "amount"),), WaitReason.VAT_NUMBER, until, about)
 
     def refund(self, entry: OpenMovement) -> Outcome:
         movement, policy = entry.movement, self.policy

@@ -38,6 +38,8 @@ from addon.core.plan.common import (
 )
 from addon.core.plan.sale import books_value
 from addon.core.plan.situation import BookedSale, CannotBook, SaleLine
+from addon.core.plan.vat import share_of_oss
+from addon.core.plan.voucher_sale import plan_voucher_refund
 from addon.core.records import Movement
 from addon.core.rules import Policy
 
@@ -54,6 +56,8 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
         raise CannotBook(HoldReason.WRONG_SIGN, amount=str(given_back))
     if given_back.currency != sale.paid.currency:
         raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(sale.paid), refunded=str(given_back))
+    if sale.sold:
+        return plan_voucher_refund(movement, sale, policy)
     refund = -given_back
     sold = [line for line in sale.lines if not line.rounding]
     uncredited = Money.total((line.gross - line.credited for line in sold), sale.paid.currency)
@@ -121,6 +125,7 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
             ("original", movement.original_ref),
             ("order_number", sale.order_number),
         ),
+        oss=share_of_oss(sale.oss, refund, sale.paid, day),
     )
 
 

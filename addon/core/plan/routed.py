@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from addon.core.accounts import Account, AccountRole
@@ -20,6 +21,7 @@ from addon.core.documents import (
     signed_line,
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.money import Money
 from addon.core.plan.common import (
     account,
     base_key,
@@ -32,9 +34,11 @@ from addon.core.plan.common import (
     source_of,
 )
 from addon.core.plan.situation import Aside, CannotBook, Outcome
+from addon.core.plan.vat import NumberWanted, SaleVat, VatLine, vat_of_sale
 from addon.core.records import Movement, MovementKind
 from addon.core.routing import Action, RoutedSale, Routing, Rule, follows, route, vat_percent
-from addon.core.rules import Mode, Policy, VatDecision, decide_vat
+from addon.core.rules import Mode, Policy
+from addon.core.vat import VatFacts
 
 
 def plan_by_rule(movement: Movement, part: PartRef, sale: RoutedSale | None, policy: Policy) -> Outcome | None:
@@ -122,13 +126,16 @@ def _voucher(movement: Movement, number: str, name: str, policy: Policy, rule: R
     )
 
 
-def with_rule_vat(decided: VatDecision, routing: Routing) -> VatDecision:
-    """The VAT of a sale as a rule says, else as it was decided."""
+def vat_by_rule(paid: Money, what: str, routing: Routing, policy: Policy) -> SaleVat | None:
+    """The VAT of a sale as a rule says, all of it in one line; None where no rule says anything of VAT."""
     if routing.rule is None or not routing.rule.vat:
-        return decided
+        return None
     treatment = routing.rule.vat
     customer = CustomerVat.EXPORT if treatment == "EXPORT" else CustomerVat.DOMESTIC
-    return VatDecision(vat_percent(treatment), treatment, customer, routing.why)
+    percent = Decimal(vat_percent(treatment))
+    country = policy.books.identity.country if customer is CustomerVat.DOMESTIC else ""
+    line = VatLine(what, paid, percent, treatment, customer, country, routing.why)
+    return SaleVat((line,), customer, treatment, routing.why)
 
 
 def routed_lines(lines: Sequence[InvoiceLine], routing: Routing, day: date, policy: Policy) -> tuple[InvoiceLine, ...]:
@@ -186,7 +193,12 @@ def course_of(movement: Movement, routing: Routing, policy: Policy | None) -> Co
         return Course(Way.USUAL)
     if policy.mode is Mode.BASIC:
         return Course(Way.MATCH)
-    vat = with_rule_vat(decide_vat(movement.buyer, policy), routing)
+    try:
+        paid = movement.presented or movement.amount
+        vat = vat_by_rule(paid, "", routing, policy)
+        vat = vat or vat_of_sale(movement, paid, day_of(movement, policy), policy, VatFacts(), "")
+    except (CannotBook, NumberWanted):
+        return Course(Way.HELD)  # or it waits for the register of VAT numbers: either way no rule is the cause
     sales = policy.accounts.find(AccountRole.SALES, vat.treatment)
     number = sales.number if sales is not None else ""
     if rule is None:

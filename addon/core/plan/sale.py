@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container
+from datetime import date
 from decimal import Decimal
 
 from addon.core.accounts import Account, AccountRole
@@ -16,6 +17,7 @@ from addon.core.documents import (
     CreateInvoice,
     CreatePayment,
     Customer,
+    CustomerVat,
     Document,
     DocumentKind,
     Invoice,
@@ -39,17 +41,25 @@ from addon.core.plan.common import (
     vat_of,
 )
 from addon.core.plan.rates import require_near
-from addon.core.plan.routed import routed_lines, with_rule_vat
+from addon.core.plan.routed import routed_lines, vat_by_rule
 from addon.core.plan.situation import CannotBook
+from addon.core.plan.vat import SaleVat, vat_of_sale
+from addon.core.plan.voucher_sale import plan_voucher_sale
 from addon.core.records import Buyer, Movement
 from addon.core.routing import Routing, route
-from addon.core.rules import Policy, VatDecision, decide_vat, rate_for
+from addon.core.rules import Policy, rate_for
+from addon.core.vat import OddVat, VatFacts, percent_text
+
+_NO_FACTS = VatFacts()
 
 
-def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str]) -> Document:
+def plan_sale(
+    movement: Movement, policy: Policy, known_customers: Container[str], facts: VatFacts = _NO_FACTS
+) -> Document:
     """Plan one sale: invoice in the buyer's currency, payment at what the provider made of it.
 
-    A customer whose key is not among the known ones is made first. Raises `CannotBook`.
+    A customer whose key is not among the known ones is made first. A rate that no invoice can hold makes a voucher,
+    if the company wishes so. Raises `CannotBook`, and `NumberWanted` where a VAT number must be checked first.
     """
     paid = movement.presented or movement.amount
     if paid.minor <= 0 or movement.amount.minor <= 0:
@@ -65,14 +75,20 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
     require_near(rate, movement, paid, policy)
     if rate is None:
         require_own_rate(movement, paid, policy)
-    routing = route(movement, policy.rules)
-    vat = with_rule_vat(decide_vat(movement.buyer, policy), routing)
-    ruled = routing.rule is not None and routing.rule.account
-    sales = Account(AccountRole.SALES, "") if ruled else account(policy, AccountRole.SALES, day, vat.treatment)
     order = order_number(movement, policy)
-    customer = customer_for(movement.buyer, vat, policy)
     what = f"Order {order}" if order else movement.description or f"Sale {source_of(movement)}"
-    lines = routed_lines((InvoiceLine(what, paid, vat.percent, sales),), routing, day, policy)
+    routing = route(movement, policy.rules)
+    vat = vat_by_rule(paid, what, routing, policy)
+    if vat is None:
+        vat = vat_of_sale(movement, paid, day_of(movement, policy), policy, facts, what)
+    about = (("source", source_of(movement)), ("order_number", order), *vat.facts)
+    if vat.odd is not None:
+        if policy.vat.odd is OddVat.HOLD:
+            odd = f"{percent_text(vat.odd.percent)} %"
+            raise CannotBook(HoldReason.VAT_RATE_ODD, rate=odd, country=vat.odd.country, line=vat.odd.description)
+        return plan_voucher_sale(movement, paid, vat, policy, about)
+    lines = routed_lines(_lines(vat, routing, day, policy), routing, day, policy)
+    customer = customer_for(movement.buyer, vat, policy)
     key = base_key(movement, policy)
     invoice = Invoice(
         key=f"{key}/invoice",
@@ -118,11 +134,26 @@ def plan_sale(movement: Movement, policy: Policy, known_customers: Container[str
         clearing=(ClearingEffect(clearing, movement.amount, books_amount),),
         steps=tuple(steps),
         rule=_why(vat, routing),
-        facts=(("source", source_of(movement)), ("order_number", order)),
+        facts=about,
+        oss=vat.oss,
     )
 
 
-def _why(vat: VatDecision, routing: Routing) -> str:
+def _lines(vat: SaleVat, routing: Routing, day: date, policy: Policy) -> list[InvoiceLine]:
+    """The invoice's rows. Where a rule names the account, none need be mapped."""
+    ruled = routing.rule is not None and bool(routing.rule.account)
+    return [
+        InvoiceLine(
+            line.description,
+            line.gross,
+            int(line.percent),
+            Account(AccountRole.SALES, "") if ruled else account(policy, AccountRole.SALES, day, line.treatment),
+        )
+        for line in vat.lines
+    ]
+
+
+def _why(vat: SaleVat, routing: Routing) -> str:
     told = dict.fromkeys(filter(None, ("Plus: the sale becomes an invoice and its payment.", vat.why, routing.why)))
     return " ".join(told)
 
@@ -175,7 +206,7 @@ def order_number(movement: Movement, policy: Policy) -> str:
     return next((found[place] for place in policy.order_places if found.get(place)), "")
 
 
-def customer_for(buyer: Buyer, vat: VatDecision, policy: Policy) -> Customer:
+def customer_for(buyer: Buyer, vat: SaleVat, policy: Policy) -> Customer:
     """The customer of a sale: one for each e-mail address, or a collective one for country and VAT treatment."""
     email = buyer.email.strip().lower()
     country = buyer.country.strip().upper()
@@ -183,12 +214,12 @@ def customer_for(buyer: Buyer, vat: VatDecision, policy: Policy) -> Customer:
         country = policy.books.identity.country
     if email and not policy.collective_customers:
         return Customer(
-            key=customer_key(email),
+            key=customer_key(email, vat.customer),
             name=buyer.name.strip() or email,
             vat=vat.customer,
             country=country,
             email=email,
-            vat_number=buyer.vat_number,
+            vat_number=vat.number,
             private=not buyer.vat_number,
         )
     return Customer(
@@ -199,6 +230,10 @@ def customer_for(buyer: Buyer, vat: VatDecision, policy: Policy) -> Customer:
     )
 
 
-def customer_key(email: str) -> str:
-    """The key of the customer with an e-mail address: the same person, whatever they buy. The address stays out."""
-    return f"customer/{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:24]}"
+def customer_key(email: str, vat: CustomerVat = CustomerVat.DOMESTIC) -> str:
+    """The key of the customer with an e-mail address. The address stays out.
+
+    One buyer whose purchases are treated in two ways is two customers: the treatment stands on the customer.
+    """
+    key = f"customer/{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:24]}"
+    return key if vat is CustomerVat.DOMESTIC else f"{key}/{vat.value}"

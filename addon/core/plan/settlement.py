@@ -34,13 +34,14 @@ from addon.core.plan.common import (
     require_ready,
     source_of,
 )
-from addon.core.plan.routed import with_rule_vat
+from addon.core.plan.routed import vat_by_rule
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import BookedSale, CannotBook, OpenMovement, Outcome, PayoutFact, Situation
+from addon.core.plan.vat import NumberWanted, SaleVat, add_oss, vat_of_sale
 from addon.core.plan.voucher import fee_vat_lines
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind
 from addon.core.routing import route
-from addon.core.rules import Mode, Policy, decide_vat
+from addon.core.rules import Mode, Policy
 from addon.core.settlement import (
     LONGEST_PAYOUT_WAIT_DAYS,
     MOST_VOUCHER_ROWS,
@@ -53,6 +54,7 @@ from addon.core.settlement import (
     refund_fact,
     sale_fact,
 )
+from addon.core.vat import OssAmount, VatFacts
 
 _KINDS = frozenset({MovementKind.SALE, MovementKind.REFUND, MovementKind.SALE_REVERSAL, MovementKind.REFUND_REVERSAL})
 """Movements between company and buyer; every other kind keeps a voucher of its own in this mode, too."""
@@ -108,6 +110,7 @@ class _Item:
     balance: Money | None = None
     books: Money | None = None
     fee_books: Money | None = None
+    oss: tuple[OssAmount, ...] = ()
 
     @property
     def movement(self) -> Movement:
@@ -126,6 +129,7 @@ class SettlementDesk:
         self.policy = policy
         self.items: dict[str, _Item] = {}
         self.settled: dict[str, SettledSale] = dict(situation.settled)
+        self.oss_years = dict(situation.oss_years)
         self.outcomes: list[Outcome] = []
 
     def takes(self, movement: Movement, kind: PartKind) -> bool:
@@ -296,7 +300,11 @@ class SettlementDesk:
             raise CannotBook(HoldReason.KIND_NOT_BUILT, kind=f"another sale {source}")
         rate, worth = self._worth(item, paid)
         require_precision(worth, self.policy)
-        shares, item.why = self._shares(movement, paid, worth, booked_on)
+        try:
+            shares, item.why = self._shares(item, paid, worth, booked_on)
+        except NumberWanted as wanted:
+            until = item.entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
+            raise _Await(WaitReason.VAT_NUMBER, until, vat_number=wanted.number, why=wanted.why) from None
         order = order_number(movement, self.policy)
         text = f"{f'order {order}, ' if order else ''}{source}{_rate_note(paid, rate)}"
         signed = [(share.contra, share.vat - share.gross) for share in shares]
@@ -320,24 +328,25 @@ class SettlementDesk:
         rate = self._require_rate(invoice_rate(self.policy, paid.currency, item.day), paid.currency, item.day)
         return rate, rate.convert(paid)
 
-    def _shares(
-        self, movement: Movement, paid: Money, worth: Money, booked_on: date
-    ) -> tuple[tuple[SettledShare, ...], str]:
-        """How a sale is booked, by VAT treatment, and the rule that says so."""
+    def _shares(self, item: _Item, paid: Money, worth: Money, booked_on: date) -> tuple[tuple[SettledShare, ...], str]:
+        """How a sale is booked, by VAT treatment, and the rule that says so. Raises `_Await`."""
+        movement = item.movement
         nothing = Money.zero(worth.currency)
         if self.policy.settlement.contra is SettlementContra.ACCOUNT:
             contra = account(self.policy, AccountRole.SETTLEMENT_CONTRA, booked_on)
             return (SettledShare(worth, nothing, Decimal(0), contra),), "Against the one account that was chosen."
-        treated, why = treatments(movement, paid, self.policy)
-        found = []
-        for (_, percent, treatment), gross in zip(
-            treated, worth.allocate([gross.minor for gross, _, _ in treated]), strict=True
+        treated = treatments(movement, paid, self.policy, VatFacts(self.situation.number_checks, self.oss_years))
+        self.oss_years = add_oss(self.oss_years, treated.oss)
+        item.oss, found = treated.oss, []
+        for line, gross in zip(
+            treated.lines, worth.allocate([line.gross.minor for line in treated.lines]), strict=True
         ):
+            percent, treatment = line.percent, line.treatment
             vat = gross.tax_included(percent) if percent else nothing
             sales = self._sales_account(movement, treatment, booked_on)
             owed = account(self.policy, AccountRole.OUTPUT_VAT, booked_on, treatment) if percent else None
             found.append(SettledShare(gross, vat, percent, sales, owed if vat else None))
-        return tuple(found), why
+        return tuple(found), treated.why
 
     def _sales_account(self, movement: Movement, treatment: str, booked_on: date) -> Account:
         """The account of a VAT treatment, or the one that a rule of the company's own names."""
@@ -489,6 +498,7 @@ class SettlementDesk:
                 ("month", group.month),
                 *(fact for item in items for fact in item.facts),
             ),
+            oss=tuple(amount for item in items for amount in item.oss),
         )
 
     def _moved(self, item: _Item) -> Iterator[Money]:
@@ -531,10 +541,11 @@ class SettlementDesk:
         return [*lines, *fee_vat_lines(net, booked_on, policy)]
 
 
-def treatments(movement: Movement, paid: Money, policy: Policy) -> tuple[tuple[tuple[Money, Decimal, str], ...], str]:
-    """The VAT of a sale: gross in the buyer's currency, rate in percent and treatment, for each rate; and why."""
-    vat = with_rule_vat(decide_vat(movement.buyer, policy), route(movement, policy.rules))
-    return ((paid, Decimal(vat.percent), vat.treatment),), vat.why
+def treatments(movement: Movement, paid: Money, policy: Policy, facts: VatFacts) -> SaleVat:
+    """The VAT of a sale: as a rule of the company's own says, else line by line. Raises as `vat_of_sale` does."""
+    what = source_of(movement)
+    ruled = vat_by_rule(paid, what, route(movement, policy.rules), policy)
+    return ruled or vat_of_sale(movement, paid, day_of(movement, policy), policy, facts, what)
 
 
 def _refund(movement: Movement, sale: SettledSale, paid: Money) -> GivenBack:

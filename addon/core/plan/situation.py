@@ -9,12 +9,13 @@ from decimal import Decimal
 
 from addon.core.accounts import Account
 from addon.core.books import InvoiceView
-from addon.core.documents import Customer, Document, PartRef
+from addon.core.documents import Customer, Document, PartRef, SoldLine
 from addon.core.holds import Hold, HoldReason, Wait
 from addon.core.money import Money
 from addon.core.records import Movement, Payout
 from addon.core.routing import RoutedSale
 from addon.core.settlement import SettledSale
+from addon.core.vat import NumberCheck, OssAmount, OssYear
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ class BookedSale:
     booked: bool
     credit_made: bool
     """Whether a credit note exists or is planned: the system's own credit action works once."""
+    oss: tuple[OssAmount, ...] = ()
+    """What the sale added to the OSS figures."""
+    sold: tuple[SoldLine, ...] = ()
+    """What is left of each line of a sale that was written as a voucher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,10 @@ class Situation:
     """Settlement: how many vouchers a payout's month or a day has already."""
     unlisted_until: Mapping[str, datetime] = field(default_factory=dict)
     """Settlement: by currency, when the newest payout was made, if its provider never lists what is in it."""
+    number_checks: Mapping[str, NumberCheck] = field(default_factory=dict)
+    """What is known of the VAT numbers of these movements' buyers, by plain number; one not in it was not asked for."""
+    oss_years: Mapping[int, OssYear] = field(default_factory=dict)
+    """What was sold to consumers in other EU countries, by calendar year."""
 
 
 @dataclass(frozen=True, slots=True)
