@@ -77,6 +77,8 @@ class WaitReason(StrEnum):
     """Fees are booked per closed day."""
     INVOICE = "invoice"
     """The shop has not invoiced yet."""
+    BOOKING = "booking"
+    """The invoice is there, and a person has not booked it yet."""
     SALE = "sale"
     """The sale that this refund concerns is not booked yet."""
     PAYOUT_PAID = "payout_paid"

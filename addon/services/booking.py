@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Delete, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from addon.core.books import InvoiceView
+from addon.core.books import InvoiceView, OrderField
 from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
@@ -29,6 +29,7 @@ from addon.core.documents import (
     PartRef,
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.matching import NO_CHOICE, MatchChoice, order_list
 from addon.core.money import Money
 from addon.core.plan import (
     BookedSale,
@@ -42,7 +43,7 @@ from addon.core.plan import (
     plan,
 )
 from addon.core.plan.common import opening_rate
-from addon.core.plan.sale import order_number
+from addon.core.plan.match import order_of
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
@@ -126,7 +127,7 @@ def load_open(
     `today` and the day on which waiting began are the company's.
     """
     query = (
-        select(MovementRow.id, MovementRow.value, PartRow.name, PartRow.waiting_since)
+        select(MovementRow.id, MovementRow.value, PartRow.name, PartRow.waiting_since, PartRow.match_choice)
         .join(PartRow, PartRow.movement_id == MovementRow.id)
         .where(PartRow.connection_id == connection_id, _plannable())
         .order_by(MovementRow.occurred_at, MovementRow.id)
@@ -136,7 +137,10 @@ def load_open(
     values: dict[int, Mapping[str, Any]] = {}
     parts: dict[int, list[str]] = defaultdict(list)
     since: dict[int, datetime] = {}
+    decided: dict[int, MatchChoice] = {}
     for row in session.execute(query):
+        if row.match_choice:
+            decided[row.id] = MatchChoice(**row.match_choice)
         values[row.id] = row.value
         parts[row.id].append(row.name)
         if row.waiting_since is not None:
@@ -146,6 +150,7 @@ def load_open(
             decode(Movement, value),
             frozenset(parts[movement_id]),
             booking_date(since[movement_id], zone) if movement_id in since else today,
+            decided.get(movement_id, NO_CHOICE),
         )
         for movement_id, value in values.items()
     ]
@@ -599,19 +604,28 @@ def _load_payments_under_way(
     was read does not know of them."""
     numbers = sorted({view.number for views in matches.values() for view in views})
     under_way: dict[str, Money] = defaultdict(lambda: Money.zero(books_currency))
+    for payload in _unpaid_matches(session, numbers):
+        for step in decode(Document, payload).steps:
+            if isinstance(step, CreatePayment) and step.invoice_number in numbers:
+                closes = step.settlement.amount + (step.settlement.write_off or Money.zero(books_currency))
+                under_way[step.invoice_number] = under_way[step.invoice_number] + closes
+    return dict(under_way)
+
+
+def _unpaid_matches(session: Session, numbers: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The documents on their way that pay one of these invoices, or several that may be among them."""
+    found: dict[int, Mapping[str, Any]] = {}
     for start in range(0, len(numbers), 500):
-        for payload in session.scalars(
-            select(DocumentRow.payload).where(
+        rows = session.execute(
+            select(DocumentRow.id, DocumentRow.payload).where(
                 DocumentRow.kind == DocumentKind.MATCH.value,
                 DocumentRow.state != DeliveryState.BOOKED.value,
-                DocumentRow.number.in_(numbers[start : start + 500]),
+                # One payment for several invoices has their numbers in a list.
+                or_(DocumentRow.number.in_(numbers[start : start + 500]), DocumentRow.number.contains(", ")),
             )
-        ):
-            for step in decode(Document, payload).steps:
-                if isinstance(step, CreatePayment) and step.invoice_number:
-                    closes = step.settlement.amount + (step.settlement.write_off or Money.zero(books_currency))
-                    under_way[step.invoice_number] = under_way[step.invoice_number] + closes
-    return dict(under_way)
+        )
+        found.update((row.id, row.payload) for row in rows)
+    return [found[number] for number in sorted(found)]
 
 
 def _load_payout_vouchers(session: Session, connection_id: int, refs: Iterable[str]) -> dict[str, PlannedPayout]:
@@ -691,7 +705,7 @@ def find_matches(
     found: dict[str, tuple[InvoiceView, ...]] = {}
     refused: dict[str, Hold] = {}
     complete = True
-    for order, group in sorted(wanted.items(), key=lambda item: _searched_last(item[1], searched)):
+    for search, group in sorted(wanted.items(), key=lambda item: _searched_last(item[1], searched)):
         oldest = _searched_last(group, searched)
         if oldest != _NEVER and (not again or (run_started_at is not None and oldest >= run_started_at)):
             continue
@@ -699,11 +713,11 @@ def find_matches(
             complete = False
             break
         try:
-            views = system.find_invoices(order, policy.order_fields)
+            views = search.made(system, policy)
         except Rejected as refusal:
             if refusal.reason != HoldReason.SEVERAL_INVOICES.value:
                 raise
-            facts = (("order_number", order), ("message", refusal.message))
+            facts = (("order_number", search.text), ("message", refusal.message))
             for entry in group:
                 ref = entry.movement.ref
                 refused[ref] = Hold((PartRef(ref, "amount"),), HoldReason.SEVERAL_INVOICES, facts)
@@ -720,18 +734,43 @@ def find_matches(
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[str, list[OpenMovement]]:
-    """Movements that Basic can match, by order number."""
-    wanted: dict[str, list[OpenMovement]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What to look for: an invoice that a person has chosen, or the order number, or numbers, of a payment."""
+
+    text: str
+    chosen: bool = False
+
+    def made(self, system: AccountingSystem, policy: Policy) -> tuple[InvoiceView, ...]:
+        """Ask the books."""
+        if self.chosen:
+            return find_chosen(system, self.text)
+        found = system.find_invoices(self.text, policy.order_fields)
+        numbers = order_list(self.text)
+        if found or len(numbers) == 1:
+            return found
+        views = (view for number in numbers for view in system.find_invoices(number, policy.order_fields))
+        return tuple({view.number: view for view in views}.values())
+
+
+def find_chosen(system: AccountingSystem, number: str) -> tuple[InvoiceView, ...]:
+    """The invoice of a number, as it stands now; nothing if the books have none."""
+    return tuple(view for view in system.find_invoices(number, (OrderField.INVOICE_NUMBER,)) if view.number == number)
+
+
+def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[_Search, list[OpenMovement]]:
+    """Movements that Basic can match, by what is looked for."""
+    wanted: dict[_Search, list[OpenMovement]] = defaultdict(list)
     if policy.mode is not Mode.BASIC:
         return wanted
     for entry in movements:
-        order = order_number(entry.movement, policy)
+        order = order_of(entry, policy)
+        search = _Search(entry.choice.invoice, chosen=True) if entry.choice.invoice else _Search(order)
         trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
         if trade and route(entry.movement, policy.rules).leaves_usual_course:
             continue
-        if trade and order and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
-            wanted[order].append(entry)
+        if trade and search.text and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
+            wanted[search].append(entry)
     return wanted
 
 
@@ -922,7 +961,7 @@ def store_document(
         payload=encode(document),
         fingerprint=fingerprint(document),
         state=state.value,
-        number=facts.get("invoice", ""),
+        number=facts.get("invoice", "")[:60],  # of one payment for many invoices, those that fit
         clearing_account=effect.account.number,
         clearing_currency=effect.balance.currency,
         clearing_minor=effect.balance.minor,
@@ -1054,7 +1093,7 @@ def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> No
         session.execute(
             update(PartRow)
             .where(PartRow.document_id.in_(chunk))
-            .values(**_OPENED, document_id=None, changed_at=now)
+            .values(**OPENED, document_id=None, changed_at=now)
             .execution_options(synchronize_session=False)
         )
         orphans.update(
@@ -1103,7 +1142,7 @@ def _delete(session: Session, statement: Delete) -> None:
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-_OPENED: dict[str, Any] = {
+OPENED: Final[dict[str, Any]] = {
     "state": PartState.OPEN.value,
     "reason": "",
     "facts": {},
@@ -1113,6 +1152,7 @@ _OPENED: dict[str, Any] = {
     "waiting_since": None,
     "wait_until": None,
 }
+"""What a part's row looks like when it is planned anew."""
 
 
 def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str) -> int:
@@ -1132,13 +1172,13 @@ def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str
         session.execute(
             update(PartRow)
             .where(PartRow.id.in_(ids), PartRow.document_id.is_(None))
-            .values(**_OPENED, changed_at=now)
+            .values(**OPENED, changed_at=now)
             .execution_options(synchronize_session=False)
         )
         session.execute(
             update(PartRow)
             .where(PartRow.document_id.in_(go_on), PartRow.state != PartState.BOOKED.value)
-            .values(**{**_OPENED, "state": PartState.PLANNED.value}, changed_at=now)
+            .values(**{**OPENED, "state": PartState.PLANNED.value}, changed_at=now)
             .execution_options(synchronize_session=False)
         )
         revive(session, go_on, now)

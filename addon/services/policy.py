@@ -11,6 +11,7 @@ from addon.core.accounts import AccountMap
 from addon.core.books import Books
 from addon.core.currencies import minor_units
 from addon.core.dates import booking_date
+from addon.core.matching import MatchRules
 from addon.core.rules import Mode, Policy
 from addon.services.context import Services
 from addon.services.rates import rates_for
@@ -71,6 +72,7 @@ def load_policy(
         rates=rates,
         currency_rules=currency_rules,
         vat=company.vat,
+        matching=MatchRules(connection.order_patterns),
     )
 
 

@@ -224,6 +224,13 @@ def _places(text: str) -> tuple[str, ...]:
     return places
 
 
+def _patterns(text: str) -> tuple[str, ...]:
+    patterns = split_list(text)
+    if len(patterns) > 20 or any(pattern.count("*") != 1 or not 2 <= len(pattern) <= 60 for pattern in patterns):
+        raise ValueError("must be a list of texts with one * each, SE-* for example")
+    return patterns
+
+
 def _order_fields(text: str) -> tuple[OrderField, ...]:
     names = split_list(text)
     known = {field.value for field in OrderField}
@@ -345,6 +352,7 @@ def _all() -> dict[str, Setting]:
         _setting("start_date", "connection", "date", "", _optional_date),
         _setting("order_places", "connection", "list", ",".join(DEFAULT_ORDER_PLACES), _places),
         _setting("order_fields", "connection", "list", "order_number,your_reference", _order_fields),
+        _setting("order_patterns", "connection", "list", "", _patterns),
         _choices("settlement_lines", "connection", "itemised", *(choice.value for choice in SettlementLines)),
         _choices("settlement_contra", "connection", "sales", *(choice.value for choice in SettlementContra)),
         _choices("settlement_by", "connection", "payout", *(choice.value for choice in SettlementBy)),
@@ -429,6 +437,7 @@ class ConnectionConfig:
     order_fields: tuple[OrderField, ...]
     accounts: Mapping[str, str]
     settlement: SettlementStyle = USUAL_STYLE
+    order_patterns: tuple[str, ...] = ()
 
     def currencies(self) -> tuple[str, ...]:
         """The balance currencies that have a clearing account."""
@@ -509,6 +518,7 @@ def read_connection(row: Connection) -> ConnectionConfig:
         order_places=value("order_places"),
         order_fields=value("order_fields"),
         accounts=_accounts(stored),
+        order_patterns=value("order_patterns"),
         settlement=SettlementStyle(
             SettlementLines(value("settlement_lines")),
             SettlementContra(value("settlement_contra")),

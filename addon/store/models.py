@@ -347,6 +347,8 @@ class PartRow(OfCompany, Base):
     """Where it is booked elsewhere; empty: nowhere."""
     decision: Mapped[str] = mapped_column(String(80), default="", server_default="")
     """What a person decided of this part alone, see `addon.core.joining.Decision`; empty: nothing."""
+    match_choice: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What a person has decided about the payment (`MatchChoice`): its invoice, its order number, a difference."""
     __table_args__ = (
         _within("connection_id", "connections"),
         _within("movement_id", "movements"),

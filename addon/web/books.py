@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from addon.core.delivery import PartState
 from addon.core.records import MovementKind
-from addon.services import booking, pages, runs
+from addon.ports.errors import PortError
+from addon.services import booking, matching, pages, runs
 from addon.services.pages import Cursor, NotHere, PayoutProof, TransactionFilter
 from addon.services.previews import harmless
 from addon.web import access, errors, words
@@ -237,9 +238,42 @@ def remedy() -> Answer:
                     ),
                     "wait",
                 )
+        case "choose_invoice" | "treat_as_order" | "accept_difference" as action:
+            _match_by_hand(action, parts)
         case _:
             return errors.page(400, _("Kvitt could not read that"), _("Nothing was changed."))
     return redirect(url_for("books.inbox"), 303)
+
+
+def _match_by_hand(action: str, parts: Sequence[int]) -> None:
+    """Basic's remedies: the invoice or the order number of a payment, or a difference that is rounding."""
+    company_id, who = visitor().company_id, visitor().who
+    try:
+        match action:
+            case "choose_invoice":
+                number = request.form.get("invoice", "")
+                moved = matching.choose_invoice(services(), company_id, parts, number, who)
+            case "treat_as_order":
+                remember = request.form.get("remember") == "yes"
+                order = request.form.get("order", "")
+                moved = matching.treat_as_order(services(), company_id, parts, order, who, remember)
+            case _:
+                moved = matching.accept_difference(services(), company_id, parts, who)
+    except matching.NotPossible as fault:
+        flash(str(words.NOT_POSSIBLE[fault.reason]) % fault.facts, "stop")
+        return
+    except PortError:
+        flash(_("Your books do not answer just now. Nothing was changed; try again."), "wait")
+        return
+    runs.want(services(), company_id, _TRIGGER)
+    flash(
+        ngettext(
+            "%(num)s payment is registered as you say in a moment. It comes back here if it cannot be.",
+            "%(num)s payments are registered as you say in a moment. They come back here if they cannot be.",
+            moved,
+        ),
+        "done",
+    )
 
 
 def _numbers(texts: Sequence[str]) -> tuple[int, ...]:

@@ -308,10 +308,7 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     HoldReason.NO_ORDER_NUMBER: HoldWords(
         _("No order number on the payment"),
         _("In Basic the order number leads to the invoice. None of the fields that you chose has one."),
-        _(
-            "Register the payment on its invoice yourself and set it aside, or add the field "
-            "under Settings and try again."
-        ),
+        _("Tick the payment and say which invoice it pays, or add the field under Settings and try again."),
     ),
     HoldReason.NO_INVOICE: HoldWords(
         _("No invoice with this order number came"),
@@ -321,16 +318,22 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     HoldReason.SEVERAL_INVOICES: HoldWords(
         _("Several invoices have this order number"),
         _("Kvitt cannot tell which of them was paid."),
-        _("Take the number off the wrong ones and try again, or register the payment yourself and set it aside."),
+        _("Tick the payment and say which invoice it pays, or take the number off the wrong ones and try again."),
     ),
     HoldReason.AMOUNT_DIFFERS: HoldWords(
         _("The amount differs from what is open on the invoice"),
         _("The invoice is there, but its open amount is another than what was paid."),
-        _("Correct the invoice and try again, or register the payment yourself and set it aside."),
+        _(
+            "Accept a difference of at most 1.00 as rounding, choose another invoice, or correct the invoice "
+            "and try again."
+        ),
     ),
     HoldReason.INVOICE_NOT_BOOKED: HoldWords(
         _("The invoice is not booked yet"),
-        _("A payment can only be registered on a booked invoice, and Kvitt leaves your drafts alone."),
+        _(
+            "A payment can only be registered on a booked invoice, and Kvitt leaves your drafts alone. "
+            "It waited as long as you set."
+        ),
         _("Book the invoice and try again."),
     ),
     HoldReason.INVOICE_CANCELLED: HoldWords(
@@ -476,9 +479,47 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     ),
 }
 
+MATCHED_BY_HAND: Final = frozenset(
+    {
+        HoldReason.NO_ORDER_NUMBER.value,
+        HoldReason.NO_INVOICE.value,
+        HoldReason.SEVERAL_INVOICES.value,
+        HoldReason.AMOUNT_DIFFERS.value,
+        HoldReason.ALREADY_PAID.value,
+        HoldReason.INVOICE_NOT_BOOKED.value,
+        HoldReason.INVOICE_CANCELLED.value,
+        HoldReason.WRONG_SIGN.value,
+    }
+)
+"""Reasons for which a person may say which invoice or order a payment belongs to."""
+
+NOT_POSSIBLE: Final[Mapping[str, Text]] = {
+    "one_only": _("Tick one payment, and write the number."),
+    "not_basic": _(
+        "Only payments of a connection in Basic can be registered on an invoice, before they are on their way."
+    ),
+    "not_there": _("There is no invoice %(invoice)s in your books. Nothing was changed."),
+    "no_pattern": _(
+        "Kvitt cannot learn from this: %(order_number)s is no part of the number on the payment. "
+        "Leave the tick out to use it for this payment alone."
+    ),
+    HoldReason.INVOICE_CANCELLED.value: _("Invoice %(invoice)s is cancelled. Nothing was changed."),
+    HoldReason.WRONG_SIGN.value: _(
+        "Number %(invoice)s has the wrong sign: a payment needs an invoice, a refund a credit note. "
+        "Nothing was changed."
+    ),
+    HoldReason.FOREIGN_CURRENCY.value: _("Invoice %(invoice)s is in %(currency)s. Basic books your own currency only."),
+    HoldReason.ALREADY_PAID.value: _("Nothing is open on invoice %(invoice)s. Nothing was changed."),
+    HoldReason.AMOUNT_DIFFERS.value: _(
+        "More was paid (%(paid)s) than is open on invoice %(invoice)s (%(open)s). Nothing was changed."
+    ),
+}
+"""Why a person's choice could not be taken; names are facts of `NotPossible`."""
+
 WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.DAY_CLOSES: _("Fees of a day that has not closed"),
     WaitReason.INVOICE: _("An invoice or credit note that the shop has not made yet"),
+    WaitReason.BOOKING: _("An invoice that you have not booked yet"),
     WaitReason.SALE: _("The sale that a refund belongs to"),
     WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
     WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
@@ -733,6 +774,10 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("Your books round invoices to whole kronor"), _("Kvitt finds this out by itself at the first invoice.")
     ),
     "mode": SettingWords(_("Basic, Plus or Settlement")),
+    "order_patterns": SettingWords(
+        _("How order numbers are written differently"),
+        _("SE-* says that the payment's SE-1001 is 1001 on your invoice. Kvitt learns these in the inbox."),
+    ),
     "settlement_lines": SettingWords(
         _("Rows of a settlement voucher"), _("Each payment can have its own rows, or each day one for each account.")
     ),
@@ -910,6 +955,9 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "repaired": _("Mended something in the books"),
     "approved": _("Approved documents"),
     "set_aside": _("Set movements aside"),
+    "invoice_chosen": _("Chose the invoice of a payment"),
+    "order_chosen": _("Gave a payment another order number"),
+    "difference_accepted": _("Let a difference go to rounding"),
     "retried": _("Had movements looked at again"),
     "preview_looked": _("Looked at what would be booked"),
     "stopped": _("Bookings were stopped"),

@@ -15,13 +15,17 @@ from addon.core.documents import (
     DocumentKind,
     PartRef,
     Settlement,
+    Step,
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.matching import fault_of_choice, most_tolerance, order_list, stands_on
 from addon.core.money import Money
 from addon.core.plan.common import account, base_key, day_of, open_day, require_precision, source_of
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import CannotBook, OpenMovement, Outcome
 from addon.core.rules import Policy
+
+Facts = tuple[tuple[str, str], ...]
 
 
 def plan_matches(
@@ -34,9 +38,12 @@ def plan_matches(
 
     `under_way` has, by invoice number, what planned payments will take off its balance: no invoice is paid twice.
     """
-    order = order_number(group[0].movement, policy)
+    order = order_of(group[0], policy)
     facts = {"order_number": order}
     currency = policy.books_currency
+    numbers = order_list(order)
+    if len(numbers) > 1 and not any(stands_on(view, order) for view in found):
+        return _several_orders(group, numbers, found, under_way, policy)
     total = _sum(group, currency)
     refund = total.minor < 0
     right_sign = [view for view in found if (view.total.minor < 0) == refund and view.total]
@@ -49,6 +56,9 @@ def plan_matches(
         return [_wait(entry, order, refund, policy) for entry in group]
     # An order invoiced, credited and invoiced anew has its number on several; a settled one is no candidate.
     candidates = [view for view in live if view.balance] or live
+    shares = _shares(group, found, under_way, policy)
+    if shares and (len(candidates) > 1 or candidates[0].balance != total):
+        return [_attempt(entry, shares, _rule_of_many(order, shares), facts, policy) for entry in group]
     if len(candidates) > 1:
         settled = not any(view.balance for view in candidates)
         reason = HoldReason.ALREADY_PAID if settled else HoldReason.SEVERAL_INVOICES
@@ -58,23 +68,110 @@ def plan_matches(
     if invoice.currency != currency:
         return _hold_all(group, HoldReason.FOREIGN_CURRENCY, **facts, currency=invoice.currency)
     if not invoice.booked:
-        return _hold_all(group, HoldReason.INVOICE_NOT_BOOKED, **facts)
+        return [_await_booking(entry, tuple(facts.items()), policy) for entry in group]
     balance = invoice.balance - under_way.get(invoice.number, Money.zero(currency))
     if not balance:
         return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
-    filling = _filling(group, balance, policy.tolerance_minor)
+    filling = _filling(group, balance, _tolerance(group, policy))
     if not filling:
         return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(balance), paid=str(total))
     # What comes after the invoice was full is a payment too many, whether it is planned today or tomorrow.
     outcomes = _hold_all(group[filling:], HoldReason.ALREADY_PAID, **facts)
     difference = balance - _sum(group[:filling], currency)
     for index, entry in enumerate(group[:filling], start=1):
-        try:
-            rest = difference if index == filling and difference else None
-            outcomes.append(_match(entry, invoice, rest, _rule(order, invoice, rest, filling), policy))
-        except CannotBook as fault:
-            outcomes.append(Hold(_parts(entry), fault.reason, (*fault.facts, *facts.items())))
+        rest = difference if index == filling and difference else None
+        shares = ((invoice, entry.movement.amount, rest),)
+        outcomes.append(_attempt(entry, shares, _rule(order, invoice, rest, filling), facts, policy))
     return outcomes
+
+
+def order_of(entry: OpenMovement, policy: Policy) -> str:
+    """The order number of a payment: what a person says it is, else what the provider tells."""
+    return entry.choice.order or order_number(entry.movement, policy)
+
+
+def plan_chosen(
+    entry: OpenMovement, found: Sequence[InvoiceView], under_way: Mapping[str, Money], policy: Policy
+) -> Outcome:
+    """Plan a payment whose invoice a person has chosen: it may pay it in part, never more than is open."""
+    movement, number = entry.movement, entry.choice.invoice
+    invoice = next((view for view in found if view.number == number), None)
+    if invoice is None:
+        return Hold(_parts(entry), HoldReason.NO_INVOICE, (("invoice", number),))
+    balance = invoice.balance
+    if invoice.number in under_way and invoice.currency == policy.books_currency:
+        balance = balance - under_way[invoice.number]
+    allowed = _tolerance([entry], policy)
+    fault = fault_of_choice(movement.amount, invoice, balance, allowed)
+    if fault is not None:
+        reason, facts = fault
+        if reason is HoldReason.INVOICE_NOT_BOOKED:
+            return _await_booking(entry, facts, policy)
+        return Hold(_parts(entry), reason, facts)
+    difference = balance - movement.amount
+    rest = difference if difference and abs(difference.minor) <= allowed else None
+    return _attempt(entry, ((invoice, movement.amount, rest),), _rule_of_choice(invoice, difference, rest), {}, policy)
+
+
+Share = tuple[InvoiceView, Money, Money | None]
+"""An invoice, what a payment puts on it, and the difference that goes to rounding."""
+
+
+def _several_orders(
+    group: Sequence[OpenMovement],
+    numbers: Sequence[str],
+    found: Sequence[InvoiceView],
+    under_way: Mapping[str, Money],
+    policy: Policy,
+) -> list[Outcome]:
+    """One payment for several orders: registered on their invoices if what is open on them is exactly what was paid."""
+    facts = {"order_number": ", ".join(numbers)}
+    live = [view for view in found if not view.cancelled]
+    missing = [number for number in numbers if not any(stands_on(view, number) for view in live)]
+    if missing:
+        about = (("order_number", ", ".join(missing)), ("wanted", "invoice"))
+        return [_wait_or_hold(entry, about, policy) for entry in group]
+    unbooked = [view for view in live if view.balance and not view.booked]
+    if unbooked:
+        return [_await_booking(entry, (("invoice", _numbers(unbooked)),), policy) for entry in group]
+    shares = _shares(group, live, under_way, policy)
+    if not shares:
+        known = [view for view in live if view.currency == policy.books_currency]
+        left = Money.total((_left(view, under_way) for view in known), policy.books_currency)
+        reason = HoldReason.AMOUNT_DIFFERS if left else HoldReason.ALREADY_PAID
+        paid = str(_sum(group, policy.books_currency))
+        return _hold_all(group, reason, **facts, invoices=_numbers(live), open=str(left), paid=paid)
+    return [_attempt(entry, shares, _rule_of_many(facts["order_number"], shares), facts, policy) for entry in group]
+
+
+def _shares(
+    group: Sequence[OpenMovement], found: Sequence[InvoiceView], under_way: Mapping[str, Money], policy: Policy
+) -> tuple[Share, ...]:
+    """All that is open under an order, where one payment is exactly the sum of it; else nothing.
+
+    Credit notes count with their sign: an invoice of 1,000 of which 400 were credited is settled by a payment of 600,
+    which is two payments on the clearing account. One invoice alone is no sum.
+    """
+    if len(group) != 1:
+        return ()
+    amount = group[0].movement.amount
+    open_views = [view for view in found if not view.cancelled and view.balance]
+    if any(view.currency != policy.books_currency or not view.booked for view in open_views):
+        return ()
+    left = tuple((view, _left(view, under_way), None) for view in open_views if _left(view, under_way))
+    if len(left) < 2 or Money.total((share for _, share, _ in left), amount.currency) != amount:
+        return ()
+    return left
+
+
+def _left(view: InvoiceView, under_way: Mapping[str, Money]) -> Money:
+    return view.balance - under_way.get(view.number, Money.zero(view.currency))
+
+
+def _tolerance(group: Sequence[OpenMovement], policy: Policy) -> int:
+    """What may differ, in smallest units: as set, or up to 1.00 where a person has said that it is rounding."""
+    accepted = any(entry.choice.accept_difference for entry in group)
+    return most_tolerance(policy.books_currency) if accepted else policy.tolerance_minor
 
 
 def _sum(group: Sequence[OpenMovement], currency: str) -> Money:
@@ -97,21 +194,52 @@ def _rule(order: str, invoice: InvoiceView, rest: Money | None, payments: int) -
     return f"Basic: order number {order} stands on {what} {invoice.number}, which is open {filled}{difference}."
 
 
-def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, rule: str, policy: Policy) -> Document:
+def _rule_of_many(order: str, shares: Sequence[Share]) -> str:
+    named = ", ".join(f"{view.number} ({amount})" for view, amount, _ in shares)
+    return f"Basic: the amount is exactly what is open on all invoices and credit notes of order {order}: {named}."
+
+
+def _rule_of_choice(invoice: InvoiceView, left: Money, rest: Money | None) -> str:
+    what = "credit note" if invoice.total.minor < 0 else "invoice"
+    if rest:
+        after = f"; {abs(rest)} of difference goes to rounding"
+    else:
+        after = f"; {abs(left)} stays open" if left else ""
+    return f"Basic: a person chose {what} {invoice.number} for this payment{after}."
+
+
+def _attempt(
+    entry: OpenMovement, shares: Sequence[Share], rule: str, facts: Mapping[str, str], policy: Policy
+) -> Outcome:
+    try:
+        return _match(entry, shares, rule, policy)
+    except CannotBook as fault:
+        return Hold(_parts(entry), fault.reason, (*fault.facts, *facts.items()))
+
+
+def _match(entry: OpenMovement, shares: Sequence[Share], rule: str, policy: Policy) -> Document:
+    """A payment on each invoice, all of one day: the latest of the payment's own and the invoices'."""
     movement = entry.movement
     require_precision(movement.amount, policy)
-    day, _ = open_day(max(day_of(movement, policy), invoice.invoice_date), policy)
+    latest = max(view.invoice_date for view, _, _ in shares)
+    day, _ = open_day(max(day_of(movement, policy), latest), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     key = base_key(movement, policy)
-    settlement = Settlement(
-        key=f"{key}/payment",
-        amount=movement.amount,
-        books_amount=movement.amount,
-        paid_on=day,
-        account=clearing,
-        write_off=rest,
-        write_off_account=account(policy, AccountRole.ROUNDING, day) if rest else None,
-    )
+    steps: list[Step] = []
+    for number, (view, amount, rest) in enumerate(shares, start=1):
+        settlement = Settlement(
+            key=f"{key}/payment" if number == 1 else f"{key}/payment-{number}",
+            amount=amount,
+            books_amount=amount,
+            paid_on=day,
+            account=clearing,
+            write_off=rest,
+            write_off_account=account(policy, AccountRole.ROUNDING, day) if rest else None,
+        )
+        steps += [
+            CreatePayment(settlement.key, settlement, invoice_number=view.number),
+            BookPayment(f"{settlement.key}/book", settlement.key),
+        ]
     return Document(
         key=f"{key}/match",
         kind=DocumentKind.MATCH,
@@ -119,25 +247,40 @@ def _match(entry: OpenMovement, invoice: InvoiceView, rest: Money | None, rule: 
         total=movement.amount,
         parts=_parts(entry),
         clearing=(ClearingEffect(clearing, movement.amount, movement.amount),),
-        steps=(
-            CreatePayment(settlement.key, settlement, invoice_number=invoice.number),
-            BookPayment(f"{settlement.key}/book", settlement.key),
-        ),
+        steps=tuple(steps),
         rule=rule,
         facts=(
             ("source", source_of(movement)),
-            ("order_number", order_number(movement, policy)),
-            ("invoice", invoice.number),
+            ("order_number", order_of(entry, policy)),
+            ("invoice", _numbers([view for view, _, _ in shares])),
         ),
     )
 
 
-def _wait(entry: OpenMovement, order: str, refund: bool, policy: Policy) -> Outcome:
+def await_invoice(entry: OpenMovement, facts: Facts, policy: Policy) -> Wait:
+    """Wait for an invoice as long as the company has set, counted from when it was first missed."""
     until = entry.first_seen_on + timedelta(days=policy.wait_days)
-    facts = (("order_number", order), ("wanted", "credit note" if refund else "invoice"))
-    if policy.today > until:
-        return Hold(_parts(entry), HoldReason.NO_INVOICE, facts)
     return Wait(_parts(entry), WaitReason.INVOICE, until, facts)
+
+
+def _wait_or_hold(entry: OpenMovement, facts: Facts, policy: Policy) -> Outcome:
+    wait = await_invoice(entry, facts, policy)
+    if wait.until is not None and policy.today > wait.until:
+        return Hold(wait.parts, HoldReason.NO_INVOICE, facts)
+    return wait
+
+
+def _await_booking(entry: OpenMovement, facts: Facts, policy: Policy) -> Outcome:
+    """An invoice that nobody has booked is a person's draft: it has its days, like one that is not there yet."""
+    until = entry.first_seen_on + timedelta(days=policy.wait_days)
+    if policy.today > until:
+        return Hold(_parts(entry), HoldReason.INVOICE_NOT_BOOKED, facts)
+    return Wait(_parts(entry), WaitReason.BOOKING, until, facts)
+
+
+def _wait(entry: OpenMovement, order: str, refund: bool, policy: Policy) -> Outcome:
+    facts = (("order_number", order), ("wanted", "credit note" if refund else "invoice"))
+    return _wait_or_hold(entry, facts, policy)
 
 
 def _hold_all(group: Sequence[OpenMovement], reason: HoldReason, **facts: str) -> list[Outcome]:

@@ -13,11 +13,11 @@ from addon.core.documents import CreateCustomer, CreatePayment, Document, PartRe
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import Money
 from addon.core.plan.common import day_of, source_of
-from addon.core.plan.match import plan_matches
+from addon.core.plan.match import await_invoice, order_of, plan_chosen, plan_matches
 from addon.core.plan.rates import await_rate
 from addon.core.plan.refund import plan_refund
 from addon.core.plan.routed import plan_by_rule, routed_sale
-from addon.core.plan.sale import order_number, plan_sale
+from addon.core.plan.sale import plan_sale
 from addon.core.plan.settlement import SettlementDesk
 from addon.core.plan.situation import (
     Aside,
@@ -106,6 +106,8 @@ class _Planner:
         }
         """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
         self.settlement = SettlementDesk(situation, policy)
+        self.chosen: list[OpenMovement] = []
+        """Payments whose invoice a person has chosen."""
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
 
     # -- taking movements in -----------------------------------------------------------------------------
@@ -214,10 +216,12 @@ class _Planner:
     def gather_match(self, entry: OpenMovement, part: PartRef) -> None:
         movement, home = entry.movement, self.policy.books_currency
         presented = movement.presented or movement.amount
-        order = order_number(movement, self.policy)
+        order = order_of(entry, self.policy)
         if movement.currency != home or presented.currency != home:
             foreign = presented.currency if presented.currency != home else movement.currency
             self.hold((part,), HoldReason.FOREIGN_CURRENCY, order_number=order, currency=foreign)
+        elif entry.choice.invoice:
+            self.chosen.append(entry)
         elif not order:
             self.hold((part,), HoldReason.NO_ORDER_NUMBER, source=source_of(movement))
         else:
@@ -317,18 +321,17 @@ class _Planner:
     def finish(self) -> None:
         for outcome in self.settlement.finish():
             self.keep(outcome)
+        for entry in self.chosen:
+            found = self.found_for([entry])
+            if found is not None:
+                self.keep(plan_chosen(entry, found, self.paid, self.policy))
+            else:
+                self.keep(await_invoice(entry, (("invoice", entry.choice.invoice),), self.policy))
         for (order, _), group in sorted(self.matches.items()):
             found = self.found_for(group)
             if found is None:
-                for entry in group:
-                    self.waits.append(
-                        Wait(
-                            (PartRef(entry.movement.ref, "amount"),),
-                            WaitReason.INVOICE,
-                            entry.first_seen_on + timedelta(days=self.policy.wait_days),
-                            (("order_number", order),),
-                        )
-                    )
+                about = (("order_number", order),)
+                self.waits += [await_invoice(entry, about, self.policy) for entry in group]
                 continue
             # By order number: of two numbers that lead to one invoice, the first has it and the other is held.
             for outcome in plan_matches(group, found, self.paid, self.policy):

@@ -27,6 +27,7 @@ from addon.core.documents import (
     Step,
 )
 from addon.core.holds import HoldReason
+from addon.core.matching import own_order_number
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
@@ -201,9 +202,10 @@ def expected_rate(movement: Movement, paid: Money, policy: Policy) -> Decimal | 
 
 
 def order_number(movement: Movement, policy: Policy) -> str:
-    """The first order number, in the order of places that the connection is set to look."""
+    """The first order number, in the order of places that the connection is set to look, as the books write it."""
     found = {number.place: number.value for number in reversed(movement.order_numbers)}
-    return next((found[place] for place in policy.order_places if found.get(place)), "")
+    told = next((found[place] for place in policy.order_places if found.get(place)), "")
+    return own_order_number(told, policy.matching.order_patterns)
 
 
 def customer_for(buyer: Buyer, vat: SaleVat, policy: Policy) -> Customer:

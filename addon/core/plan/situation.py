@@ -11,6 +11,7 @@ from addon.core.accounts import Account
 from addon.core.books import InvoiceView
 from addon.core.documents import Customer, Document, PartRef, SoldLine
 from addon.core.holds import Hold, HoldReason, Wait
+from addon.core.matching import NO_CHOICE, MatchChoice
 from addon.core.money import Money
 from addon.core.records import Movement, Payout
 from addon.core.routing import RoutedSale
@@ -26,6 +27,8 @@ class OpenMovement:
     open_parts: frozenset[str]
     first_seen_on: date
     """The company's date on which Kvitt first could not book it: waiting counts from here."""
+    choice: MatchChoice = NO_CHOICE
+    """What a person has decided about it."""
 
 
 @dataclass(frozen=True, slots=True)
