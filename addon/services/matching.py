@@ -20,7 +20,7 @@ from addon.services.booking import OPENED, find_chosen
 from addon.services.calls import CallLog
 from addon.services.connections import accounting_system
 from addon.services.context import Services
-from addon.services.settings import get_connection
+from addon.services.settings import get_connection, search_again
 from addon.store.models import Connection, MovementRow, PartRow
 
 LONGEST_NUMBER: Final = 60
@@ -151,3 +151,4 @@ def _remember(session: Session, connection_id: int, pattern: str) -> None:
     known = str(row.settings.get("order_patterns", ""))
     patterns = [text for text in known.split(",") if text and text != pattern]
     row.settings = {**row.settings, "order_patterns": ",".join([pattern, *patterns][:20])}
+    search_again(session, connection_id)

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
@@ -39,7 +39,7 @@ from addon.core.vat import (
 from addon.services import activity, vat_rates
 from addon.services.context import Services
 from addon.store.database import company_of
-from addon.store.models import Company, CompanySettings, CompanyWork, Connection, DocumentRow
+from addon.store.models import Company, CompanySettings, CompanyWork, Connection, DocumentRow, PartRow
 
 Scope = Literal["company", "connection"]
 Kind = Literal["text", "choice", "yes_no", "number", "amount", "date", "time", "zone", "account", "list"]
@@ -365,6 +365,8 @@ SETTINGS: Final[dict[str, Setting]] = _all()
 """All settings but the accounts of connections, which exist for each currency: see `find_setting`."""
 
 _WRITTEN_BY_US: Final = frozenset({"fee_vat_confirmed_at"})
+_READ_BY_SEARCH: Final = frozenset({"order_places", "order_fields", "order_patterns"})
+"""Settings that decide which invoice an order number leads to."""
 _COLUMNS: Final = frozenset({"mode", "start_date"})
 """Settings of a connection that stand in columns of its row."""
 
@@ -730,6 +732,8 @@ def _save_connection(session: Session, row: Connection, changed: Mapping[str, st
         **row.settings,
         **{key: text for key, text in changed.items() if key not in _COLUMNS},
     }
+    if changed.keys() & _READ_BY_SEARCH:
+        search_again(session, row.id)
     if "start_date" in changed:
         row.start_date = _date(changed["start_date"])
         # What was fetched began on another day, and so did the opening balance and the look at currencies.
@@ -740,6 +744,16 @@ def _save_connection(session: Session, row: Connection, changed: Mapping[str, st
         row.mode = changed["mode"]
         session.flush()
         settle_state(session, now)
+
+
+def search_again(session: Session, connection_id: int) -> None:
+    """Look anew for the invoices of what waits or is held: its order numbers are read in another way now."""
+    session.execute(
+        update(PartRow)
+        .where(PartRow.connection_id == connection_id, PartRow.name == "amount", PartRow.document_id.is_(None))
+        .values(searched_at=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def settle_state(session: Session, now: datetime) -> None:

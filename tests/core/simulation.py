@@ -27,6 +27,7 @@ from addon.core.documents import (
     PostVoucher,
     Settlement,
 )
+from addon.core.matching import NO_CHOICE, MatchChoice, order_list
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan import (
     BookedSale,
@@ -38,8 +39,8 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.match import order_of
 from addon.core.plan.routed import routed_sale
-from addon.core.plan.sale import order_number
 from addon.core.plan.situation import Outcome
 from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
@@ -97,6 +98,8 @@ class Company:
     invoices: dict[str, InvoiceView] = field(default_factory=dict)
     states: dict[PartRef, State] = field(default_factory=dict)
     since: dict[str, date] = field(default_factory=dict)
+    choices: dict[str, MatchChoice] = field(default_factory=dict)
+    """What people have decided about payments, by movement."""
     planned: dict[str, Document] = field(default_factory=dict)
     landed: dict[str, Landed] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
@@ -133,14 +136,15 @@ class Company:
                 if self.states[PartRef(movement.ref, part.name)] in ("open", "waiting", "held")
             )
             if names:
-                entries.append(OpenMovement(movement, names, self.since.get(movement.ref, policy.today)))
+                choice = self.choices.get(movement.ref, NO_CHOICE)
+                entries.append(OpenMovement(movement, names, self.since.get(movement.ref, policy.today), choice))
         sales = [movement for movement in self.movements.values() if movement.kind is MovementKind.SALE]
         return Situation(
             movements=tuple(entries),
             payouts={ref: self._payout_fact(payout) for ref, payout in self.payouts.items()},
             sales=self._sales(),
             known_sales=frozenset(movement.source_ref for movement in sales),
-            matches={entry.movement.ref: self._found(entry.movement) for entry in entries},
+            matches={entry.movement.ref: self._found(entry) for entry in entries},
             known_customers=frozenset(
                 step.key for document in self.documents() for step in document.steps if step.kind == "create_customer"
             ),
@@ -302,11 +306,14 @@ class Company:
             sold=tuple(left),
         )
 
-    def _found(self, movement: Movement) -> tuple[InvoiceView, ...]:
+    def _found(self, entry: OpenMovement) -> tuple[InvoiceView, ...]:
         if self.policy.mode is not Mode.BASIC:
             return ()
-        order = order_number(movement, self.policy)
-        return tuple(view for view in self.invoices.values() if order and view.order_number == order)
+        if entry.choice.invoice:
+            return tuple(view for view in self.invoices.values() if view.number == entry.choice.invoice)
+        order = order_of(entry, self.policy)
+        whole = tuple(view for view in self.invoices.values() if order and view.order_number == order)
+        return whole or tuple(view for view in self.invoices.values() if view.order_number in order_list(order))
 
     def _carrying(self) -> dict[str, Carrying]:
         home = self.policy.books_currency
@@ -562,7 +569,8 @@ class Company:
         difference = claims - received - written_off
         entry.add("7960" if difference.minor > 0 else "3960", difference)
         landed.entries.append(entry)
-        landed.books = received
+        if not step.invoice_number:
+            landed.books = received
         if step.invoice_number:
             view = self.invoices[step.invoice_number]
             self.invoices[view.number] = replace(view, balance=view.balance - claimed)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from addon.core.books import InvoiceView
 from addon.core.dates import FinancialYear
 from addon.core.fixings import CurrencyRules, RateChoice
+from addon.core.matching import MatchChoice, MatchRules
 from addon.core.money import Money
 from addon.core.records import (
     Buyer,
@@ -99,6 +100,12 @@ class Story:
                 self.company.strangers[ref] = Money.from_decimal(Decimal(amount), currency)
             case ["invoice", number, amount, currency, *rest]:
                 self._invoice(number, Money.from_decimal(Decimal(amount), currency), rest)
+            case ["decide", ref, *rest]:
+                decision = dict(zip(rest[::2], rest[1::2], strict=True))
+                accepts = decision.get("difference", "") == "accepted"
+                self.company.choices[ref] = MatchChoice(
+                    decision.get("invoice", ""), decision.get("order", ""), accept_difference=accepts
+                )
             case ["plan", day]:
                 self._plan(f"plan {day}", date.fromisoformat(day))
             case ["book"]:
@@ -214,6 +221,8 @@ class Story:
             case "unmapped", [role]:
                 numbers = {key: value for key, value in policy.accounts.numbers.items() if key != role}
                 policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))
+            case "patterns", patterns:
+                policy = replace(policy, matching=MatchRules(tuple(patterns)))
             case "settlement", words:
                 style = dict(zip(words[::2], words[1::2], strict=True))
                 policy = replace(

@@ -56,10 +56,10 @@ def plan_matches(
         return [_wait(entry, order, refund, policy) for entry in group]
     # An order invoiced, credited and invoiced anew has its number on several; a settled one is no candidate.
     candidates = [view for view in live if view.balance] or live
-    shares = _shares(group, found, under_way, policy)
-    if shares and (len(candidates) > 1 or candidates[0].balance != total):
-        return [_attempt(entry, shares, _rule_of_many(order, shares), facts, policy) for entry in group]
     if len(candidates) > 1:
+        spread = _spread(group, found, under_way, facts, policy)
+        if spread:
+            return spread
         settled = not any(view.balance for view in candidates)
         reason = HoldReason.ALREADY_PAID if settled else HoldReason.SEVERAL_INVOICES
         return _hold_all(group, reason, **facts, invoices=_numbers(candidates))
@@ -74,6 +74,9 @@ def plan_matches(
         return _hold_all(group, HoldReason.ALREADY_PAID, **facts)
     filling = _filling(group, balance, _tolerance(group, policy))
     if not filling:
+        spread = _spread(group, found, under_way, {"order_number": order}, policy)
+        if spread:
+            return spread
         return _hold_all(group, HoldReason.AMOUNT_DIFFERS, **facts, open=str(balance), paid=str(total))
     # What comes after the invoice was full is a payment too many, whether it is planned today or tomorrow.
     outcomes = _hold_all(group[filling:], HoldReason.ALREADY_PAID, **facts)
@@ -134,34 +137,46 @@ def _several_orders(
     unbooked = [view for view in live if view.balance and not view.booked]
     if unbooked:
         return [_await_booking(entry, (("invoice", _numbers(unbooked)),), policy) for entry in group]
-    shares = _shares(group, live, under_way, policy)
-    if not shares:
+    spread = _spread(group, live, under_way, facts, policy)
+    if not spread:
         known = [view for view in live if view.currency == policy.books_currency]
         left = Money.total((_left(view, under_way) for view in known), policy.books_currency)
         reason = HoldReason.AMOUNT_DIFFERS if left else HoldReason.ALREADY_PAID
         paid = str(_sum(group, policy.books_currency))
         return _hold_all(group, reason, **facts, invoices=_numbers(live), open=str(left), paid=paid)
-    return [_attempt(entry, shares, _rule_of_many(facts["order_number"], shares), facts, policy) for entry in group]
+    return spread
 
 
-def _shares(
-    group: Sequence[OpenMovement], found: Sequence[InvoiceView], under_way: Mapping[str, Money], policy: Policy
-) -> tuple[Share, ...]:
-    """All that is open under an order, where one payment is exactly the sum of it; else nothing.
+def _spread(
+    group: Sequence[OpenMovement],
+    found: Sequence[InvoiceView],
+    under_way: Mapping[str, Money],
+    facts: Mapping[str, str],
+    policy: Policy,
+) -> list[Outcome]:
+    """Put the earliest payment that is exactly the sum of all that is open under an order on each of those invoices.
+
+    Other payments of the order are payments too many. Nothing, where no payment is that sum.
 
     Credit notes count with their sign: an invoice of 1,000 of which 400 were credited is settled by a payment of 600,
     which is two payments on the clearing account. One invoice alone is no sum.
     """
-    if len(group) != 1:
-        return ()
-    amount = group[0].movement.amount
+    currency = policy.books_currency
     open_views = [view for view in found if not view.cancelled and view.balance]
-    if any(view.currency != policy.books_currency or not view.booked for view in open_views):
-        return ()
-    left = tuple((view, _left(view, under_way), None) for view in open_views if _left(view, under_way))
-    if len(left) < 2 or Money.total((share for _, share, _ in left), amount.currency) != amount:
-        return ()
-    return left
+    if any(view.currency != currency or not view.booked for view in open_views):
+        return []
+    shares = tuple((view, _left(view, under_way), None) for view in open_views if _left(view, under_way))
+    whole = Money.total((share for _, share, _ in shares), currency)
+    payer = next((entry for entry in group if entry.movement.amount == whole), None)
+    if len(shares) < 2 or payer is None:
+        return []
+    rule = _rule_of_many(facts["order_number"], shares)
+    invoices = _numbers([view for view, _, _ in shares])
+    others = [entry for entry in group if entry is not payer]
+    return [
+        _attempt(payer, shares, rule, facts, policy),
+        *_hold_all(others, HoldReason.ALREADY_PAID, **facts, invoices=invoices),
+    ]
 
 
 def _left(view: InvoiceView, under_way: Mapping[str, Money]) -> Money:
