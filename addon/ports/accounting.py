@@ -124,6 +124,18 @@ class AccountingSystem(Protocol):
         """Vouchers of a series and year, from list pages."""
         ...
 
+    def upload_file(self, name: str, mime_type: str, content: bytes) -> str:
+        """Store a file where vouchers' files are kept; its reference there. One that nothing points at is harmless."""
+        ...
+
+    def connect_file(self, file_ref: str, voucher: str) -> None:
+        """Attach a stored file to a voucher (series/number/year)."""
+        ...
+
+    def file_connected(self, file_ref: str) -> bool:
+        """Whether a stored file is attached to a voucher already: asked before connecting it a second time."""
+        ...
+
     def fetch_ledger(self, year_ref: str, accounts: Sequence[str], vouchers: frozenset[str] | None = None) -> Ledger:
         """All rows on these accounts in a financial year, by the cheapest call there is.
 

@@ -34,6 +34,7 @@ from addon.services import (
     connections,
     customers,
     delivery,
+    evidence,
     prerequisites,
     previews,
     rates,
@@ -56,13 +57,15 @@ from addon.store.models import (
     RunRow,
 )
 
-PHASES = ("fetch", "books", "plan", "deliver", "audit", "prove")
+PHASES = ("fetch", "books", "plan", "deliver", "audit", "prove", "evidence")
 """Fetch comes first: what it brings, a currency never seen before, say, is then checked for before it is planned.
 
 A run that only looks (`previews.LOOKING`) goes from the books to the phase `look` and ends there.
 """
 SPECIAL = previews.LOOKING
 """Triggers of runs that are asked for by themselves: whoever wants the ordinary run does not join one of these."""
+NIGHTLY = ("clock", "evidence")
+"""Runs that attach evidence: the clock's, and those that a person starts for it."""
 WRITES = ("POST", "PUT", "DELETE", "PATCH")
 MOST_ROUNDS = 12
 """Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
@@ -347,6 +350,7 @@ def _phases(work: _Slice) -> SliceResult:
         "audit": _audit,
         "prove": _prove,
         "look": _look,
+        "evidence": _evidence,
     }
     while True:
         work.hold_on()
@@ -668,7 +672,23 @@ def _prove(work: _Slice) -> SliceResult | str:
         _note(work, proved=sorted(proved))
         if work.enough() and len(proved) < len(_connection_ids(work)):
             return _more(work)
-    return "done"
+    return "evidence"
+
+
+def _evidence(work: _Slice) -> SliceResult | str:
+    """Attach the provider's records to vouchers, in the runs of the night: nobody waits for them.
+
+    Their calls stand in the log of calls apart from the run's, whose budget is that of bookkeeping.
+    """
+    with work.services.db.company_reading(work.company_id) as session:
+        if session.get_one(RunRow, work.run_id).trigger not in NIGHTLY:
+            return "done"
+    log = CallLog()
+    try:
+        result = evidence.attach(work.services, work.company_id, work.system(log), work.enough)
+    finally:
+        log.save(work.services, work.company_id)
+    return _more(work) if result.left else "done"
 
 
 def prove_connection(work: _Slice, connection_id: int) -> tuple[reconciliation.Identity, ...]:

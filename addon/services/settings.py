@@ -346,6 +346,7 @@ def _all() -> dict[str, Setting]:
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
         _choices("rate_source", "company", RateChoice.ACCOUNTING.value, *(choice.value for choice in RateChoice)),
         _setting("revalue_at_year_end", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
+        _choices("evidence", "company", "nightly", "nightly", "no"),
         _choices("rounds_to_whole", "company", "unknown", "unknown", "yes", "no"),
         *(_setting(_ACCOUNTS + role, "company", "account", "", _account) for role in COMPANY_ACCOUNTS),
         _setting("mode", "connection", "choice", "", _mode, tuple(mode.value for mode in Mode)),
@@ -423,6 +424,8 @@ class CompanyConfig:
     revalue_at_year_end: bool = True
     vat: VatRules = field(default_factory=VatRules)
     own_vat_number: str = ""
+    attach_evidence: bool = True
+    """Whether the provider's records are attached to vouchers, at night."""
 
     def currency_rules(self) -> CurrencyRules:
         """How foreign amounts are valued, as far as the company decides it."""
@@ -486,6 +489,7 @@ def read_company(session: Session) -> CompanyConfig:
         wait_days=value("wait_days"),
         tolerance=value("tolerance"),
         rounds_to_whole=None if rounds == "unknown" else rounds == "yes",
+        attach_evidence=value("evidence") == "nightly",
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
         revalue_at_year_end=value("revalue_at_year_end"),

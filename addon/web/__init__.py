@@ -75,7 +75,7 @@ def create_app(
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, home, hooks, looking, operations, rules, setup
+    from addon.web import books, connect, home, hooks, looking, operations, proofs, rules, setup
 
     looking.install()
     for blueprint in (
@@ -84,6 +84,7 @@ def _register(app: Flask) -> None:
         setup.setup,
         rules.account_rules,
         books.books,
+        proofs.proof,
         hooks.hooks,
         operations.operations,
     ):

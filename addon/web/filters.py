@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final
@@ -51,6 +52,11 @@ def money(amount: Money) -> Markup:
 def money_text(amount: Money) -> str:
     """An amount with its currency as plain text, for attributes and sentences."""
     return f"{digits(amount.to_decimal())}{NO_BREAK}{amount.currency}"
+
+
+def sum_money(amounts: Iterable[Money], currency: str) -> Money:
+    """Amounts of one currency together."""
+    return Money.total(amounts, currency)
 
 
 def count(number: int) -> Markup:
@@ -179,5 +185,6 @@ def install(app: Flask) -> None:
         clock=clock,
         foreign=foreign,
         shortened=shortened,
+        sum_money=sum_money,
     )
     app.jinja_env.finalize = shown

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from addon.core.books import OrderField
 from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import connections, installation, outlook, pages, prerequisites
+from addon.services import connections, evidence, installation, outlook, pages, prerequisites
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
 from addon.services.settings import SETTINGS, Setting, SettingFault
@@ -30,7 +30,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("fees", ("fee_vat", "fee_vat_confirmed_by")),
     ("currency", ("rate_source", "revalue_at_year_end")),
     ("matching", ("wait_days", "tolerance")),
-    ("books", ("voucher_series", "rounds_to_whole")),
+    ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )
 """The company's settings as the page groups them; accounts stand in a group of their own."""
 
@@ -199,6 +199,7 @@ def _settings_page(
         chart=chart,
         chart_names=dict(chart),
         zones=_ZONES,
+        evidence=evidence.standing(services(), company_id),
         order_fields=tuple(OrderField),
         figures=pages.mode_figures(services(), company_id),
         has_fee_name=bool(company_values.get("fee_vat_confirmed_by")),

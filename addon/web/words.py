@@ -23,6 +23,7 @@ from addon.core.records import MovementKind, PayoutState
 from addon.core.routing import ANYTHING, Action, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
+from addon.core.statement import Group, OpenWhy
 from addon.web import filters
 
 Text = Any
@@ -163,6 +164,7 @@ RUN_PHASES: Final[Mapping[str, Text]] = {
     "look": _("Deciding what would be booked"),
     "stage": _("Fetching the earlier year"),
     "undo": _("Deciding what must be taken back"),
+    "evidence": _("Attaching the provider's records to vouchers"),
     "done": _("Done"),
 }
 
@@ -539,7 +541,46 @@ DIFFERENCES: Final[Mapping[str, Text]] = {
     "posting_by_person": _("A person's entry on the clearing account"),
     "voucher_missing": _("An entry of Kvitt's is gone from the books"),
     "voucher_differs": _("An entry of Kvitt's was changed"),
+    "rounding": _("Rounding"),
+    "exchange": _("Exchange difference"),
     "elsewhere": _("Booked elsewhere"),
+}
+
+BANK_VERDICTS: Final[Mapping[str, State]] = {
+    "arrived": State(_("Arrived"), "check", "done"),
+    "missing": State(_("Missing"), "cross", "stop"),
+    "doubled": State(_("There more than once"), "cross", "stop"),
+    "amount_differs": State(_("Another amount"), "hand", "hold"),
+}
+
+OPEN_INVOICES: Final[Mapping[str, Text]] = {
+    "on_its_way": _("its payment is on its way"),
+    "held": _("needs you, see the inbox"),
+    "unsettled": _("was settled by Kvitt, and has been opened again since"),
+    "unknown": _("carries Kvitt's key, and is none of Kvitt's"),
+}
+
+GROUPS: Final[Mapping[Group, Text]] = {
+    Group.SALES: _("Gross sales"),
+    Group.REFUNDS: _("Refunds"),
+    Group.DISPUTES: _("Disputes"),
+    Group.FEES: _("Fees"),
+    Group.RESERVES: _("Reserves"),
+    Group.TRANSFERS: _("Transfers, top-ups and financing"),
+    Group.EXCHANGE: _("Exchange between balances"),
+    Group.ADJUSTMENTS: _("Adjustments and unknown kinds"),
+    Group.PAYOUTS: _("Payouts"),
+}
+
+OPEN_WHYS: Final[Mapping[OpenWhy, Text]] = {
+    OpenWhy.HELD: _("needs you"),
+    OpenWhy.WAITING: _("waiting"),
+    OpenWhy.UNDER_WAY: _("payouts under way to the bank"),
+    OpenWhy.PLANNED: _("on its way into your books"),
+    OpenWhy.SET_ASIDE: _("set aside, booked nowhere"),
+    OpenWhy.IN_TRANSIT: _("payouts in transit on the last day"),
+    OpenWhy.DATED_LATER: _("booked under a later date"),
+    OpenWhy.DATED_EARLIER: _("booked under an earlier date"),
 }
 
 FACTS: Final[Mapping[str, Text]] = {
@@ -712,6 +753,10 @@ class SettingWords:
 
 
 SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
+    "evidence": SettingWords(
+        _("The provider's record at each voucher"),
+        _("A readable file with the record's data inside is attached to every voucher, two calls each, at night."),
+    ),
     "time_zone": SettingWords(_("Time zone"), _("Decides which day a payment belongs to.")),
     "daily_at": SettingWords(_("Daily run at"), _("In the time zone above.")),
     "approve": SettingWords(
@@ -817,6 +862,8 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
 }
 
 CHOICES: Final[Mapping[tuple[str, str], Text]] = {
+    ("evidence", "nightly"): _("Attach it, at night"),
+    ("evidence", "no"): _("Do not attach it"),
     ("approve", "automatic"): _("Book automatically"),
     ("approve", "first"): _("Show me first"),
     ("locked_period", LockedRule.HOLD): _("Ask me"),

@@ -18,6 +18,8 @@ PAGES = {
     "held": "/transactions/{amount_differs}",
     "payouts": "/payouts",
     "payout": "/payouts/{paid}",
+    "proofs": "/proofs",
+    "bank": "/proofs/bank",
     "inbox": "/inbox",
     "preview": "/preview",
     "settings": "/settings",

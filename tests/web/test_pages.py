@@ -23,6 +23,8 @@ ADDRESSES = (
     "/transactions?q=nothing-like-this",
     "/transactions?state=rubbish&kind=rubbish&since=rubbish&at=rubbish&connection=rubbish&currency=rubbish",
     "/payouts",
+    "/proofs",
+    "/proofs/bank",
     "/inbox",
     "/inbox?reason=unknown_kind",
     "/preview",
@@ -58,7 +60,18 @@ def test_every_story_run_and_payout_is_well_formed(house: House, filled: Filled)
 
 
 @pytest.mark.parametrize(
-    "address", ["/transactions", "/payouts", "/inbox", "/preview", "/settings", "/welcome", "/activity"]
+    "address",
+    [
+        "/transactions",
+        "/payouts",
+        "/proofs",
+        "/proofs/bank",
+        "/inbox",
+        "/preview",
+        "/settings",
+        "/welcome",
+        "/activity",
+    ],
 )
 def test_an_empty_company_is_told_what_will_appear(house: House, address: str) -> None:
     from tests.web.factory import new_company

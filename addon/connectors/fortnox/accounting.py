@@ -51,7 +51,7 @@ from addon.core.documents import (
 from addon.core.holds import HoldReason
 from addon.core.money import Money
 from addon.ports.accounting import AccountingCapabilities, Known
-from addon.ports.errors import AlreadyDone, BadReply, Rejected
+from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, Rejected
 
 SCOPES: Final = (
     "companyinformation",
@@ -61,8 +61,10 @@ SCOPES: Final = (
     "invoice",
     "payment",
     "currency",
+    "inbox",
+    "connectfile",
 )
-"""What Kvitt asks a company's consent for: the least that its work needs."""
+"""What Kvitt asks a company's consent for: the least that its work needs; the last two for evidence at vouchers."""
 
 PREREQUISITES: Final = (
     "invoicing method (ACCRUAL) in each financial year that is booked in",
@@ -102,6 +104,8 @@ _QUOTED_PER_ONE: Final = frozenset({"EUR", "USD", "NOK", "DKK", "GBP"})
 _WRITTEN_REGISTERS: Final = {"customer": "customers", "invoice": "invoices", "payment": "invoicepayments"}
 """Registers that are only written to during a run, by scope: tried out beforehand."""
 _NOT_THERE: Final = frozenset({"2000434"})
+_NO_FILE: Final = "2000704"
+"""A file, or the connection of one, that is not there."""
 
 T = TypeVar("T")
 
@@ -611,6 +615,34 @@ class FortnoxAccounting:
         """Vouchers of a series and year, from list pages."""
         path = f"vouchers/sublist/{quote(series, safe='')}"
         return self._client.pages(path, "Vouchers", translate.voucher_view, {"financialyear": year_ref})
+
+    # --- Files --------------------------------------------------------------------------------------------
+
+    def upload_file(self, name: str, mime_type: str, content: bytes) -> str:
+        """Put a file into the inbox folder for vouchers; its two numbers there, of which connections know either."""
+        document = self._client.upload("inbox", {"path": "inbox_v"}, name, mime_type, content)
+        try:
+            return translate.read_row(translate.file_reference, document.get("File") if document else None)
+        except (Unreadable, AttributeError) as error:
+            raise OutcomeUnknown("POST inbox: an answer that cannot be read") from error
+
+    def connect_file(self, file_ref: str, voucher: str) -> None:
+        """Attach a stored file to a voucher. Raises `Rejected` where file or voucher are gone."""
+        series, number, year = voucher.split("/", 2)
+        body = {"FileId": file_ref.split(" ")[0], "VoucherNumber": number, "VoucherSeries": series}
+        self._client.send("POST", "voucherfileconnections", {"VoucherFileConnection": body}, {"financialyear": year})
+
+    def file_connected(self, file_ref: str) -> bool:
+        """Whether a connection of this file is there, under either of its numbers."""
+        for reference in dict.fromkeys(reversed(file_ref.split(" "))):
+            try:
+                self._client.get(f"voucherfileconnections/{quote(reference, safe='')}")
+            except Rejected as refusal:
+                if refusal.code != _NO_FILE:
+                    raise
+            else:
+                return True
+        return False
 
     def fetch_ledger(self, year_ref: str, accounts: Sequence[str], vouchers: frozenset[str] | None = None) -> Ledger:
         """All rows on these accounts, or of these vouchers, in a financial year, out of one SIE file."""

@@ -6,6 +6,7 @@ Never decided by HTTP status alone: Fortnox sends its own faults as 400 (code 10
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -101,6 +102,17 @@ class FortnoxClient:
         """Make one write; the answer's JSON, None for an answer without content."""
         return self._call(method, path, params, body)
 
+    def upload(self, path: str, params: Mapping[str, str], name: str, mime_type: str, content: bytes) -> Any:
+        """Send a file as a form with the field `file`; the answer's JSON."""
+        mark = f"kvitt-{hashlib.sha256(content).hexdigest()}"
+        safe = "".join(character for character in name if character.isalnum() or character in "-._")
+        head = (
+            f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{safe}"\r\n'
+            f"Content-Type: {mime_type}\r\n\r\n"
+        )
+        form = head.encode() + content + f"\r\n--{mark}--\r\n".encode()
+        return self._call("POST", path, params, None, (f"multipart/form-data; boundary={mark}", form))
+
     def get_object(self, path: str, wrapper: str, view: Callable[[translate.Row], T]) -> T:
         """Ask for one object and read it. Raises `BadReply` if it cannot be read."""
         document = self.get(path)
@@ -162,8 +174,15 @@ class FortnoxClient:
                 raise self._sorted(reply, b"".join(reply.chunks), "GET", path)
             yield reply.chunks
 
-    def _call(self, method: str, path: str, params: Mapping[str, str] | None, body: object) -> Any:
-        with self._opened(method, path, params, body, ANSWER_LIMIT) as reply:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: object,
+        form: tuple[str, bytes] | None = None,
+    ) -> Any:
+        with self._opened(method, path, params, body, ANSWER_LIMIT, form) as reply:
             content = b"".join(reply.chunks)
         if not 200 <= reply.status < 300:
             raise self._sorted(reply, content, method, path)
@@ -177,19 +196,27 @@ class FortnoxClient:
 
     @contextmanager
     def _opened(
-        self, method: str, path: str, params: Mapping[str, str] | None, body: object, limit_bytes: int
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: object,
+        limit_bytes: int,
+        form: tuple[str, bytes] | None = None,
     ) -> Iterator[OpenReply]:
         """Make the call; when the token is refused, once more with a new one. A refused login wrote
         nothing."""
         token = self._tokens.current()
+        typed = {"Content-Type": form[0]} if form is not None else {}
         for last in (False, True):
             self._pace.wait(self._lane)
             with self._http.open(
                 method,
                 f"{self._api_url}/{path}",
-                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json", **typed},
                 params=params,
                 json=body,
+                content=form[1] if form is not None else None,
                 limit_bytes=limit_bytes,
             ) as reply:
                 if reply.status == 401:

@@ -579,6 +579,11 @@ def payment_row(row: Row) -> PaymentRow:
     )
 
 
+def file_reference(row: Row) -> str:
+    """An uploaded file's number in the inbox and in the archive, with a blank between."""
+    return " ".join(dict.fromkeys(filter(None, (words(row["Id"]), words(row.get("ArchiveFileId"))))))
+
+
 def voucher_view(row: Row) -> VoucherView:
     """A voucher, from its own answer or from a row of a list."""
     return VoucherView(
