@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -40,9 +41,20 @@ class CallLog:
 
     def save_in(self, session: Session, run_id: int | None = None, delivery_id: int | None = None) -> None:
         """The same in a transaction that is open anyway. The caller commits."""
-        calls = self.take()
-        if calls:
-            insert_calls(session, [_columns(call, run_id, delivery_id) for call in calls])
+        save_calls(session, self.take(), run_id, delivery_id)
+
+    def put_back(self, calls: Sequence[CallRecord]) -> None:
+        """Note again what was taken and could not be written."""
+        with self._lock:
+            self._calls[:0] = calls
+
+
+def save_calls(
+    session: Session, calls: Sequence[CallRecord], run_id: int | None = None, delivery_id: int | None = None
+) -> None:
+    """Write calls into the company's log of calls. The caller commits."""
+    if calls:
+        insert_calls(session, [_columns(call, run_id, delivery_id) for call in calls])
 
 
 def _columns(call: CallRecord, run_id: int | None, delivery_id: int | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time as monotonic_time
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -20,7 +20,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.books import Books, InvoiceView, StepAnswer
@@ -61,11 +61,11 @@ from addon.ports.errors import (
     TryLater,
 )
 from addon.services import connections
-from addon.services.calls import CallLog
+from addon.services.calls import CallLog, save_calls
 from addon.services.context import Services
 from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
-from addon.store.deliveries import Claimed
+from addon.store.deliveries import Claimed, Told
 from addon.store.models import (
     CompanySettings,
     CustomerRow,
@@ -245,36 +245,120 @@ def deliver_document(
     enough: Callable[[], bool],
 ) -> Progress:
     """Take one document's steps in turn until it is booked, held, must wait, or `enough` says stop."""
-    steps: deque[tuple[int, str]] = deque()
-    while True:
-        if not steps:
-            with services.db.company_reading(company_id) as session:
-                steps.extend(_open_steps(session, document_id))
-        if not steps:
-            return Progress.LATER
-        delivery_id, kind = steps.popleft()
-        if kind == "create_invoice":
-            steps.clear()  # its answer may call for a step in between
-        try:
-            progress = deliver_step(services, company_id, run_id, delivery_id, desk)
-        except deliveries.ClaimLost:
-            progress = Progress.LATER  # whoever took over looks first, and finds what this attempt wrote
-        finally:
-            desk.log.save(services, company_id, run_id)
-        if progress is not None:
-            return progress
-        if enough():
-            return Progress.PAUSED
+    work = _Chain(services, company_id, run_id, document_id, desk, enough)
+    try:
+        attempt = _first_attempt(work)
+        while isinstance(attempt, _Attempt):
+            attempt = _carry_out(work, attempt)
+        return attempt
+    except deliveries.ClaimLost:
+        return Progress.LATER  # whoever took over looks first, and finds what this attempt wrote
+    finally:
+        desk.log.save(services, company_id, run_id)
 
 
-def _open_steps(session: Session, document_id: int) -> list[tuple[int, str]]:
-    """The steps of a document that are left, with their kinds, in turn."""
-    rows = session.execute(
-        select(DeliveryRow.id, DeliveryRow.kind)
-        .where(DeliveryRow.document_id == document_id, DeliveryRow.state != DeliveryState.BOOKED.value)
-        .order_by(DeliveryRow.seq)
+@dataclass(slots=True)
+class _Chain:
+    """One document at work, and what this process has itself seen of it.
+
+    An answer that was recorded never changes. So what a step builds on need not be read again, as long as the
+    document has been `whole` in these hands: from its first step on.
+    """
+
+    services: Services
+    company_id: int
+    run_id: int | None
+    document_id: int
+    desk: Desk
+    enough: Callable[[], bool]
+    steps: deque[int] = field(default_factory=deque)
+    """Those that are left."""
+    whole: bool = False
+    doubtful: bool = False
+    answers: dict[str, StepAnswer] = field(default_factory=dict)
+    payments: dict[str, CreatePayment] = field(default_factory=dict)
+    view: InvoiceView | None = None
+
+    def note(self, claimed: Claimed, step: Step, answer: StepAnswer) -> None:
+        """Remember what a step came to."""
+        self.answers[step.key] = answer
+        self.doubtful |= claimed.doubtful and step.kind in _MADE_BY
+        if isinstance(step, CreatePayment):
+            self.payments[step.key] = step
+        elif step.kind in _SHOWN_BY and answer.invoice is not None:
+            self.view = answer.invoice
+
+    def knows(self, key: str) -> bool:
+        """Whether all that was answered so far of the step's document is known here."""
+        return self.whole and key in self.answers
+
+
+_MADE_BY = ("create_invoice", "credit_invoice", "create_payment")
+"""Steps that make something: without a readable answer, perhaps twice."""
+_SHOWN_BY = ("create_invoice", "round_invoice", "credit_invoice", "date_credit_note", "book_invoice")
+"""Steps whose answers show an invoice as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A delivery that is ours, and what its write builds on. `answer`: there is nothing left to write."""
+
+    claimed: Claimed
+    known: Known
+    answer: StepAnswer | None
+    doubted: bool
+    old: bool
+    begun: float
+    """When its lease began at the earliest, by the monotonic clock."""
+
+
+def _first_attempt(work: _Chain) -> _Attempt | Progress:
+    """Claim the document's next step, in a transaction of its own."""
+    begun = monotonic_time.monotonic()
+    try:
+        with work.services.db.company(work.company_id) as session:  # commits "sending"
+            claimed = _claimed(work, session)
+            if claimed is None:
+                return Progress.LATER  # another worker has it
+            if _out_of_date(session, claimed, work.desk):
+                return Progress.HELD
+            work.whole = claimed.seq == 0
+            return _prepared(work, session, claimed, begun)
+    except _NotYet:
+        return Progress.BEHIND
+    except IntegrityError:
+        # Two claims at the same instant on one invoice: the table's own law let one of them through.
+        return Progress.LATER
+
+
+def _claimed(work: _Chain, session: Session) -> Claimed | None:
+    """Claim the document's next step; None if there is none, or another worker has it."""
+    services = work.services
+    if not work.steps:
+        work.steps.extend(deliveries.open_steps(session, work.document_id))
+    if not work.steps:
+        return None
+    delivery_id = work.steps.popleft()
+    return deliveries.claim(
+        session,
+        delivery_id,
+        services.lease_s,
+        services.quarantine_s,
+        always_look=work.desk.always_look,
+        savepoint=False,
     )
-    return [(row.id, row.kind) for row in rows]
+
+
+def _prepared(work: _Chain, session: Session, claimed: Claimed, begun: float) -> _Attempt:
+    doubted = _doubted(work, session, claimed)
+    return _Attempt(
+        claimed,
+        _known(work, session, claimed, looking=claimed.look_first or doubted),
+        _made_meanwhile(session, claimed.step),
+        doubted,
+        _planned_long_ago(work.services, session, claimed),
+        begun,
+    )
 
 
 class _Touched(Exception):
@@ -289,30 +373,10 @@ class _NotYet(Exception):
     """Another document must come first; what has been claimed is given back by rolling back."""
 
 
-def deliver_step(
-    services: Services, company_id: int, run_id: int | None, delivery_id: int, desk: Desk
-) -> Progress | None:
-    """Carry one remote write to its end. None: go on with the document's next step. Raises `ClaimLost`."""
-    begun = monotonic_time.monotonic()
-    try:
-        with services.db.company(company_id) as session:  # commits "sending"
-            claimed = deliveries.claim(
-                session,
-                delivery_id,
-                services.lease_s,
-                services.quarantine_s,
-                always_look=desk.always_look,
-            )
-            if claimed is None:
-                return Progress.LATER  # another worker has it
-            if _out_of_date(session, claimed, desk):
-                return Progress.HELD
-            known = _known(session, claimed, desk)
-            answer = _made_meanwhile(session, claimed.step)
-            doubted = _doubted(session, claimed)
-            old = _planned_long_ago(services, session, claimed)
-    except _NotYet:
-        return Progress.BEHIND
+def _carry_out(work: _Chain, attempt: _Attempt) -> _Attempt | Progress:
+    """Carry one remote write to its end; give the next attempt of the document. Raises `ClaimLost`."""
+    services, company_id, run_id, desk = work.services, work.company_id, work.run_id, work.desk
+    claimed, known, answer = attempt.claimed, attempt.known, attempt.answer
     looking = claimed.look_first
     try:  # no transaction is open here
         step = _fitted(claimed.step, known, desk)
@@ -325,12 +389,12 @@ def deliver_step(
                     return Progress.LATER
                 looking = False
         if answer is None:
-            latest = begun + services.lease_s / CALL_SHARE
-            if doubted:
+            latest = attempt.begun + services.lease_s / CALL_SHARE
+            if attempt.doubted:
                 _fence(step, known, desk)
-            if old:
+            if attempt.old:
                 _look_again(step, desk)
-            answer = _write(step, known, desk, latest)
+            answer = _write(work, claimed, step, known, latest)
     except _Touched as fault:
         with services.db.company(company_id) as session:
             deliveries.record_rejected(session, claimed, HoldReason.TOUCHED.value, str(fault))
@@ -344,39 +408,58 @@ def deliver_step(
         raise
     except Exception as error:
         return _broken(services, company_id, run_id, claimed, error, desk)
-    return _answered(services, company_id, run_id, claimed, step, known, answer, desk)
+    differs = _disagreement(step, answer, desk)
+    if differs is not None:
+        return _differing(work, claimed, step, answer, differs)
+    work.note(claimed, step, answer)
+    try:
+        return _answered(work, attempt, step, answer, go_on=not work.enough())
+    except (IntegrityError, _NotYet):
+        # The next step cannot be claimed now, because of another document. What stands there is recorded all the same.
+        return _answered(work, attempt, step, answer, go_on=False)
 
 
-def _answered(
-    services: Services,
-    company_id: int,
-    run_id: int | None,
-    claimed: Claimed,
-    step: Step,
-    known: Known,
-    answer: StepAnswer,
-    desk: Desk,
-) -> Progress | None:
-    """Record what stands there now; what was created and is not as planned is held and taken back unbooked."""
-    last = touched = False
-    with services.db.company(company_id) as session:  # commits "booked"
-        fault = _disagreement(step, answer, desk)
-        if fault is None:
+def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *, go_on: bool) -> _Attempt | Progress:
+    """Record what stands there now, and in the same transaction claim the document's next step.
+
+    One commit serves both: "booked" for this write, "sending" for the next before a byte of it leaves. Raises
+    `ClaimLost`, and what claiming raises; then nothing is recorded.
+    """
+    begun = monotonic_time.monotonic()
+    claimed, calls = attempt.claimed, work.desk.log.take()
+    following: _Attempt | Progress = Progress.PAUSED
+    try:
+        with work.services.db.company(work.company_id) as session:
             last = deliveries.record_booked(session, claimed, answer)
-            touched = _recorded(session, claimed, step, known, answer, last, desk)
-        else:
-            # Never "booked", not even for an instant: after a crash here the next attempt would go on to book it.
-            reason = fault.reason or HoldReason.TOTAL_DIFFERS
-            deliveries.record_rejected(session, claimed, reason.value, "not as planned", while_looking=True)
-            document = session.get_one(DocumentRow, claimed.document_id)
-            document.number = answer.reference
-            hold(session, document, reason, dict(fault.facts), claimed.attempted_at)
-        _save_calls(session, run_id, claimed, desk)
-    if fault is not None:
-        _withdraw(services, company_id, run_id, claimed, step, answer, desk)
-    if fault is not None or touched:
-        return Progress.HELD
-    return Progress.BOOKED if last else None
+            touched = _recorded(session, claimed, step, attempt.known, answer, last, work.desk)
+            save_calls(session, calls, work.run_id, claimed.delivery_id)
+            if touched or last:
+                following = Progress.HELD if touched else Progress.BOOKED
+            elif go_on:
+                if isinstance(step, CreateInvoice):
+                    work.steps.clear()  # its answer may have called for a step in between
+                next_claimed = _claimed(work, session)
+                following = Progress.LATER if next_claimed is None else _prepared(work, session, next_claimed, begun)
+    except BaseException:
+        work.desk.log.put_back(calls)
+        raise
+    return following
+
+
+def _differing(work: _Chain, claimed: Claimed, step: Step, answer: StepAnswer, fault: Comparison) -> Progress:
+    """Hold what was created and is not as planned, and take it back unbooked.
+
+    Never "booked", not even for an instant: after a crash here the next attempt would go on to book it.
+    """
+    with work.services.db.company(work.company_id) as session:
+        reason = fault.reason or HoldReason.TOTAL_DIFFERS
+        deliveries.record_rejected(session, claimed, reason.value, "not as planned", while_looking=True)
+        document = session.get_one(DocumentRow, claimed.document_id)
+        document.number = answer.reference
+        hold(session, document, reason, dict(fault.facts), claimed.attempted_at)
+        _save_calls(session, work.run_id, claimed, work.desk)
+    _withdraw(work.services, work.company_id, work.run_id, claimed, step, answer, work.desk)
+    return Progress.HELD
 
 
 def _out_of_date(session: Session, claimed: Claimed, desk: Desk) -> bool:
@@ -386,13 +469,13 @@ def _out_of_date(session: Session, claimed: Claimed, desk: Desk) -> bool:
     """
     if claimed.seq or claimed.attempt > 1 or claimed.look_first:
         return False
-    row = session.get_one(DocumentRow, claimed.document_id)
-    fault = _cannot_be_booked(decode(Document, row.payload), desk.books)
+    payload = deliveries.document_payload(session, claimed.document_id)
+    fault = _cannot_be_booked(decode(Document, payload), desk.books)
     if fault is None:
         return False
     reason, facts = fault
     deliveries.record_rejected(session, claimed, reason.value, "the books have changed since this was planned")
-    hold(session, row, reason, facts, claimed.attempted_at)
+    hold(session, session.get_one(DocumentRow, claimed.document_id), reason, facts, claimed.attempted_at)
     return True
 
 
@@ -464,7 +547,7 @@ def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
     return StepAnswer(number) if number else None
 
 
-def _write(step: Step, known: Known, desk: Desk, latest: float) -> StepAnswer:
+def _write(work: _Chain, claimed: Claimed, step: Step, known: Known, latest: float) -> StepAnswer:
     """Write; what they say was done before is looked up.
 
     Not begun after `latest`, a reading of the monotonic clock: a write must not outlive its lease, and a process
@@ -473,9 +556,11 @@ def _write(step: Step, known: Known, desk: Desk, latest: float) -> StepAnswer:
     if monotonic_time.monotonic() > latest:
         raise TryLater("too little of the lease is left to begin a write")
     try:
-        return desk.system.perform(step, known)
+        return work.desk.system.perform(step, known)
     except AlreadyDone:
-        found = desk.system.look_up(step, known)
+        with work.services.db.company_reading(work.company_id) as session:
+            known = replace(known, taken_payments=_taken_payments(session, claimed))
+        found = work.desk.system.look_up(step, known)
         if found is None:
             raise
         return found
@@ -483,16 +568,18 @@ def _write(step: Step, known: Known, desk: Desk, latest: float) -> StepAnswer:
         raise OutcomeUnknown("the answer to a write cannot be read") from error
 
 
-def _doubted(session: Session, claimed: Claimed) -> bool:
+def _doubted(work: _Chain, session: Session, claimed: Claimed) -> bool:
     """Whether this step books what an attempt without a readable answer may have made twice."""
     match claimed.step:
+        case BookInvoice() | BookPayment() if work.whole:
+            return work.doubtful
         case BookInvoice() | BookPayment():
             doubtful = session.scalar(
                 select(DeliveryRow.id).where(
                     DeliveryRow.document_id == claimed.document_id,
                     DeliveryRow.seq < claimed.seq,
                     DeliveryRow.doubtful.is_(True),
-                    DeliveryRow.kind.in_(("create_invoice", "credit_invoice", "create_payment")),
+                    DeliveryRow.kind.in_(_MADE_BY),
                 )
             )
             return doubtful is not None
@@ -511,32 +598,34 @@ def _fence(step: Step, known: Known, desk: Desk) -> None:
 # --- What a step builds on --------------------------------------------------------------------------------------
 
 
-def _known(session: Session, claimed: Claimed, desk: Desk) -> Known:
-    """The answers of earlier steps that this one needs. Raises `_NotYet` if another document must come first."""
-    step = claimed.step
+def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -> Known:
+    """The answers of earlier steps that this one needs. Raises `_NotYet` if another document must come first.
+
+    `looking`: what is there will be looked at, so it must be known which payments are other documents'.
+    """
+    step, desk = claimed.step, work.desk
+    taken = _taken_payments(session, claimed) if looking else ()
     match step:
         case CreateCustomer():
             return Known()
         case CreateInvoice():
-            number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.customer_key))
+            number = deliveries.customer_number(session, step.customer_key)
             if not number:
                 raise _NotYet(step.customer_key)
             return Known(customer_number=number)
         case RoundInvoice() | BookInvoice() | CreditInvoice():
-            return Known(invoice=_invoice(session, step.invoice_key))
+            return Known(invoice=_invoice(work, session, step.invoice_key))
         case DateCreditNote():
-            return Known(invoice=_invoice(session, step.credit_key))
+            return Known(invoice=_invoice(work, session, step.credit_key))
         case CreatePayment():
-            return Known(
-                invoice=_invoice(session, step.invoice_key) if step.invoice_key else _matched(step),
-                taken_payments=_taken_payments(session, claimed),
-            )
+            return Known(invoice=_invoice_of(work, session, step), taken_payments=taken)
         case BookPayment():
-            answer = _answer(session, step.payment_key)
+            payment = work.payments.get(step.payment_key) or _payment(session, step.payment_key)
+            answer = work.answers.get(step.payment_key) or _answer(session, step.payment_key)
             return Known(
                 payment_number=answer.reference if answer else "",
-                invoice=_invoice_paid(session, step.payment_key),
-                taken_payments=_taken_payments(session, claimed),
+                invoice=_invoice_of(work, session, payment) if payment else None,
+                taken_payments=taken,
             )
         case PostVoucher():
             year = desk.books.year_of(step.voucher.booking_date)
@@ -569,8 +658,10 @@ def _answer(session: Session, key: str) -> StepAnswer | None:
     return decode(StepAnswer, data) if data else None
 
 
-def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
+def _invoice(work: _Chain, session: Session, invoice_key: str) -> InvoiceView | None:
     """The latest that was answered of an invoice: created, rounded, dated or booked."""
+    if work.knows(invoice_key):
+        return work.view
     document_id = select(DeliveryRow.document_id).where(DeliveryRow.key == invoice_key).scalar_subquery()
     views = [
         decode(StepAnswer, data).invoice
@@ -579,9 +670,7 @@ def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
             .where(
                 DeliveryRow.document_id == document_id,
                 DeliveryRow.state == DeliveryState.BOOKED.value,
-                DeliveryRow.kind.in_(
-                    ("create_invoice", "round_invoice", "credit_invoice", "date_credit_note", "book_invoice")
-                ),
+                DeliveryRow.kind.in_(_SHOWN_BY),
             )
             .order_by(DeliveryRow.seq)
         )
@@ -590,12 +679,15 @@ def _invoice(session: Session, invoice_key: str) -> InvoiceView | None:
     return next((view for view in reversed(views) if view is not None), None)
 
 
-def _invoice_paid(session: Session, payment_key: str) -> InvoiceView | None:
+def _payment(session: Session, payment_key: str) -> CreatePayment | None:
     payload = session.scalar(select(DeliveryRow.payload).where(DeliveryRow.key == payment_key))
     payment = decode_step(payload) if payload else None
-    if not isinstance(payment, CreatePayment):
-        return None
-    return _invoice(session, payment.invoice_key) if payment.invoice_key else _matched(payment)
+    return payment if isinstance(payment, CreatePayment) else None
+
+
+def _invoice_of(work: _Chain, session: Session, payment: CreatePayment) -> InvoiceView | None:
+    """The invoice that a payment is for."""
+    return _invoice(work, session, payment.invoice_key) if payment.invoice_key else _matched(payment)
 
 
 def _matched(step: CreatePayment) -> InvoiceView:
@@ -628,58 +720,54 @@ def _recorded(
     desk: Desk,
 ) -> bool:
     """Store what follows from an answer. Says whether a person has changed the invoice: then the document is held."""
-    document = session.get_one(DocumentRow, claimed.document_id, options=[defer(DocumentRow.payload)])
-    touched = False
+    document_id, touched = claimed.document_id, False
     match step:
         case CreateCustomer():
             _remember_customer(session, step, answer)
         case CreateInvoice():
-            document.number = answer.reference
-            _learn(session, document, claimed, step, answer, desk)
+            deliveries.tell_document(session, document_id, {"number": answer.reference, **_seen(answer.invoice)})
+            _learn(session, claimed, step, answer, desk)
         case CreditInvoice():
-            document.number = answer.reference
+            deliveries.tell_document(session, document_id, {"number": answer.reference})
         case RoundInvoice() | DateCreditNote():
-            _remember_invoice(document, answer.invoice)
+            deliveries.tell_document(session, document_id, _seen(answer.invoice))
         case BookInvoice():
-            _remember_invoice(document, answer.invoice)
-            _add_voucher(document, answer.invoice.voucher if answer.invoice else "")
-            touched = _hold_touched(session, document, claimed, known.invoice, answer.invoice)
+            stood = deliveries.told_of(session, document_id)
+            voucher = _with_voucher(stood, answer.invoice.voucher if answer.invoice else "")
+            deliveries.tell_document(session, document_id, {**_seen(answer.invoice), **voucher})
+            touched = _hold_touched(session, claimed, known.invoice, answer.invoice)
         case CreatePayment():
             pass
         case BookPayment():
-            _add_voucher(document, answer.voucher)
-            _remember_value(document, answer, known, desk)
+            stood = deliveries.told_of(session, document_id)
+            told = {**_with_voucher(stood, answer.voucher), **_worth(stood, answer, known, desk)}
+            deliveries.tell_document(session, document_id, told)
         case PostVoucher():
-            document.number = answer.reference
-            _add_voucher(document, answer.voucher or answer.reference)
+            stood = deliveries.told_of(session, document_id)
+            voucher = _with_voucher(stood, answer.voucher or answer.reference)
+            deliveries.tell_document(session, document_id, {"number": answer.reference, **voucher})
         case _:
             assert_never(step)
     if last:
-        session.execute(
-            update(PartRow)
-            .where(PartRow.document_id == document.id)
-            .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=claimed.attempted_at)
-            .execution_options(synchronize_session=False)
-        )
+        deliveries.book_parts(session, document_id, claimed.attempted_at)
     return touched
 
 
-def _hold_touched(
-    session: Session, document: DocumentRow, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None
-) -> bool:
+def _hold_touched(session: Session, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None) -> bool:
     """Hold a document whose invoice is not the one that was compared: somebody changed it before it was booked."""
     if made is None or booked is None:
         return False
     if (made.total, made.vat, made.books_rate()) == (booked.total, booked.vat, booked.books_rate()):
         return False
     facts = {"invoice": booked.number, "planned": str(made.total), "made": str(booked.total)}
+    document = session.get_one(DocumentRow, claimed.document_id)
     hold(session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
     return True
 
 
-def _add_voucher(document: DocumentRow, voucher: str) -> None:
-    if voucher and voucher not in document.vouchers:
-        document.vouchers = [*document.vouchers, voucher]
+def _with_voucher(stood: Told, voucher: str) -> dict[str, Any]:
+    """The document's vouchers where an answer names another one."""
+    return {"vouchers": [*stood.vouchers, voucher]} if voucher and voucher not in stood.vouchers else {}
 
 
 def _remember_customer(session: Session, step: CreateCustomer, answer: StepAnswer) -> None:
@@ -690,24 +778,27 @@ def _remember_customer(session: Session, step: CreateCustomer, answer: StepAnswe
     row.number, row.name, row.email = answer.reference, step.customer.name, step.customer.email
 
 
-def _remember_invoice(document: DocumentRow, view: InvoiceView | None) -> None:
+def _seen(view: InvoiceView | None) -> dict[str, Any]:
+    """What an answer shows of a document's invoice."""
     if view is None:
-        return
-    document.number = view.number
-    document.invoice_total_minor = view.total.minor
-    document.invoice_rate = str(view.books_rate())
+        return {}
+    return {
+        "number": view.number,
+        "invoice_total_minor": view.total.minor,
+        "invoice_rate": str(view.books_rate()),
+    }
 
 
-def _remember_value(document: DocumentRow, answer: StepAnswer, known: Known, desk: Desk) -> None:
+def _worth(stood: Told, answer: StepAnswer, known: Known, desk: Desk) -> dict[str, Any]:
     """What the payment was worth in the books, where that was the invoice's own rate."""
-    if document.clearing_books_minor is not None:
-        return
+    if stood.clearing_books_minor is not None:
+        return {}
     if answer.payment is not None:
-        document.clearing_books_minor = answer.payment.books_amount.minor
-    elif known.invoice is not None:
-        paid = Money(document.total_minor, document.currency).to_decimal()
-        worth = Money.rounded(paid * known.invoice.books_rate(), desk.books.identity.currency)
-        document.clearing_books_minor = worth.minor
+        return {"clearing_books_minor": answer.payment.books_amount.minor}
+    if known.invoice is None:
+        return {}
+    worth = Money.rounded(stood.total.to_decimal() * known.invoice.books_rate(), desk.books.identity.currency)
+    return {"clearing_books_minor": worth.minor}
 
 
 def _disagreement(step: Step, answer: StepAnswer, desk: Desk) -> Comparison | None:
@@ -731,29 +822,25 @@ def _rounding_account(desk: Desk) -> str:
     return dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
 
 
-def _learn(
-    session: Session, document: DocumentRow, claimed: Claimed, step: CreateInvoice, answer: StepAnswer, desk: Desk
-) -> None:
+def _learn(session: Session, claimed: Claimed, step: CreateInvoice, answer: StepAnswer, desk: Desk) -> None:
     """Keep what a created invoice tells: its rate, and how the accounting system rounds."""
     view = answer.invoice
     if view is None:
         return
     home = desk.books.identity.currency
-    _remember_invoice(document, view)
     match compare_created(step.invoice, view, home).verdict:
         case Verdict.ROUNDED_UP:
             _learn_rounding(session)
         case Verdict.ROUNDED_DOWN:
             _learn_rounding(session)
-            _insert_rounding(session, document, claimed, step, desk)
+            _insert_rounding(session, claimed, step, desk)
         case Verdict.AGREES | Verdict.DIFFERS:
             _learn_rate(session, step, view, home)
 
 
-def _insert_rounding(
-    session: Session, document: DocumentRow, claimed: Claimed, step: CreateInvoice, desk: Desk
-) -> None:
+def _insert_rounding(session: Session, claimed: Claimed, step: CreateInvoice, desk: Desk) -> None:
     """Put a step between create and book that adds a rounding row, so that total and payment can meet."""
+    document = session.get_one(DocumentRow, claimed.document_id)
     rounded = with_rounding(step.invoice, Account(AccountRole.ROUNDING, _rounding_account(desk)))
     rounding = RoundInvoice(f"{step.key}/round", step.key, rounded)
     session.add(

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from addon.core.dates import booking_date, start_of_day
@@ -16,6 +16,7 @@ from addon.core.delivery import PartState
 from addon.core.records import Balance, Itemisation, Movement, MovementKind, Payout, PayoutState
 from addon.ports.payments import Fetched, PaymentSource
 from addon.services.context import Services
+from addon.store.bulk import among, insert_rows
 from addon.store.codec import decode, encode
 from addon.store.models import Company, Connection, MovementRow, PartRow, PayoutRow
 
@@ -135,25 +136,20 @@ def store_movements(
     known = _movement_ids(session, connection_id, unique)
     fresh = [item for ref, item in unique.items() if ref not in known]
     if fresh:
-        # No RETURNING: as one statement for all rows it would be a long text, which the driver reads anew each time.
-        session.execute(
-            _INSERT_MOVEMENT,
+        insert_rows(
+            session,
+            MovementRow,
             [
-                {
-                    "company_id": company_id,
-                    "connection_id": connection_id,
-                    "payout_ref": "",
-                    **_movement_columns(item, zone, now),
-                }
+                {"connection_id": connection_id, "payout_ref": "", **_movement_columns(item, zone, now)}
                 for item in fresh
             ],
         )
         ids = _movement_ids(session, connection_id, {item.value.ref for item in fresh})
-        session.execute(
-            insert(PartRow),
+        insert_rows(
+            session,
+            PartRow,
             [
                 {
-                    "company_id": company_id,
                     "connection_id": connection_id,
                     "movement_id": ids[item.value.ref],
                     "name": part.name,
@@ -175,14 +171,10 @@ def store_movements(
     return len(fresh)
 
 
-_INSERT_MOVEMENT = insert(MovementRow).execution_options(render_nulls=True)
-"""With its nulls, so that all rows have the same columns and go in one batch."""
-
-
 def _movement_ids(session: Session, connection_id: int, refs: Collection[str]) -> dict[str, int]:
     rows = session.execute(
         select(MovementRow.ref, MovementRow.id).where(
-            MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs)
+            MovementRow.connection_id == connection_id, among(session, MovementRow.ref, refs)
         )
     )
     return {row.ref: row.id for row in rows}

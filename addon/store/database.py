@@ -70,7 +70,7 @@ def _json_default(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not stored as JSON")
 
 
-_to_json = partial(json.dumps, default=_json_default, allow_nan=False, separators=(",", ":"))
+to_json = partial(json.dumps, default=_json_default, allow_nan=False, separators=(",", ":"))
 _from_json = partial(json.loads, parse_float=Decimal)
 
 
@@ -96,7 +96,7 @@ def _postgres_engine(address: URL) -> Engine:
         max_overflow=10,
         pool_timeout=30,
         connect_args={"connect_timeout": 5},
-        json_serializer=_to_json,
+        json_serializer=to_json,
         json_deserializer=_from_json,
         # A failed statement is logged with its text; its values are buyers' names and sealed tokens.
         hide_parameters=True,
@@ -123,7 +123,7 @@ def _sqlite_engine(address: URL, foreign_keys: bool) -> Engine:
         pool_size=5,
         max_overflow=10,
         pool_timeout=30,
-        json_serializer=_to_json,
+        json_serializer=to_json,
         json_deserializer=_from_json,
         # A failed statement is logged with its text; its values are buyers' names and sealed tokens.
         hide_parameters=True,

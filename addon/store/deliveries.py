@@ -29,6 +29,7 @@ from sqlalchemy import (
     CursorResult,
     Executable,
     Integer,
+    Row,
     String,
     and_,
     bindparam,
@@ -43,9 +44,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from addon.core.books import StepAnswer
-from addon.core.delivery import DeliveryState
+from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
     BookInvoice,
     BookPayment,
@@ -59,10 +61,21 @@ from addon.core.documents import (
     RoundInvoice,
     Step,
 )
+from addon.core.money import Money
 from addon.store.clock import database_now
 from addon.store.codec import decode_step, encode
 from addon.store.database import company_of
-from addon.store.models import Base, CallRow, Clipped, DeliveryRow, DocumentRow, Id
+from addon.store.models import (
+    Base,
+    CallRow,
+    Clipped,
+    CustomerRow,
+    DeliveryRow,
+    DocumentRow,
+    Id,
+    Instant,
+    PartRow,
+)
 
 VOUCHERS: Final = "vouchers"
 """What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
@@ -329,6 +342,73 @@ def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
     return min(turns, default=None)
 
 
+# --- What an attempt builds on, and what its answer changes ------------------------------------------------------
+
+_OPEN_STEPS: Final = (
+    select(_rows.id)
+    .where(_rows.company_id == _COMPANY, _rows.document_id == _ID, _rows.state != DeliveryState.BOOKED.value)
+    .order_by(_rows.seq)
+)
+_CUSTOMERS: Final = Base.metadata.tables[CustomerRow.__tablename__].c
+_CUSTOMER_NUMBER: Final = select(_CUSTOMERS.number).where(
+    _CUSTOMERS.company_id == _COMPANY, _CUSTOMERS.key == bindparam("given_key", type_=String)
+)
+_THE_DOCUMENT: Final = and_(_documents.company_id == _COMPANY, _documents.id == _ID)
+_PAYLOAD: Final = select(_documents.payload).where(_THE_DOCUMENT)
+_TOLD_OF: Final = select(
+    _documents.vouchers, _documents.clearing_books_minor, _documents.total_minor, _documents.currency
+).where(_THE_DOCUMENT)
+_TELL: Final = update(_DOCUMENTS).where(_THE_DOCUMENT)
+_PARTS: Final = Base.metadata.tables[PartRow.__tablename__]
+_BOOK_PARTS: Final = (
+    update(_PARTS)
+    .where(_PARTS.c.company_id == _COMPANY, _PARTS.c.document_id == _ID)
+    .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=bindparam("given_at", type_=Instant))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known so far of a document that answers add to."""
+
+    vouchers: tuple[str, ...]
+    clearing_books_minor: int | None
+    total: Money
+
+
+def open_steps(session: Session, document_id: int) -> tuple[int, ...]:
+    """The deliveries of a document that are not booked, in turn."""
+    return tuple(_execute(session, _OPEN_STEPS, given_id=document_id).scalars())
+
+
+def customer_number(session: Session, key: str) -> str:
+    """The number of a customer of ours at the accounting system; empty if there is none."""
+    return _execute(session, _CUSTOMER_NUMBER, given_key=key).scalar() or ""
+
+
+def document_payload(session: Session, document_id: int) -> dict[str, Any]:
+    """A document as it was planned, encoded. Raises `NoResultFound`."""
+    payload: dict[str, Any] = _execute(session, _PAYLOAD, given_id=document_id).scalar_one()
+    return payload
+
+
+def told_of(session: Session, document_id: int) -> Told:
+    """What answers have told of a document. Raises `NoResultFound`."""
+    row = _execute(session, _TOLD_OF, given_id=document_id).one()
+    return Told(tuple(row.vouchers), row.clearing_books_minor, Money(row.total_minor, row.currency))
+
+
+def tell_document(session: Session, document_id: int, columns: Mapping[str, Any]) -> None:
+    """Keep what an answer tells of a document, by the columns of `DocumentRow`. The caller commits."""
+    if columns:
+        _execute(session, _TELL, given_id=document_id, **columns)
+
+
+def book_parts(session: Session, document_id: int, at: datetime) -> None:
+    """The document stands in the books: so do its parts. The caller commits."""
+    _execute(session, _BOOK_PARTS, given_id=document_id, given_at=at)
+
+
 # --- One attempt ---------------------------------------------------------------------------------------------
 
 _TAKEN_OVER: Final = _rows.state == DeliveryState.SENDING.value
@@ -376,18 +456,26 @@ _DOCUMENT_SENDING: Final = (
 
 
 def claim(
-    session: Session, delivery_id: int, lease_s: float, quarantine_s: float, *, always_look: bool = False
+    session: Session,
+    delivery_id: int,
+    lease_s: float,
+    quarantine_s: float,
+    *,
+    always_look: bool = False,
+    savepoint: bool = True,
 ) -> Claimed | None:
     """Make a delivery ours for `lease_s` seconds; None if it is another's, not approved, or not its turn.
 
     One UPDATE … RETURNING, which the caller commits before a byte leaves. It sets `needs_lookup`, which only a
     readable answer clears. A delivery whose holder vanished is taken over when its lease has been over for
     `quarantine_s` seconds, and is doubtful from then on. `always_look` makes first attempts look first too, as
-    after a restore.
+    after a restore. Two claims at the same instant on one invoice: one gets None; without the `savepoint`, which
+    costs two more trips to the database, it gets `IntegrityError`, and its transaction is over.
     """
     try:
         # SQLite has one writer at a time, so that nobody can come between.
-        with session.begin_nested() if session.get_bind().dialect.name == "postgresql" else nullcontext():
+        guarded = savepoint and session.get_bind().dialect.name == "postgresql"
+        with session.begin_nested() if guarded else nullcontext():
             row = _execute(
                 session,
                 _CLAIM,
@@ -397,7 +485,9 @@ def claim(
                 given_always_look=always_look,
             ).one_or_none()
     except IntegrityError:
-        # Two claims at the same instant on one invoice: the table's own law let one of them through.
+        # The table's own law let one of them through.
+        if not savepoint:
+            raise
         return None
     if row is None:
         return None
@@ -427,7 +517,7 @@ _OURS: Final = and_(
 )
 
 
-def _ending(state: DeliveryState, **values: Any) -> Executable:
+def _ending(state: DeliveryState, **values: Any) -> ReturningUpdate[Any]:
     """The statement that ends an attempt."""
     return (
         update(_DELIVERIES)
@@ -438,6 +528,7 @@ def _ending(state: DeliveryState, **values: Any) -> Executable:
 
 
 _MESSAGE: Final = bindparam("given_message", type_=Clipped(2000))
+_others: Final = _DELIVERIES.alias().c
 _BOOKED: Final = _ending(
     DeliveryState.BOOKED,
     reference=bindparam("given_reference", type_=String),
@@ -449,6 +540,15 @@ _BOOKED: Final = _ending(
     missed_at=None,
     error_code="",
     error_message="",
+).returning(
+    exists()
+    .where(
+        _others.company_id == _COMPANY,
+        _others.document_id == _rows.document_id,
+        _others.id != _rows.id,
+        _others.state != DeliveryState.BOOKED.value,
+    )
+    .label("more")
 )
 _DOCUMENT_BOOKED: Final = (
     update(_DOCUMENTS)
@@ -501,14 +601,16 @@ _MISSED: Final = _ending(
 )
 
 
-def _carried_out(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> bool:
+def _carried_out(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> Row[Any] | None:
     given |= {"given_id": claimed.delivery_id, "given_attempt": claimed.attempt}
-    return _execute(session, statement, **given).first() is not None
+    return _execute(session, statement, **given).first()
 
 
-def _end(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> None:
-    if not _carried_out(session, statement, claimed, **given):
+def _end(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> Row[Any]:
+    row = _carried_out(session, statement, claimed, **given)
+    if row is None:
         raise ClaimLost(f"{claimed.key}: attempt {claimed.attempt} was taken over")
+    return row
 
 
 def record_booked(session: Session, claimed: Claimed, answer: StepAnswer) -> bool:
@@ -517,8 +619,8 @@ def record_booked(session: Session, claimed: Claimed, answer: StepAnswer) -> boo
     Then the document is booked too; its parts, number and amounts are the caller's. Raises `ClaimLost`: whoever
     took over will find the write.
     """
-    _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
-    return _execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id).first() is not None
+    ended = _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
+    return not ended.more and _execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id).first() is not None
 
 
 def record_rejected(
@@ -579,7 +681,7 @@ def record_miss(session: Session, claimed: Claimed, quarantine_s: float) -> bool
     delivery is given back (False), to be claimed again for the second. Raises `ClaimLost`.
     """
     apart_s = quarantine_s / 10
-    if _carried_out(session, _MISSED_AGAIN, claimed, given_apart_s=-apart_s):
+    if _carried_out(session, _MISSED_AGAIN, claimed, given_apart_s=-apart_s) is not None:
         return True
     _end(session, _MISSED, claimed, given_delay_s=apart_s)
     return False
