@@ -150,6 +150,8 @@ class Invoice:
     """The key of the invoice that this credit note corrects."""
     rounding_line: bool = False
     """Whether a row was added so that a system that rounds to whole units meets a whole total."""
+    vat_exact: bool = False
+    """Whether the VAT must be met to the hundredth: rows were split so that several refunds give back what was sold."""
 
     def __post_init__(self) -> None:
         if not self.lines:

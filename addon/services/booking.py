@@ -43,6 +43,7 @@ from addon.core.plan import (
     plan,
 )
 from addon.core.plan.common import opening_rate
+from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
@@ -403,6 +404,7 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
         return _sold_by_voucher(row, document, refunds)
     invoice = _invoice_of(document)
     credited = [Money.zero(invoice.currency) for _ in invoice.lines]
+    vat_credited = list(credited)
     refunded = Money.zero(invoice.currency)
     for refund_row in refunds:
         refund = decode(Document, refund_row.payload)
@@ -415,6 +417,7 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
                 same = (sold.description, sold.vat_percent, sold.account)
                 if same == (line.description, line.vat_percent, line.account):
                     credited[index] = credited[index] - line.gross
+                    vat_credited[index] = vat_credited[index] + vat_of_credit(line)
                     break
     total_minor = row.invoice_total_minor
     return BookedSale(
@@ -436,6 +439,7 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
                 rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
                 cost_centre=line.cost_centre,
                 project=line.project,
+                vat_credited=vat_credited[index],
             )
             for index, line in enumerate(invoice.lines)
         ),

@@ -39,6 +39,7 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.routed import routed_sale
 from addon.core.plan.situation import Outcome
@@ -237,12 +238,16 @@ class Company:
                 if other.kind is DocumentKind.REFUND and dict(other.facts)["original"] == source
             ]
             credited = [Money.zero(invoice.currency)] * len(invoice.lines)
+            vat_credited = list(credited)
+            places = {line.description: index for index, line in reversed(list(enumerate(invoice.lines)))}
             for refund in refunds:
                 if any(isinstance(step, CreditInvoice) for step in refund.steps):
                     credited = [line.gross for line in invoice.lines]
                     continue
-                for index, line in enumerate(_invoice(refund).lines[: len(credited)]):
-                    credited[index] -= line.gross
+                for line in _invoice(refund).lines:
+                    if line.description in places:
+                        credited[places[line.description]] -= line.gross
+                        vat_credited[places[line.description]] += vat_of_credit(line)
             found[source] = BookedSale(
                 key=document.key,
                 invoice_key=invoice.key,
@@ -262,6 +267,7 @@ class Company:
                         rounding=invoice.rounding_line and index == len(invoice.lines) - 1,
                         cost_centre=line.cost_centre,
                         project=line.project,
+                        vat_credited=vat_credited[index],
                     )
                     for index, line in enumerate(invoice.lines)
                 ),

@@ -1,5 +1,6 @@
 """Refunds in any parts give back exactly what was sold, line by line, with the VAT of the original."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -11,6 +12,7 @@ from addon.core.accounts import Account, AccountRole
 from addon.core.documents import CreateInvoice, CreatePayment, CreditInvoice, Customer, CustomerVat, Document
 from addon.core.money import Money
 from addon.core.plan import BookedSale, SaleLine
+from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.refund import plan_refund, refund_shares
 from addon.core.plan.situation import CannotBook
 from addon.core.records import Movement, MovementKind
@@ -68,11 +70,13 @@ def credited(sale: BookedSale, document: Document) -> BookedSale:
     for step in document.steps:
         match step:
             case CreditInvoice():
-                lines = [_with(line, line.gross) for line in lines]
+                lines = [replace(line, credited=line.gross) for line in lines]
             case CreateInvoice():
                 for row in step.invoice.lines:
                     index = int(row.description.removeprefix("Row "))
-                    lines[index] = _with(lines[index], lines[index].credited - row.gross)
+                    before = lines[index].vat_credited or Money.zero(row.gross.currency)
+                    given_back = lines[index].credited - row.gross
+                    lines[index] = replace(lines[index], credited=given_back, vat_credited=before + vat_of_credit(row))
             case _:
                 pass
     return BookedSale(
@@ -90,10 +94,6 @@ def credited(sale: BookedSale, document: Document) -> BookedSale:
         booked=True,
         credit_made=True,
     )
-
-
-def _with(line: SaleLine, amount: Money) -> SaleLine:
-    return SaleLine(line.gross, amount, line.vat_percent, line.account, line.description)
 
 
 def vat(amount: Money, percent: int) -> Decimal:
@@ -169,7 +169,9 @@ def test_shares_take_what_is_left_of_each_line(lines: list[tuple[int, int]], dat
     left = [data.draw(st.integers(0, gross)) for gross, _ in lines]
     if not any(left):
         return
-    taken = [_with(line, line.gross - Money(rest, "SEK")) for line, rest in zip(sale.lines, left, strict=True)]
+    taken = [
+        replace(line, credited=line.gross - Money(rest, "SEK")) for line, rest in zip(sale.lines, left, strict=True)
+    ]
     refund = Money(data.draw(st.integers(1, sum(left))), "SEK")
     shares = refund_shares(taken, refund)
     assert Money.total(shares, "SEK") == refund

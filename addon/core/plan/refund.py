@@ -36,6 +36,7 @@ from addon.core.plan.common import (
     source_of,
     vat_of,
 )
+from addon.core.plan.exact_vat import with_exact_vat
 from addon.core.plan.sale import books_value
 from addon.core.plan.situation import BookedSale, CannotBook, SaleLine
 from addon.core.plan.vat import share_of_oss
@@ -140,10 +141,15 @@ def _credit_steps(credit_key: str, sale: BookedSale, total: Money, day: date, te
 
 def _negative_invoice(key: str, sale: BookedSale, refund: Money, day: date, text: str, policy: Policy) -> Invoice:
     sold = [line for line in sale.lines if not line.rounding]
-    lines = tuple(
-        InvoiceLine(line.description, -share, line.vat_percent, line.account, line.cost_centre, line.project)
-        for line, share in zip(sold, refund_shares(sold, refund), strict=True)
-        if share
+    lines, vat_exact = with_exact_vat(
+        [
+            (
+                line,
+                InvoiceLine(line.description, -share, line.vat_percent, line.account, line.cost_centre, line.project),
+            )
+            for line, share in zip(sold, refund_shares(sold, refund), strict=True)
+            if share
+        ]
     )
     rate = None
     if sale.total.currency != policy.books_currency:
@@ -166,6 +172,7 @@ def _negative_invoice(key: str, sale: BookedSale, refund: Money, day: date, text
         order_number=sale.order_number,
         text=text,
         corrects_key=sale.invoice_key,
+        vat_exact=vat_exact,
     )
     rounding = policy.accounts.find(AccountRole.ROUNDING)
     if policy.rounds_to_whole and sale.total.currency == policy.books_currency and rounding is not None:

@@ -53,6 +53,8 @@ class SaleLine:
     rounding: bool = False
     cost_centre: str = ""
     project: str = ""
+    vat_credited: Money | None = None
+    """The VAT in what has been credited, row by row as the ledger rounds; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
