@@ -23,6 +23,7 @@ from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
+from addon.ports.vat_numbers import VatNumberRegister
 from addon.services.context import Services
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
@@ -191,6 +192,12 @@ class LiveOutside:
         if not order_places:
             return StripeSource(api, now=self._now, authorisation=authorisation)
         return StripeSource(api, now=self._now, authorisation=authorisation, order_places=order_places)
+
+    def vat_register(self, observer: CallObserver) -> VatNumberRegister:
+        """The EU's register of VAT numbers."""
+        from addon.connectors.vies import ViesRegister
+
+        return ViesRegister(self._http("vies", observer), self._settings.vies_url, now=self._now)
 
     def payment_authorisation(self, provider: str, way: str) -> Authorisation:
         """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""

@@ -61,6 +61,7 @@ OUTSIDE_ADDRESSES = (
     "RIKSBANK_URL",
     "NATIONALBANK_URL",
     "ECB_URL",
+    "VIES_URL",
 )
 
 # In the sandbox a crashed delivery should be seen to recover while one watches.
@@ -221,6 +222,8 @@ class Settings(BaseSettings):
     riksbank_url: Address = "https://api.riksbank.se"
     nationalbank_url: Address = "https://api.statbank.dk"
     ecb_url: Address = "https://www.ecb.europa.eu"
+    # The EU's register of VAT numbers, open to anybody.
+    vies_url: Address = "https://ec.europa.eu/taxation_customs/vies/rest-api"
 
     klarna_sftp_host: str | None = None
     klarna_sftp_port: int = Field(default=22, ge=1, le=65_535)

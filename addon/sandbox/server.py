@@ -34,6 +34,7 @@ class Ports:
     shop: int = 0
     control: int = 0
     rates: int = 0
+    vies: int = 0
 
 
 class RunningWorld:
@@ -76,6 +77,7 @@ def serve_world(world: World, ports: Ports | None = None) -> RunningWorld:
         serve_threaded(world.shop_app(), wanted.shop),
         serve_threaded(control, wanted.control),
         serve_threaded(make_rates_app(world.rates), wanted.rates),
+        serve_threaded(world.vies.app(), wanted.vies),
     ]
     urls = Urls(*(f"http://127.0.0.1:{server.port}" for server in servers))
     world.urls = urls
@@ -228,6 +230,7 @@ def make_control_app(world: World) -> Flask:
         {
             "/control/fortnox": _below("/control", world.fortnox.control_app()),
             "/control/stripe": world.stripe.control_app(),
+            "/control/vies": world.vies.control_app(),
         },
     )
     return app

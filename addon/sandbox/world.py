@@ -13,6 +13,7 @@ from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
 from addon.sandbox.rates import RatesWorld
 from addon.sandbox.shop import DESIGN_GOODS, FELL_GOODS, ODDITIES, TEN_CURRENCIES, Product, Shop, make_shop_app
 from addon.sandbox.stripe import StripeAccount, StripeWorld
+from addon.sandbox.vies import ViesWorld
 
 FORTNOX_CLIENT_ID = "sandboxFortnoxClientId"
 FORTNOX_CLIENT_SECRET = "sandbox-fortnox-secret-not-real"
@@ -33,6 +34,8 @@ class Urls:
     control: str
     rates: str = ""
     """The banks that publish exchange rates; empty where they are not served."""
+    vies: str = ""
+    """The EU's register of VAT numbers; empty where it is not served."""
 
     def as_dict(self) -> dict[str, str]:
         """By name, for JSON."""
@@ -42,6 +45,7 @@ class Urls:
             "shop": self.shop,
             "control": self.control,
             "rates": self.rates,
+            "vies": self.vies,
         }
 
 
@@ -65,6 +69,7 @@ class World:
     seed: int
     kvitt_public_url: str
     rates: RatesWorld
+    vies: ViesWorld
     businesses: list[Business] = field(default_factory=list)
     urls: Urls | None = None
 
@@ -103,7 +108,7 @@ class World:
         )
         if webhooks:
             stripe.register_platform_webhook(f"{kvitt}/webhooks/stripe")
-        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed))
+        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock))
 
     def add_business(
         self,
@@ -170,6 +175,7 @@ class World:
             "STRIPE_CONNECT_URL": where.stripe,
             "STRIPE_API_URL": where.stripe,
             **({f"{bank}_URL": where.rates for bank in ("RIKSBANK", "NATIONALBANK", "ECB")} if where.rates else {}),
+            **({"VIES_URL": f"{where.vies}/rest-api"} if where.vies else {}),
         }
 
     def catch_up(self) -> None:

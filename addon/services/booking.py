@@ -53,7 +53,7 @@ from addon.core.settlement import SettledSale, settled_sales, voucher_number
 from addon.core.vat import OssRule
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
-from addon.services import activity, oss, rules
+from addon.services import activity, oss, rules, vat_numbers
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
@@ -218,6 +218,7 @@ def load_situation(
         settled=_load_settled(session, connection_id, movements, policy.books_currency) if settling else {},
         settlement_vouchers=_load_settlement_vouchers(session, connection_id) if settling else {},
         unlisted_until=_load_unlisted_until(session, connection_id) if settling else {},
+        number_checks=vat_numbers.load_checks(session, vat_numbers.wanted_numbers(movements, policy), policy),
         oss_years=oss.load_years(session, policy.books_currency) if policy.vat.oss is OssRule.FROM_THRESHOLD else {},
     )
 
@@ -1274,6 +1275,7 @@ def plan_pass(
         enough,
         run_started_at=run_started_at,
     )
+    vat_numbers.ask(services, company_id, movements, policy, run_id, enough)
     with services.db.company(company_id) as session:
         policy = load_policy(session)
         movements = search.without_refused(

@@ -13,6 +13,7 @@ from addon.ports.calls import CallObserver, Lane, TokenSource
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
+from addon.ports.vat_numbers import VatNumberRegister
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
@@ -43,6 +44,10 @@ class Outside(Protocol):
 
     def accounting_authorisation(self, system: str) -> Authorisation:
         """The consent of an accounting system."""
+        ...
+
+    def vat_register(self, observer: CallObserver) -> VatNumberRegister:
+        """The register that confirms buyers' VAT numbers."""
         ...
 
     def payment_authorisation(self, provider: str, way: str) -> Authorisation:

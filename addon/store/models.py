@@ -766,10 +766,10 @@ class VatCheckRow(OfCompany, Base):
     number: Mapped[str] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20))
     checked_at: Mapped[datetime]
-    consultation: Mapped[str] = mapped_column(String(60))
-    name: Mapped[str] = mapped_column(Clipped(200))
-    address: Mapped[str] = mapped_column(Clipped(400))
-    reason: Mapped[str] = mapped_column(String(60))
+    consultation: Mapped[str] = mapped_column(String(60), default="")
+    name: Mapped[str] = mapped_column(Clipped(200), default="")
+    address: Mapped[str] = mapped_column(Clipped(400), default="")
+    reason: Mapped[str] = mapped_column(String(60), default="")
     __table_args__ = (Index("ix_vat_checks_number", "company_id", "number", "checked_at"),)
 
 

@@ -41,6 +41,7 @@ from addon.core.documents import (
     CreateInvoice,
     CreatePayment,
     CreditInvoice,
+    CustomerVat,
     DateCreditNote,
     Invoice,
     PostVoucher,
@@ -422,7 +423,14 @@ class FortnoxAccounting:
             if (customer.email.lower() == email if email else customer.name == name)
         ]
         found.sort(key=lambda customer: _age(customer.number))
-        return StepAnswer(found[0].number) if found else None
+        # One buyer who is treated in two ways is two customers there: the invoice must get the right one.
+        fits = (one.number for one in found if self._vat_of_customer(one.number) is step.customer.vat)
+        number = next(fits, None)
+        return StepAnswer(number) if number is not None else None
+
+    def _vat_of_customer(self, number: str) -> CustomerVat | None:
+        path = f"customers/{quote(number, safe='')}"
+        return self._client.get_object(path, "Customer", translate.customer_vat)
 
     def _invoices_with_key(self, key: str, total: Money) -> list[InvoiceView]:
         """Rows of all invoices that carry a key, oldest first: not cancelled ones, nor ones of the other

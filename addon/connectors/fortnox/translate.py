@@ -603,6 +603,12 @@ def customer_view(row: Row) -> CustomerView:
     )
 
 
+def customer_vat(row: Row) -> CustomerVat | None:
+    """How a customer is treated for VAT, from its own answer: lists do not tell. None for what we never make."""
+    word = words(row.get("VATType"))
+    return next((vat for vat, own in _VAT_TYPE.items() if own == word), None)
+
+
 def financial_year(row: Row) -> FinancialYear:
     """A financial year; `ref` is the small number that Fortnox counts a company's years by."""
     return FinancialYear(
