@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import func, select
 
 from addon.core.plan import OpenMovement, PayoutFact, Situation, plan
-from addon.core.records import Balance, Movement, MovementKind, Payout
+from addon.core.records import Balance, Dispute, Movement, MovementKind, Payout
 from addon.core.rules import Policy
 from addon.ports.calls import CallRecord
 from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
@@ -173,6 +173,9 @@ class _Pages:
         return Page(items, str(after) if after < len(self._movements) else None)
 
     def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:
+        return Page((), None)
+
+    def fetch_disputes(self, since: datetime, cursor: str | None) -> Page[Fetched[Dispute]]:
         return Page((), None)
 
     def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:

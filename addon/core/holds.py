@@ -59,6 +59,12 @@ class HoldReason(StrEnum):
     VAT_NUMBER_INVALID = "vat_number_invalid"
     VAT_NUMBER_UNCHECKED = "vat_number_unchecked"
     """Waited the days that are set, and the register of VAT numbers did not answer."""
+    DISPUTE_UNKNOWN = "dispute_unknown"
+    """Money of a dispute came back whose beginning Kvitt has not booked."""
+    CONVERSION_UNPAIRED = "conversion_unpaired"
+    """One half of a conversion between two balances, and the other never came."""
+    CREDIT_NOTE_BY_HAND = "credit_note_by_hand"
+    """A lost dispute should become a credit note, and in this mode the invoice is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,12 @@ class WaitReason(StrEnum):
     """No exchange rate for the day is known yet."""
     VAT_NUMBER = "vat_number"
     """The register of VAT numbers has not answered yet."""
+    EARLIER_ENTRIES = "earlier_entries"
+    """Entries before it on the same foreign balance, which tell what that is carried at."""
+    DISPUTE = "dispute"
+    """The entry that this dispute was opened with."""
+    CONVERSION = "conversion"
+    """The other half of a conversion between two balances."""
 
 
 @dataclass(frozen=True, slots=True)

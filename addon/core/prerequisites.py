@@ -389,8 +389,11 @@ _CLEARING_CANDIDATES = ("1686", "1687", "1688", "1689", *(str(number) for number
 
 _NAMES: Final = {
     "1686": "Fordringar för kontokort och kuponger",
+    "1515": "Osäkra kundfordringar",
+    "1516": "Tvistiga kundfordringar",
     "1930": "Företagskonto",
     "2611": "Utgående moms på försäljning inom Sverige, 25 %",
+    "2420": "Förskott från kunder",
     "2614": "Utgående moms omvänd skattskyldighet, 25 %",
     "2621": "Utgående moms på försäljning inom Sverige, 12 %",
     "2631": "Utgående moms på försäljning inom Sverige, 6 %",
@@ -409,7 +412,10 @@ _NAMES: Final = {
     "4531": "Import tjänster land utanför EU, 25 % moms",
     "4535": "Inköp av tjänster från annat EU-land, 25 %",
     "4598": "Justering, omvänd moms",
+    "6050": "Försäljningsprovisioner",
+    "6351": "Konstaterade förluster på kundfordringar",
     "6570": "Bankkostnader",
+    "6998": "Utländsk moms",
     "7960": "Valutakursförluster på fordringar och skulder av rörelsekaraktär",
 }
 """Swedish names of accounts as BAS has them, for those that a person asks us to make."""
@@ -459,6 +465,12 @@ def propose_company_accounts(books: Books, today: date) -> Proposal:
         "fee_output_vat": "2614",
         "fee_input_vat": "2645",
         "fee_domestic_vat": "2641",
+        "disputes": first_active("1516", "1689"),
+        "dispute_loss": first_active("6351", "6380"),
+        "bounced_payments": first_active("1515", "1519", "1685"),
+        "returned_refunds": first_active("2420", "2490", "2890"),
+        "fee_tax": first_active("6998", "6990"),
+        "foreign_fee": first_active("6050", "6590"),
         "rounding": predefined.get("rounding") or "3740",
         "exchange_gain": predefined.get("exchange_gain") or "3960",
         "exchange_loss": predefined.get("exchange_loss") or "7960",
@@ -489,6 +501,10 @@ def propose_connection_accounts(
             used.add(bank)
         numbers[f"bank:{currency}"] = bank
         names[bank] = _NAMES.get(bank, f"Valutakonto {currency}")
+        reserve = _reserve_for(chart, used)
+        used.add(reserve)
+        numbers[f"reserve:{currency}"] = reserve
+        names[reserve] = f"Innehållet {provider_name} {currency}"
     return Proposal(numbers, names)
 
 
@@ -517,6 +533,13 @@ def _clearing_for(
     wider = (str(number) for number in range(1600, 1700) if str(number) not in used | set(chart))
     # The plain 1686 is left to the books' own currency.
     return next((number for number in free if number != "1686"), next(wider, "1686"))
+
+
+def _reserve_for(chart: Mapping[str, ChartAccount], used: set[str]) -> str:
+    """A free number beside the clearing accounts, from above: those are given out from below."""
+    return next(
+        (number for number in map(str, range(1699, 1599, -1)) if number not in used and number not in chart), "1699"
+    )
 
 
 _CURRENCY_WORDS = frozenset("EUR USD GBP NOK DKK SEK CHF PLN JPY CAD AUD".split())

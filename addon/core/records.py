@@ -26,6 +26,8 @@ class MovementKind(StrEnum):
     """A buyer's bank withdrew a payment."""
     DISPUTE_REVERSAL = "dispute_reversal"
     """A withdrawn payment came back."""
+    DISPUTE_LOST = "dispute_lost"
+    """A dispute was decided against the company. It moves nothing: the money went when it was opened."""
     FEE = "fee"
     """The provider's own fee, taken apart from any sale; a credit of such a fee is positive."""
     FEE_TAX = "fee_tax"
@@ -227,6 +229,32 @@ class Payout:
     automatic: bool = True
     statement_text: str = ""
     movement_ref: str = ""
+
+    def __post_init__(self) -> None:
+        aware(self.created_at)
+
+
+class DisputeState(StrEnum):
+    """How far a dispute has come."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+    CLOSED = "closed"
+    """It ended without a decision, as an inquiry does that came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A payment that a buyer's bank asks back. `amount` is what is asked, in the buyer's currency."""
+
+    ref: str
+    original_ref: str
+    """The sale that it is about."""
+    amount: Money
+    state: DisputeState
+    created_at: datetime
+    reason: str = ""
 
     def __post_init__(self) -> None:
         aware(self.created_at)

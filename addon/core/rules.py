@@ -11,6 +11,7 @@ from addon.core.accounts import AccountMap
 from addon.core.books import Books, OrderField
 from addon.core.documents import CustomerVat
 from addon.core.fixings import ACCOUNTING_RATES, OLDEST_FIXING_DAYS, CurrencyRules, last_before
+from addon.core.kinds import DEFAULT_KIND_RULES, KindRules
 from addon.core.matching import USUAL_MATCHING, MatchRules
 from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
@@ -89,6 +90,7 @@ class Policy:
     vat: VatRules = field(default_factory=VatRules)
     """What is decided about the VAT of sales, with the rates by date."""
     matching: MatchRules = USUAL_MATCHING
+    kind_rules: KindRules = DEFAULT_KIND_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def group_of(kind: MovementKind, part: PartKind) -> Group:
             return Group.SALES
         case MovementKind.REFUND | MovementKind.REFUND_REVERSAL:
             return Group.REFUNDS
-        case MovementKind.DISPUTE | MovementKind.DISPUTE_REVERSAL:
+        case MovementKind.DISPUTE | MovementKind.DISPUTE_REVERSAL | MovementKind.DISPUTE_LOST:
             return Group.DISPUTES
         case MovementKind.FEE | MovementKind.FEE_TAX:
             return Group.FEES

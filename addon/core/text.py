@@ -41,6 +41,9 @@ HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.VAT_NUMBER_UNCHECKED: "the buyer's VAT number could not be checked",
     HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
     HoldReason.RULE_HOLDS: "your own rule says that a person decides",
+    HoldReason.DISPUTE_UNKNOWN: "money of a dispute whose beginning Kvitt has not booked",
+    HoldReason.CONVERSION_UNPAIRED: "one half of a currency conversion, and the other never came",
+    HoldReason.CREDIT_NOTE_BY_HAND: "a lost dispute whose credit note is for a person to make",
 }
 """Why something is held, as half a sentence; a test sees to it that no reason is left out."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from addon.core.money import Money
-from addon.core.records import Balance, Movement, Payout
+from addon.core.records import Balance, Dispute, Movement, Payout
 
 T = TypeVar("T")
 
@@ -78,6 +78,10 @@ class PaymentSource(Protocol):
 
     def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:
         """Payouts created since an instant, as they stand now."""
+        ...
+
+    def fetch_disputes(self, since: datetime, cursor: str | None) -> Page[Fetched[Dispute]]:
+        """Disputes opened since an instant, as they stand now; none where the provider has no list of them."""
         ...
 
     def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:

@@ -217,6 +217,9 @@ class Auditor:
                 self.services.now(),
             )
             row.vouchers = [reference]
+            row.other_clearing_account = original.other_clearing_account
+            row.other_clearing_currency = original.other_clearing_currency
+            row.other_clearing_books_minor = 0 if original.other_clearing_account else None
         return True
 
     def _doubtful(self, kind: str) -> Sequence[DeliveryRow]:

@@ -45,6 +45,7 @@ from addon.core.plan import (
 from addon.core.plan.common import opening_rate
 from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
+from addon.core.plan.planner import FOREIGN
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
@@ -57,6 +58,17 @@ from addon.services import activity, oss, rules, vat_numbers
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
+from addon.services.standing import (
+    CLEARING_SIDES,
+    GIVES_BACK,
+    load_claims,
+    load_disputes,
+    load_moved,
+    load_reserves,
+    load_values_coming,
+    other_clearing,
+    taken_back,
+)
 from addon.store.codec import decode, encode, fingerprint
 from addon.store.deliveries import SEQ_STEP, new_deliveries
 from addon.store.models import (
@@ -181,7 +193,7 @@ def load_situation(
 ) -> Situation:
     """Everything that the planner reads of the database, for these movements."""
     settling = policy.mode is Mode.SETTLEMENT
-    backwards = _BACKWARDS if settling else {MovementKind.REFUND}
+    backwards = GIVES_BACK | _BACKWARDS if settling else GIVES_BACK
     originals = {
         entry.movement.original_ref
         for entry in movements
@@ -203,7 +215,7 @@ def load_situation(
         movements=tuple(movements),
         payouts=_load_payouts(session, connection, payout_refs | set(payout_of.values()), policy.zone),
         sales=_load_sales(session, connection_id, originals),
-        known_sales=_load_known_sales(session, connection_id, originals),
+        known_sales=_load_known_sales(session, connection_id, originals | taken_back(movements)),
         matches=matches,
         known_customers=_load_customer_keys(session),
         fee_vouchers=_load_fee_vouchers(session, connection_id),
@@ -220,6 +232,11 @@ def load_situation(
         unlisted_until=_load_unlisted_until(session, connection_id) if settling else {},
         number_checks=vat_numbers.load_checks(session, vat_numbers.wanted_numbers(movements, policy), policy),
         oss_years=oss.load_years(session, policy.books_currency) if policy.vat.oss is OssRule.FROM_THRESHOLD else {},
+        disputes=load_disputes(session, connection_id, movements, policy.books_currency),
+        reserves=load_reserves(session, connection_id, movements, policy.books_currency),
+        moved=load_moved(session, connection_id, taken_back(movements), policy.books_currency),
+        claims=load_claims(session, connection_id, policy.books_currency),
+        values_coming=load_values_coming(session, connection_id, policy.books_currency),
     )
 
 
@@ -493,7 +510,7 @@ def _load_known_sales(session: Session, connection_id: int, originals: set[str])
             .join(PartRow, PartRow.movement_id == MovementRow.id)
             .where(
                 MovementRow.connection_id == connection_id,
-                MovementRow.kind == MovementKind.SALE.value,
+                MovementRow.kind.in_((MovementKind.SALE.value, MovementKind.REFUND.value)),
                 MovementRow.source_ref.in_(originals),
                 PartRow.name == "amount",
                 PartRow.state != PartState.SET_ASIDE.value,
@@ -512,13 +529,15 @@ def _load_customer_keys(session: Session) -> frozenset[str]:
 def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, date], int]:
     """The highest number that a fee voucher of a currency and day has; a number is never given twice."""
     highest: dict[tuple[str, date], int] = {}
-    for key, payload in session.execute(
-        select(DocumentRow.key, DocumentRow.payload["facts"]).where(
-            DocumentRow.connection_id == connection_id, DocumentRow.kind == DocumentKind.FEES.value
+    for key, kind, payload in session.execute(
+        select(DocumentRow.key, DocumentRow.kind, DocumentRow.payload["facts"]).where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.kind.in_((DocumentKind.FEES.value, DocumentKind.FOREIGN_FEES.value)),
         )
     ):
         facts = dict(payload)
-        place = (facts["currency"], date.fromisoformat(facts["day"]))
+        whose = FOREIGN if kind == DocumentKind.FOREIGN_FEES.value else ""
+        place = (facts["currency"] + whose, date.fromisoformat(facts["day"]))
         ending = key.rsplit("/", 1)[1]
         highest[place] = max(highest.get(place, 0), int(ending) if ending.isdigit() else 1)
     return highest
@@ -581,25 +600,25 @@ def _load_carrying(
 
 def _load_moved(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
     """What Kvitt's documents have moved on foreign clearing accounts."""
-    return {
-        row.clearing_currency: Carrying(
-            Money(int(row.balance), row.clearing_currency), Money(int(row.books or 0), books_currency)
-        )
-        for row in session.execute(
-            select(
-                DocumentRow.clearing_currency,
-                func.sum(DocumentRow.clearing_minor).label("balance"),
-                func.sum(DocumentRow.clearing_books_minor).label("books"),
-            )
+    moved: dict[str, Carrying] = {}
+    for currency, minor, books_minor in CLEARING_SIDES:
+        query = (
+            select(currency.label("currency"), func.sum(minor).label("balance"), func.sum(books_minor).label("books"))
             .where(
                 DocumentRow.connection_id == connection_id,
-                DocumentRow.clearing_currency.not_in(("", books_currency)),
-                DocumentRow.clearing_books_minor.is_not(None),
+                currency.not_in(("", books_currency)),
+                books_minor.is_not(None),
                 DocumentRow.state != DeliveryState.REJECTED.value,
             )
-            .group_by(DocumentRow.clearing_currency)
+            .group_by(currency)
         )
-    }
+        for row in session.execute(query):
+            balance, books = Money(int(row.balance), row.currency), Money(int(row.books or 0), books_currency)
+            before = moved.get(row.currency)
+            moved[row.currency] = (
+                Carrying(balance, books) if before is None else Carrying(before.balance + balance, before.books + books)
+            )
+    return moved
 
 
 def _load_payments_under_way(
@@ -771,7 +790,7 @@ def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[_Search, 
     for entry in movements:
         order = order_of(entry, policy)
         search = _Search(entry.choice.invoice, chosen=True) if entry.choice.invoice else _Search(order)
-        trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND)
+        trade = entry.movement.kind in (MovementKind.SALE, MovementKind.REFUND, MovementKind.SALE_REVERSAL)
         if trade and route(entry.movement, policy.rules).leaves_usual_course:
             continue
         if trade and search.text and entry.movement.currency == policy.books_currency and "amount" in entry.open_parts:
@@ -950,7 +969,7 @@ def store_document(
 ) -> DocumentRow:
     """Store a planned document with its deliveries, proposed or approved. The caller commits."""
     state = DeliveryState.APPROVED if approve else DeliveryState.PROPOSED
-    effect = document.clearing[0]
+    effect, *others = document.clearing
     facts = dict(document.facts)
     row = DocumentRow(
         company_id=company_id,
@@ -971,6 +990,7 @@ def store_document(
         clearing_currency=effect.balance.currency,
         clearing_minor=effect.balance.minor,
         clearing_books_minor=effect.books.minor if effect.books is not None else None,
+        **{name: value for other in others for name, value in other_clearing(other).items()},
         vouchers=[],
         planned_at=now,
         approved_at=now if approve else None,

@@ -13,12 +13,22 @@ from sqlalchemy.orm import Session
 
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
-from addon.core.records import Balance, Itemisation, Movement, MovementKind, Payout, PayoutState
+from addon.core.money import Money
+from addon.core.records import (
+    Balance,
+    Dispute,
+    DisputeState,
+    Itemisation,
+    Movement,
+    MovementKind,
+    Payout,
+    PayoutState,
+)
 from addon.ports.payments import Fetched, PaymentSource
 from addon.services.context import Services
 from addon.store.bulk import among, insert_rows
 from addon.store.codec import decode, encode
-from addon.store.models import Company, Connection, MovementRow, PartRow, PayoutRow
+from addon.store.models import Company, Connection, DisputeRow, MovementRow, PartRow, PayoutRow
 
 PAYOUT_WATCH = timedelta(days=14)
 """A paid payout may still fail; providers name five business days."""
@@ -30,7 +40,7 @@ UNDER_WAY_AT_START = "payout under way at the start"
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """How far a fetch has come: `stage` movements, payouts, items or done; `fetched` counts new movements.
+    """How far a fetch has come: `stage` movements, payouts, disputes, items or done; `fetched` counts new movements.
 
     `payout` is whose list `cursor` stands in, and `items_minor` what its pages so far come to: kept beside it, so that
     after a crash no page counts twice and no list is begun in the middle.
@@ -69,6 +79,8 @@ def fetch_step(services: Services, company_id: int, connection_id: int, source: 
             return _movements(services, company_id, connection_id, source, fetch)
         case "payouts":
             return _payouts(services, company_id, connection_id, source, fetch)
+        case "disputes":
+            return fetch_disputes_step(services, company_id, connection_id, source, fetch)
         case "items":
             return _items(services, company_id, connection_id, source, fetch)
         case _:
@@ -248,7 +260,119 @@ def _payouts(services: Services, company_id: int, connection_id: int, source: Pa
         fetched = fetch.fetched + store_movements(session, company_id, connection_id, movements, now)
     if page.next_cursor is not None:
         return Fetch("payouts", page.next_cursor, fetch.since, fetch.until, fetched)
-    return Fetch("items", fetched=fetched)
+    return Fetch("disputes", fetched=fetched)
+
+
+def fetch_disputes_step(
+    services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch
+) -> Fetch:
+    """One page of disputes, as long as some dispute of the books is not known to be decided; else no call at all."""
+    now = services.now()
+    if not fetch.since:
+        with services.db.company_reading(company_id) as session:
+            oldest = _oldest_undecided_dispute(session, connection_id)
+        if oldest is None:
+            return Fetch("items", fetched=fetch.fetched)
+        fetch = Fetch("disputes", None, oldest.isoformat(), fetched=fetch.fetched)
+    page = source.fetch_disputes(datetime.fromisoformat(fetch.since), fetch.cursor)
+    with services.db.company(company_id) as session:
+        store_disputes(session, company_id, connection_id, page.items, now)
+    if page.next_cursor is not None:
+        return Fetch("disputes", page.next_cursor, fetch.since, fetched=fetch.fetched)
+    return Fetch("items", fetched=fetch.fetched)
+
+
+DISPUTE_LOOK_BACK = timedelta(days=150)
+"""How long before its money went a dispute may have been opened, as an inquiry: card networks allow 120 days."""
+
+
+def _oldest_undecided_dispute(session: Session, connection_id: int) -> datetime | None:
+    """When the oldest dispute was opened that has moved money and whose end is not known; None if there is none."""
+    decided = (DisputeState.WON.value, DisputeState.LOST.value, DisputeState.CLOSED.value)
+    rows = session.execute(
+        select(MovementRow.source_ref, func.min(MovementRow.occurred_at).label("first"))
+        .where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.kind == MovementKind.DISPUTE.value,
+            ~exists().where(
+                DisputeRow.connection_id == connection_id,
+                DisputeRow.ref == MovementRow.source_ref,
+                DisputeRow.state.in_(decided),
+            ),
+        )
+        .group_by(MovementRow.source_ref)
+    ).all()
+    if not rows:
+        return None
+    refs = [row.source_ref for row in rows]
+    known: dict[str, datetime] = {}
+    for start in range(0, len(refs), 500):
+        query = select(DisputeRow.ref, DisputeRow.opened_at).where(
+            DisputeRow.connection_id == connection_id, DisputeRow.ref.in_(refs[start : start + 500])
+        )
+        known.update({row.ref: row.opened_at for row in session.execute(query)})
+    opened: list[datetime] = [known.get(row.source_ref, row.first - DISPUTE_LOOK_BACK) for row in rows]
+    return min(opened)
+
+
+def store_disputes(
+    session: Session, company_id: int, connection_id: int, items: Sequence[Fetched[Dispute]], now: datetime
+) -> None:
+    """Store disputes, or bring those that are known up to date. The caller commits.
+
+    One that is lost, and whose money left a balance of the books, becomes a movement of nought: the provider reports
+    none, and what becomes of the sale must be decided all the same.
+    """
+    unique = {item.value.ref: item for item in items}
+    rows = {
+        row.ref: row
+        for row in session.scalars(
+            select(DisputeRow).where(DisputeRow.connection_id == connection_id, DisputeRow.ref.in_(unique))
+        )
+    }
+    for ref, item in unique.items():
+        dispute = item.value
+        row = rows.get(ref)
+        if row is None:
+            row = DisputeRow(company_id=company_id, connection_id=connection_id, ref=ref)
+            session.add(row)
+        row.original_ref, row.state, row.opened_at = dispute.original_ref, dispute.state.value, dispute.created_at
+        row.value, row.raw, row.fetched_at = encode(dispute), dict(item.raw), now
+    lost = {ref: item for ref, item in unique.items() if item.value.state is DisputeState.LOST}
+    moved = session.execute(
+        select(MovementRow.source_ref, func.min(MovementRow.currency).label("currency"))
+        .where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.kind == MovementKind.DISPUTE.value,
+            MovementRow.source_ref.in_(lost),
+        )
+        .group_by(MovementRow.source_ref)
+    ).all()
+    known = _movement_ids(session, connection_id, [f"{row.source_ref}{LOST}" for row in moved])
+    fresh = [
+        Fetched(_lost_movement(lost[row.source_ref].value, row.currency, now), lost[row.source_ref].raw)
+        for row in moved
+        if f"{row.source_ref}{LOST}" not in known
+    ]
+    store_movements(session, company_id, connection_id, fresh, now)
+
+
+LOST = "/lost"
+"""Ending of the reference of the movement that stands for a lost dispute."""
+
+
+def _lost_movement(dispute: Dispute, currency: str, now: datetime) -> Movement:
+    """What is to be decided of a lost dispute, on the day that Kvitt learns of it: the provider tells no other."""
+    return Movement(
+        ref=f"{dispute.ref}{LOST}",
+        kind=MovementKind.DISPUTE_LOST,
+        amount=Money.zero(currency),
+        occurred_at=now,
+        source_ref=dispute.ref,
+        original_ref=dispute.original_ref,
+        description=dispute.reason,
+        raw_kind="dispute/lost",
+    )
 
 
 def _of_the_books(

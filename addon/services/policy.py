@@ -73,6 +73,7 @@ def load_policy(
         currency_rules=currency_rules,
         vat=company.vat,
         matching=MatchRules(connection.order_patterns),
+        kind_rules=company.kind_rules,
     )
 
 

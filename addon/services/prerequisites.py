@@ -5,7 +5,7 @@ Reading also finds the defaults: accounts that the company's chart really has, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from addon.core.accounts import AccountRole
 from addon.core.books import Books, Check, Remedy, Repair
 from addon.core.dates import booking_date, start_of_day
+from addon.core.delivery import PartState
+from addon.core.holds import HoldReason
 from addon.core.prerequisites import (
     PREREQUISITES,
     Needs,
@@ -54,7 +56,7 @@ from addon.services.settings import (
     settle_state,
 )
 from addon.store.codec import decode, encode
-from addon.store.models import BooksRow, CheckRow, Connection, MovementRow, RateRow
+from addon.store.models import BooksRow, CheckRow, Connection, MovementRow, PartRow, RateRow
 
 __all__ = ["PREREQUISITES", "Prerequisite", "StoredCheck", "check", "latest", "repair"]
 
@@ -281,6 +283,9 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     for role in _roles_needed(config, invoices=invoices, any_connection=bool(rows)):
         accounts[role] = config.accounts.get(role, "")
         names[accounts[role]] = account_name(accounts[role], role)
+    for role, number in _roles_held_for(session, config.accounts, rows):
+        accounts.setdefault(role, number)
+        names.setdefault(number, account_name(number, role))
     return Needs(
         first_day=first_day,
         today=today,
@@ -304,6 +309,31 @@ def _settlement_roles(style: SettlementStyle, config: CompanyConfig) -> tuple[st
     if config.export_without_vat:
         roles.append("sales:EXPORT")
     return tuple(roles)
+
+
+def _roles_held_for(
+    session: Session, company: Mapping[str, str], rows: Iterable[Connection]
+) -> Iterator[tuple[str, str]]:
+    """Account roles that something is held for, with their numbers: reserves, disputes and the like are seldom needed,
+    so that nobody is asked for an account before there is something to book on it."""
+    maps = {row.id: {**company, **read_connection(row).accounts} for row in rows}
+    facts = PartRow.facts
+    held = select(
+        PartRow.connection_id,
+        facts["role"].as_string().label("role"),
+        facts["detail"].as_string().label("detail"),
+        facts["account"].as_string().label("account"),
+    ).where(PartRow.state == PartState.HELD.value, PartRow.reason == HoldReason.ACCOUNT_NOT_READY.value)
+    for found in session.execute(held.distinct()):
+        numbers = maps.get(found.connection_id, {})
+        if not found.role:
+            continue
+        key = f"{found.role}:{found.detail}" if found.detail else found.role
+        if not found.account:
+            yield key, numbers.get(key, "")
+        elif found.account in numbers.values():
+            # What the settings no longer name is planned anew with the next run.
+            yield next(name for name, number in numbers.items() if number == found.account), found.account
 
 
 _REVERSE_CHARGE: Final = ("fee_basis_contra", "fee_output_vat", "fee_input_vat")

@@ -25,6 +25,7 @@ from addon.ports.accounting import AccountingSystem
 from addon.services import statements
 from addon.services.context import Services
 from addon.services.ingest import zone_of
+from addon.services.standing import CLEARING_SIDES
 from addon.services.statements import Asked
 from addon.store.codec import decode
 from addon.store.models import Connection, DeliveryRow, DocumentRow, PartRow, PayoutRow, ProofRow
@@ -299,12 +300,16 @@ def _clearing_numbers(session: Session, connection_id: int, policy: Policy) -> d
     for key, number in policy.accounts.numbers.items():
         if key.startswith(prefix):
             numbers[key.removeprefix(prefix)].add(number)
-    used = select(DocumentRow.clearing_currency, DocumentRow.clearing_account).where(
-        DocumentRow.connection_id == connection_id, DocumentRow.state == DeliveryState.BOOKED.value
-    )
-    for currency, number in session.execute(used.distinct()):
-        if currency and number:
-            numbers[currency].add(number)
+    for columns in (
+        (DocumentRow.clearing_currency, DocumentRow.clearing_account),
+        (DocumentRow.other_clearing_currency, DocumentRow.other_clearing_account),
+    ):
+        used = select(*columns).where(
+            DocumentRow.connection_id == connection_id, DocumentRow.state == DeliveryState.BOOKED.value
+        )
+        for currency, number in session.execute(used.distinct()):
+            if currency and number:
+                numbers[currency].add(number)
     return numbers
 
 
@@ -364,28 +369,31 @@ def booked_elsewhere(session: Session, connection_id: int, currency: str) -> Mon
 
 
 def _effects(session: Session, connection_id: int, currency: str, home: str) -> list[BookedEffect]:
-    return [
-        BookedEffect(
-            row.key,
-            tuple(row.vouchers),
-            Money(row.clearing_minor, currency),
-            Money(row.clearing_books_minor or 0, home),
-            row.currency != home,
+    """What booked documents did to the clearing account of a currency; a conversion does it to two."""
+    found = []
+    for of_currency, minor, books_minor in CLEARING_SIDES:
+        query = select(
+            DocumentRow.key,
+            DocumentRow.currency,
+            DocumentRow.vouchers,
+            minor.label("minor"),
+            books_minor.label("books_minor"),
+        ).where(
+            DocumentRow.connection_id == connection_id,
+            of_currency == currency,
+            DocumentRow.state == DeliveryState.BOOKED.value,
         )
-        for row in session.execute(
-            select(
-                DocumentRow.key,
-                DocumentRow.currency,
-                DocumentRow.vouchers,
-                DocumentRow.clearing_minor,
-                DocumentRow.clearing_books_minor,
-            ).where(
-                DocumentRow.connection_id == connection_id,
-                DocumentRow.clearing_currency == currency,
-                DocumentRow.state == DeliveryState.BOOKED.value,
+        found += [
+            BookedEffect(
+                row.key,
+                tuple(row.vouchers),
+                Money(row.minor, currency),
+                Money(row.books_minor or 0, home),
+                row.currency != home,
             )
-        )
-    ]
+            for row in session.execute(query)
+        ]
+    return found
 
 
 def not_booked(session: Session, connection_id: int, currency: str) -> NotBooked:

@@ -23,6 +23,7 @@ from addon.core.books import OrderField
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import next_daily_run
 from addon.core.fixings import CurrencyRules, RateChoice
+from addon.core.kinds import DEFAULT_KIND_RULES, BankSide, BouncedPayment, KindRules, LostDispute
 from addon.core.rules import FeeVat, LockedRule, Mode
 from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.core.vat import (
@@ -286,11 +287,21 @@ COMPANY_ACCOUNTS: Final = (
     "exchange_gain",
     "exchange_loss",
     "disputes",
-    "reserve",
+    "dispute_loss",
+    "bounced_payments",
+    "returned_refunds",
+    "fee_tax",
+    "foreign_fee",
+    "transit",
+    "platform_income",
+    "transfers",
+    "financing",
+    "contributions",
+    "adjustments",
 )
 """Account roles that a company maps. Customer claims are the accounting system's own and only read."""
 
-CONNECTION_ACCOUNT_ROLES: Final = (AccountRole.CLEARING.value, AccountRole.BANK.value)
+CONNECTION_ACCOUNT_ROLES: Final = (AccountRole.CLEARING.value, AccountRole.BANK.value, AccountRole.RESERVE.value)
 """Account roles that a connection maps, once for each currency."""
 
 SEEN_CURRENCIES: Final = "seen_currencies"
@@ -342,6 +353,9 @@ def _all() -> dict[str, Setting]:
         _setting("fee_vat_confirmed_by", "company", "text", "", _text(200)),
         _setting("fee_vat_confirmed_at", "company", "text", "", _instant),
         _setting("voucher_series", "company", "text", "", _series),
+        _choices("dispute_lost", "company", LostDispute.LOSS.value, *(choice.value for choice in LostDispute)),
+        _choices("bounced_payment", "company", BouncedPayment.CLAIM.value, *(one.value for one in BouncedPayment)),
+        _choices("bank_side", "company", BankSide.BANK.value, *(choice.value for choice in BankSide)),
         _setting("wait_days", "company", "number", "14", _whole_number(0, 180)),
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
         _choices("rate_source", "company", RateChoice.ACCOUNTING.value, *(choice.value for choice in RateChoice)),
@@ -426,6 +440,7 @@ class CompanyConfig:
     own_vat_number: str = ""
     attach_evidence: bool = True
     """Whether the provider's records are attached to vouchers, at night."""
+    kind_rules: KindRules = DEFAULT_KIND_RULES
 
     def currency_rules(self) -> CurrencyRules:
         """How foreign amounts are valued, as far as the company decides it."""
@@ -507,6 +522,9 @@ def read_company(session: Session) -> CompanyConfig:
             tax_lines=value("tax_lines"),
         ),
         own_vat_number=value("own_vat_number"),
+        kind_rules=KindRules(
+            LostDispute(value("dispute_lost")), BouncedPayment(value("bounced_payment")), BankSide(value("bank_side"))
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from addon.core.text import HOLD_TEXTS
 from addon.services.context import Services
 from addon.services.paper import Attached, Paper, pdf
 from addon.services.policy import provider_name
+from addon.services.standing import CLEARING_SIDES
 from addon.services.tables import Sheet
 from addon.store.codec import decode, encode
 from addon.store.models import Company, Connection, DocumentRow, MovementRow, PartRow, StatementRow
@@ -202,38 +203,33 @@ def load_parts(session: Session, connection_id: int, currency: str) -> list[Part
 
 
 def load_documents(session: Session, connection_id: int, currency: str, home: str) -> list[DocumentFact]:
-    """Every booked document with its effect on the balance's clearing account."""
-    return [
-        DocumentFact(
-            row.key,
-            DocumentKind(row.kind),
-            row.booking_date,
-            BookedEffect(
+    """Every booked document with its effect on the balance's clearing account, oldest first."""
+    found: list[tuple[int, DocumentFact]] = []
+    for of_currency, minor, books_minor in CLEARING_SIDES:
+        query = select(
+            DocumentRow.id,
+            DocumentRow.key,
+            DocumentRow.kind,
+            DocumentRow.booking_date,
+            DocumentRow.currency,
+            DocumentRow.vouchers,
+            minor.label("minor"),
+            books_minor.label("books_minor"),
+        ).where(
+            DocumentRow.connection_id == connection_id,
+            of_currency == currency,
+            DocumentRow.state == DeliveryState.BOOKED.value,
+        )
+        for row in session.execute(query):
+            effect = BookedEffect(
                 row.key,
                 tuple(row.vouchers),
-                Money(row.clearing_minor, currency),
-                Money(row.clearing_books_minor or 0, home),
+                Money(row.minor, currency),
+                Money(row.books_minor or 0, home),
                 row.currency != home,
-            ),
-        )
-        for row in session.execute(
-            select(
-                DocumentRow.key,
-                DocumentRow.kind,
-                DocumentRow.booking_date,
-                DocumentRow.currency,
-                DocumentRow.vouchers,
-                DocumentRow.clearing_minor,
-                DocumentRow.clearing_books_minor,
             )
-            .where(
-                DocumentRow.connection_id == connection_id,
-                DocumentRow.clearing_currency == currency,
-                DocumentRow.state == DeliveryState.BOOKED.value,
-            )
-            .order_by(DocumentRow.id)
-        )
-    ]
+            found.append((row.id, DocumentFact(row.key, DocumentKind(row.kind), row.booking_date, effect)))
+    return [fact for _, fact in sorted(found, key=lambda entry: entry[0])]
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------

@@ -385,6 +385,26 @@ class PayoutRow(OfCompany, Base):
     )
 
 
+class DisputeRow(OfCompany, Base):
+    """A dispute as it stands at the provider. `state` as `DisputeState`."""
+
+    __tablename__ = "disputes"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id)
+    ref: Mapped[str] = mapped_column(String(120))
+    original_ref: Mapped[str] = mapped_column(String(120), default="")
+    state: Mapped[str] = mapped_column(String(20))
+    opened_at: Mapped[datetime]
+    value: Mapped[dict[str, Any]]
+    raw: Mapped[dict[str, Any]]
+    fetched_at: Mapped[datetime]
+    __table_args__ = (
+        _within("connection_id", "connections"),
+        UniqueConstraint("connection_id", "ref"),
+        Index("ix_disputes_list", "company_id", "opened_at"),
+    )
+
+
 class DocumentRow(OfCompany, Base):
     """A planned document: what it books, and what became of it. `state` as `DeliveryState`, over its steps."""
 
@@ -415,6 +435,11 @@ class DocumentRow(OfCompany, Base):
     """Effect on the clearing account in the balance's currency."""
     clearing_books_minor: Mapped[int | None] = mapped_column(BigInteger)
     """The same in the books' currency, once known."""
+    other_clearing_account: Mapped[str] = mapped_column(String(20), default="")
+    """The second clearing account of a conversion between two balances; empty for all else."""
+    other_clearing_currency: Mapped[str] = mapped_column(String(3), default="")
+    other_clearing_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    other_clearing_books_minor: Mapped[int | None] = mapped_column(BigInteger)
     vouchers: Mapped[list[str]] = mapped_column(default=list)
     planned_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
@@ -429,6 +454,7 @@ class DocumentRow(OfCompany, Base):
         Index("ix_documents_state", "company_id", "state", "id"),
         Index("ix_documents_number", "company_id", "number"),
         Index("ix_documents_source", "connection_id", "source_ref"),
+        Index("ix_documents_kind", "connection_id", "kind"),
     )
 
 

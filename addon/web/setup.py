@@ -30,6 +30,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("fees", ("fee_vat", "fee_vat_confirmed_by")),
     ("currency", ("rate_source", "revalue_at_year_end")),
     ("matching", ("wait_days", "tolerance")),
+    ("returns", ("dispute_lost", "bounced_payment", "bank_side")),
     ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )
 """The company's settings as the page groups them; accounts stand in a group of their own."""

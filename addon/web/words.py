@@ -18,6 +18,7 @@ from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
 from addon.core.fixings import RateChoice
 from addon.core.holds import HoldReason, WaitReason
+from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.plan.routed import Course, Way
 from addon.core.records import MovementKind, PayoutState
 from addon.core.routing import ANYTHING, Action, Rule, Subject
@@ -73,6 +74,7 @@ KINDS: Final[Mapping[MovementKind, Text]] = {
     MovementKind.REFUND_REVERSAL: _("Failed refund"),
     MovementKind.DISPUTE: _("Dispute"),
     MovementKind.DISPUTE_REVERSAL: _("Dispute won back"),
+    MovementKind.DISPUTE_LOST: _("Dispute lost"),
     MovementKind.FEE: _("Fee"),
     MovementKind.FEE_TAX: _("Tax on fees"),
     MovementKind.PAYOUT: _("Payout"),
@@ -191,6 +193,22 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.PAYOUT_REVERSAL: _("Voucher: failed payout taken back"),
     DocumentKind.ROUTED: _("Voucher: by your own rule"),
     DocumentKind.SETTLEMENT: _("Voucher: payments and their fees"),
+    DocumentKind.FOREIGN_FEES: _("Voucher: the day's fees of other companies"),
+    DocumentKind.DISPUTE: _("Voucher: payment withdrawn by the buyer's bank"),
+    DocumentKind.DISPUTE_WON: _("Voucher: dispute won, money back"),
+    DocumentKind.DISPUTE_LOST: _("Voucher: dispute lost, written off"),
+    DocumentKind.BOUNCED_PAYMENT: _("Voucher: payment that bounced"),
+    DocumentKind.PAID_AGAIN: _("Voucher: a bounced payment made good"),
+    DocumentKind.RETURNED_REFUND: _("Voucher: refund that came back"),
+    DocumentKind.REFUNDED_AGAIN: _("Voucher: refund made once more"),
+    DocumentKind.RESERVE: _("Voucher: money held back or released"),
+    DocumentKind.TOP_UP: _("Voucher: money put into the balance"),
+    DocumentKind.TRANSFER: _("Voucher: transfer between accounts at the provider"),
+    DocumentKind.PLATFORM_EARNING: _("Voucher: a platform's own fee income"),
+    DocumentKind.FINANCING: _("Voucher: the provider's financing"),
+    DocumentKind.CONTRIBUTION: _("Voucher: contribution"),
+    DocumentKind.ADJUSTMENT: _("Voucher: the provider's adjustment"),
+    DocumentKind.CONVERSION: _("Voucher: one balance changed into another"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
@@ -242,7 +260,18 @@ ROLES: Final[Mapping[str, Text]] = {
     "exchange_gain": _("Exchange gains"),
     "exchange_loss": _("Exchange losses"),
     "disputes": _("Disputes"),
-    "reserve": _("Reserves"),
+    "reserve": _("What the provider holds back"),
+    "dispute_loss": _("Losses from disputes"),
+    "bounced_payments": _("Owed by buyers whose payment bounced"),
+    "returned_refunds": _("Owed to buyers whose refund came back"),
+    "transit": _("Money on its way between provider and bank"),
+    "fee_tax": _("Tax on fees that is a cost"),
+    "foreign_fee": _("Other companies' fees"),
+    "platform_income": _("A platform's own fee income"),
+    "transfers": _("Transfers between accounts at the provider"),
+    "financing": _("The provider's advances and loans"),
+    "contributions": _("Contributions"),
+    "adjustments": _("The provider's adjustments"),
     "by_rule": _("The account of your own rule"),
 }
 
@@ -381,8 +410,8 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
     ),
     HoldReason.ACCOUNT_NOT_READY: HoldWords(
         _("An account is missing or not ready"),
-        _("The account is not there, not active, or demands a cost centre or project."),
-        _("Mend it under Get started, or choose another account under Settings, and try again."),
+        _("No account is chosen for it, or the account is not there, not active, or demands a cost centre or project."),
+        _("Choose an account under Settings, or mend the one that is chosen under Get started, and try again."),
     ),
     HoldReason.CURRENCY_NOT_READY: HoldWords(
         _("A currency is missing in your books"),
@@ -479,6 +508,27 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         _("A rule that you made keeps movements like this one for a person to decide."),
         _("Book it yourself and set it aside here, or change the rule under Settings and try again."),
     ),
+    HoldReason.DISPUTE_UNKNOWN: HoldWords(
+        _("A dispute that began before Kvitt"),
+        _("Money of a dispute came back or is lost for good, but what was withdrawn for it was not booked by Kvitt."),
+        _(
+            "Book it yourself against the account where the disputed amount stands, and set it aside here, "
+            "saying where."
+        ),
+    ),
+    HoldReason.CONVERSION_UNPAIRED: HoldWords(
+        _("Half of a currency conversion"),
+        _("One balance was changed into another, and the provider has reported only one side of it."),
+        _("Wait for the other side and try again, or book it yourself and set it aside here, saying where."),
+    ),
+    HoldReason.CREDIT_NOTE_BY_HAND: HoldWords(
+        _("A lost dispute waits for your credit note"),
+        _("You chose that lost disputes undo the sale. The invoice was made by your shop, so its credit note is, too."),
+        _(
+            "Make the credit note and settle it against the account for disputes, then set this aside, saying where. "
+            "Or choose under Settings that lost disputes are losses, and try again."
+        ),
+    ),
 }
 
 MATCHED_BY_HAND: Final = frozenset(
@@ -522,11 +572,14 @@ WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.DAY_CLOSES: _("Fees of a day that has not closed"),
     WaitReason.INVOICE: _("An invoice or credit note that the shop has not made yet"),
     WaitReason.BOOKING: _("An invoice that you have not booked yet"),
-    WaitReason.SALE: _("The sale that a refund belongs to"),
+    WaitReason.SALE: _("The entry that this one takes back"),
     WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
     WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
     WaitReason.RATE: _("An exchange rate"),
     WaitReason.VAT_NUMBER: _("The register of VAT numbers, which has not answered"),
+    WaitReason.EARLIER_ENTRIES: _("Earlier entries on the same foreign balance"),
+    WaitReason.DISPUTE: _("The entry that a dispute began with"),
+    WaitReason.CONVERSION: _("The other half of a currency conversion"),
 }
 
 UNBOOKED: Final[Mapping[str, Text]] = {
@@ -620,6 +673,8 @@ FACTS: Final[Mapping[str, Text]] = {
     "original": _("Sale"),
     "refunded": _("Refunded"),
     "source": _("Reference"),
+    "dispute": _("Dispute"),
+    "refund": _("Given back"),
     "document": _("Document"),
     "step": _("Step"),
     "arrives": _("Arrives"),
@@ -809,6 +864,18 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "voucher_series": SettingWords(
         _("Voucher series of Kvitt's own"), _("Fees and payouts are numbered there. Nobody else should use it.")
     ),
+    "dispute_lost": SettingWords(
+        _("A lost dispute becomes"),
+        _("The payment stays withdrawn. Practice is unsettled when the goods did not come back: ask your accountant."),
+    ),
+    "bounced_payment": SettingWords(
+        _("A payment that bounces after it was booked"),
+        _("Bank debits may come back weeks later. A new payment of the same order then settles the claim."),
+    ),
+    "bank_side": SettingWords(
+        _("The bank side of payouts"),
+        _("Choose the transit account if the bank's own file books the bank account, so that nothing stands twice."),
+    ),
     "wait_days": SettingWords(
         _("Days to wait for an invoice"), _("Shops often invoice when they ship. After that it comes to the inbox.")
     ),
@@ -907,6 +974,12 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("rate_source", RateChoice.ECB): _("European Central Bank (ECB)"),
     ("revalue_at_year_end", "yes"): _("Kvitt values them"),
     ("revalue_at_year_end", "no"): _("Your bookkeeper values them"),
+    ("dispute_lost", LostDispute.LOSS): _("a loss: the goods are gone, output VAT stays"),
+    ("dispute_lost", LostDispute.CREDIT_NOTE): _("a credit note: the sale is undone, with its VAT"),
+    ("bounced_payment", BouncedPayment.CLAIM): _("The buyer owes it again: a claim on an account of its own"),
+    ("bounced_payment", BouncedPayment.CREDIT_NOTE): _("The sale is undone: a credit note, with its VAT"),
+    ("bank_side", BankSide.BANK): _("On the bank account, on the day it arrives"),
+    ("bank_side", BankSide.TRANSIT): _("Only up to a transit account"),
     ("rounds_to_whole", "unknown"): _("Not known yet"),
     ("rounds_to_whole", "yes"): _("Yes"),
     ("rounds_to_whole", "no"): _("No"),

@@ -133,17 +133,17 @@ def test_the_main_job_from_a_terminal(place: tuple[Town, Terminal], tmp_path: Pa
 def test_held_items_give_status_one(place: tuple[Town, Terminal]) -> None:
     kvitt, kvitt_command = place
     business = shop(kvitt, 0)
-    business.stripe.topup(5000, "sek")
+    business.stripe.adjustment(5000, reporting_category="loyalty", type="loyalty")
     kvitt.set_up(business, "plus", start(kvitt))
     previewed = kvitt_command.json("preview", "1", status=1)
     assert (previewed["documents"], len(previewed["held"])) == ([], 1)
     synced = kvitt_command.json("sync", "1", status=1)
     assert [(line["amount"], line["currency"], line["reason"]) for line in synced["held"]] == [
-        ("50.00", "SEK", "kind_not_built")
+        ("50.00", "SEK", "unknown_kind")
     ]
-    assert synced["held"][0]["text"].startswith("Kvitt does not book this kind yet")
+    assert synced["held"][0]["text"].startswith("the provider uses a word that Kvitt does not know")
     assert kvitt_command("sync", "1").exit_code == 1
-    assert "kind_not_built" not in kvitt_command("sync", "1").stdout, "people read words"
+    assert "unknown_kind" not in kvitt_command("sync", "1").stdout, "people read words"
     assert kvitt_command("prove", "1").exit_code == 0, "held items are counted in the proof"
 
 

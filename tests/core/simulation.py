@@ -32,6 +32,8 @@ from addon.core.money import ExchangeRate, Money
 from addon.core.plan import (
     BookedSale,
     Carrying,
+    DisputeFact,
+    Moved,
     OpenMovement,
     PayoutFact,
     Plan,
@@ -39,13 +41,16 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.dispute import standing_of
 from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
+from addon.core.plan.planner import FOREIGN
+from addon.core.plan.returns import open_claims
 from addon.core.plan.routed import routed_sale
 from addon.core.plan.situation import Outcome
 from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
-from addon.core.records import Itemisation, Movement, MovementKind, Payout
+from addon.core.records import Dispute, Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import RoutedSale
 from addon.core.rules import Mode, Policy
 from addon.core.settlement import settled_sales, voucher_number
@@ -107,6 +112,7 @@ class Company:
     routed: dict[str, RoutedSale] = field(default_factory=dict)
     checks: dict[str, NumberCheck] = field(default_factory=dict)
     """What the register of VAT numbers has said."""
+    disputes: dict[str, Dispute] = field(default_factory=dict)
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -139,7 +145,9 @@ class Company:
             if names:
                 choice = self.choices.get(movement.ref, NO_CHOICE)
                 entries.append(OpenMovement(movement, names, self.since.get(movement.ref, policy.today), choice))
-        sales = [movement for movement in self.movements.values() if movement.kind is MovementKind.SALE]
+        known = (MovementKind.SALE, MovementKind.REFUND)
+        sales = [movement for movement in self.movements.values() if movement.kind in known]
+        home, facts = policy.books_currency, [document.facts for document in self.documents()]
         return Situation(
             movements=tuple(entries),
             payouts={ref: self._payout_fact(payout) for ref, payout in self.payouts.items()},
@@ -150,9 +158,22 @@ class Company:
                 step.key for document in self.documents() for step in document.steps if step.kind == "create_customer"
             ),
             fee_vouchers=Counter(
-                (dict(document.facts)["currency"], date.fromisoformat(dict(document.facts)["day"]))
+                (
+                    dict(document.facts)["currency"] + (FOREIGN if document.kind is DocumentKind.FOREIGN_FEES else ""),
+                    date.fromisoformat(dict(document.facts)["day"]),
+                )
                 for document in self.documents()
-                if document.kind is DocumentKind.FEES
+                if document.kind in (DocumentKind.FEES, DocumentKind.FOREIGN_FEES)
+            ),
+            disputes={ref: self._dispute_fact(ref) for ref in self._dispute_refs()},
+            reserves=self._reserves(),
+            moved=self._moved(),
+            claims=open_claims(facts, home),
+            values_coming=frozenset(
+                effect.balance.currency
+                for document in self.planned.values()
+                for effect in document.clearing
+                if effect.books is None
             ),
             carrying=self._carrying(),
             payments_under_way=self._payments_under_way(),
@@ -206,6 +227,43 @@ class Company:
         for document in self.documents():
             years = add_oss(years, document.oss)
         return years
+
+    def _dispute_refs(self) -> set[str]:
+        kinds = (MovementKind.DISPUTE, MovementKind.DISPUTE_REVERSAL, MovementKind.DISPUTE_LOST)
+        return {movement.source_ref for movement in self.movements.values() if movement.kind in kinds}
+
+    def _dispute_fact(self, ref: str) -> DisputeFact:
+        facts = [document.facts for document in self.documents() if dict(document.facts).get("dispute") == ref]
+        charged, account = standing_of(facts, self.policy.books_currency)
+        return DisputeFact(self.disputes.get(ref), charged, account)
+
+    def _reserves(self) -> dict[str, Carrying]:
+        home = self.policy.books_currency
+        found: dict[str, Carrying] = {}
+        for document in self.documents():
+            if document.kind is DocumentKind.RESERVE:
+                (effect,) = document.clearing
+                assert effect.books is not None
+                currency = effect.balance.currency
+                before = found.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
+                found[currency] = Carrying(before.balance - effect.balance, before.books - effect.books)
+        return found
+
+    def _moved(self) -> dict[str, Moved]:
+        found = {}
+        for document in self.documents():
+            if document.kind in (DocumentKind.SALE, DocumentKind.MATCH, DocumentKind.REFUND):
+                landed = self.landed.get(document.key)
+                effect = document.clearing[0]
+                facts = dict(document.facts)
+                found[facts["source"]] = Moved(
+                    effect.balance,
+                    landed.books if landed else effect.books,
+                    landed is not None,
+                    (landed.number if landed else "") or facts.get("invoice", ""),
+                    facts.get("order_number", ""),
+                )
+        return found
 
     def _payout_fact(self, payout: Payout) -> PayoutFact:
         items = [self.movements[ref] for ref, payout_ref in self.payout_of.items() if payout_ref == payout.ref]
@@ -325,13 +383,14 @@ class Company:
         home = self.policy.books_currency
         found: dict[str, Carrying] = {}
         for document in self.documents():
-            effect = document.clearing[0]
             landed = self.landed.get(document.key)
-            books = landed.books if landed else effect.books
-            if effect.balance.currency == home or books is None:
-                continue
-            before = found.get(effect.balance.currency, Carrying(Money.zero(effect.balance.currency), Money.zero(home)))
-            found[effect.balance.currency] = Carrying(before.balance + effect.balance, before.books + books)
+            for index, effect in enumerate(document.clearing):
+                books = landed.books if landed and not index else effect.books
+                if effect.balance.currency == home or books is None:
+                    continue
+                currency = effect.balance.currency
+                before = found.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
+                found[currency] = Carrying(before.balance + effect.balance, before.books + books)
         return found
 
     def _payments_under_way(self) -> dict[str, Money]:
@@ -448,6 +507,9 @@ class Company:
         for landed in self.landed.values():
             assert landed.books is not None, landed.document.key
             by_account[landed.document.clearing[0].account.number] += landed.books
+            for effect in landed.document.clearing[1:]:
+                assert effect.books is not None
+                by_account[effect.account.number] += effect.books
         for number, amount in by_account.items():
             assert self.stands_at(number) == amount
         if self.policy.mode is Mode.PLUS:
@@ -575,7 +637,7 @@ class Company:
         difference = claims - received - written_off
         entry.add("7960" if difference.minor > 0 else "3960", difference)
         landed.entries.append(entry)
-        if not step.invoice_number:
+        if settlement.account.role is AccountRole.CLEARING and not step.invoice_number:
             landed.books = received
         if step.invoice_number:
             view = self.invoices[step.invoice_number]

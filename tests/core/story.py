@@ -11,10 +11,13 @@ from decimal import Decimal
 from addon.core.books import InvoiceView
 from addon.core.dates import FinancialYear
 from addon.core.fixings import CurrencyRules, RateChoice
+from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.matching import MatchChoice, MatchRules
 from addon.core.money import Money
 from addon.core.records import (
     Buyer,
+    Dispute,
+    DisputeState,
     Fee,
     Itemisation,
     Movement,
@@ -96,6 +99,10 @@ class Story:
                 self.company.checks[number] = check
             case ["payout", ref, amount, currency, state, day, *rest]:
                 self._payout(ref, Money.from_decimal(Decimal(amount), currency), state, day, rest)
+            case ["dispute", ref, amount, currency, state, "of", original]:
+                asked = Money.from_decimal(Decimal(amount), currency)
+                opened = local(date(2026, 3, 1))
+                self.company.disputes[ref] = Dispute(ref, original, asked, DisputeState(state), opened)
             case ["stranger", ref, amount, currency]:
                 self.company.strangers[ref] = Money.from_decimal(Decimal(amount), currency)
             case ["invoice", number, amount, currency, *rest]:
@@ -233,6 +240,12 @@ class Story:
                         SettlementBy(style.get("by", "payout")),
                     ),
                 )
+            case "dispute_lost", [word]:
+                policy = replace(policy, kind_rules=replace(policy.kind_rules, dispute_lost=LostDispute(word)))
+            case "bounced_payment", [word]:
+                policy = replace(policy, kind_rules=replace(policy.kind_rules, bounced_payment=BouncedPayment(word)))
+            case "bank_side", [word]:
+                policy = replace(policy, kind_rules=replace(policy.kind_rules, bank_side=BankSide(word)))
             case "books", ["round", how]:
                 company.rounds = True
                 policy = replace(policy, rounds_to_whole={"known": True, "unknown": False}[how])

@@ -98,6 +98,11 @@ class House:
     def checks(self) -> None:
         prerequisites.check(self.town.services, self.company_id)
 
+    def repairs(self) -> None:
+        """Press Check again and every Repair button there is."""
+        self.checks()
+        prerequisites.repair_all(self.town.services, self.company_id, WHO)
+
     def runs(self, state: str = "done") -> RunView:
         """Run to the end; the run must end as said."""
         view = self.town.run(self.company_id)

@@ -197,7 +197,7 @@ def test_a_payout_under_way_waits_until_it_has_arrived(plus: House) -> None:
     plus.all_is_well()
 
 
-def test_what_is_not_built_or_not_known_is_held_and_the_identity_holds(plus: House) -> None:
+def test_what_is_not_known_or_has_no_account_is_held_and_the_identity_holds(plus: House) -> None:
     charge = plus.sells("2026-03-02", 1_000_00)
     plus.stripe.dispute(charge, at=instant("2026-03-05"))
     plus.stripe.adjustment(-4_000, reporting_category="loyalty", type="loyalty", at=instant("2026-03-06"))
@@ -206,7 +206,7 @@ def test_what_is_not_built_or_not_known_is_held_and_the_identity_holds(plus: Hou
     plus.stripe.bounce(plus.sells("2026-03-07", 70_00), at=instant("2026-03-09"))
     plus.opens()
     plus.runs()
-    assert plus.held() == ["kind_not_built"] * 4 + ["unknown_kind"]
+    assert plus.held() == ["account_not_ready", "unknown_kind"], "the chart has no account for reserves"
     plus.all_is_well()
 
 

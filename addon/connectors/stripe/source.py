@@ -13,12 +13,13 @@ from addon.connectors.stripe.translate import (
     evidence,
     is_own_row,
     translate_balances,
+    translate_dispute,
     translate_movement,
     translate_payout,
     translate_payout_item,
 )
 from addon.core.dates import aware
-from addon.core.records import Balance, Movement, Payout
+from addon.core.records import Balance, Dispute, Movement, Payout
 from addon.ports.errors import BadReply
 from addon.ports.oauth import Authorisation, Grant
 from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
@@ -96,6 +97,14 @@ class StripeSource:
         )
         self._refuse_test_data(iter(payouts))
         return Page(tuple(Fetched(translate_payout(payout), evidence(payout)) for payout in payouts), following)
+
+    def fetch_disputes(self, since: datetime, cursor: str | None) -> Page[Fetched[Dispute]]:
+        """Disputes opened since an instant, newest first, as they stand now; inquiries are among them."""
+        disputes, following = self._api.list(
+            "/v1/disputes", cursor, created={"gte": math.floor(aware(since).timestamp())}
+        )
+        self._refuse_test_data(iter(disputes))
+        return Page(tuple(Fetched(translate_dispute(dispute), evidence(dispute)) for dispute in disputes), following)
 
     def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:
         """The rows that make up an automatic payout and what each did to the balance, its own left out.

@@ -22,6 +22,8 @@ from addon.core.money import Money
 from addon.core.records import (
     Balance,
     Buyer,
+    Dispute,
+    DisputeState,
     Fee,
     Itemisation,
     Movement,
@@ -119,6 +121,25 @@ KIND_BY_TYPE: Final[Mapping[str, MovementKind]] = {
     "contribution": MovementKind.CONTRIBUTION,
     "climate_order_purchase": MovementKind.CONTRIBUTION,
     "climate_order_refund": MovementKind.CONTRIBUTION,
+    "payment_network_reserve_hold": MovementKind.RESERVE,
+    "payment_network_reserve_release": MovementKind.RESERVE,
+    # As in the categories: a card programme of the company's own, money nobody has claimed; and words that are new
+    # or undocumented, of which nobody has seen a row. Held until it is known what they move.
+    "issuing_authorization_hold": MovementKind.UNRECOGNISED,
+    "issuing_authorization_release": MovementKind.UNRECOGNISED,
+    "issuing_dispute": MovementKind.UNRECOGNISED,
+    "issuing_dispute_provisional_credit": MovementKind.UNRECOGNISED,
+    "issuing_dispute_provisional_credit_reversal": MovementKind.UNRECOGNISED,
+    "issuing_transaction": MovementKind.UNRECOGNISED,
+    "payment_unreconciled": MovementKind.UNRECOGNISED,
+    "tax_fund": MovementKind.UNRECOGNISED,
+    "obligation_outbound": MovementKind.UNRECOGNISED,
+    "obligation_reversal_inbound": MovementKind.UNRECOGNISED,
+    "fee_credit_funding": MovementKind.UNRECOGNISED,
+    "inbound_transfer": MovementKind.UNRECOGNISED,
+    "inbound_transfer_reversal": MovementKind.UNRECOGNISED,
+    "stripe_balance_payment_debit": MovementKind.UNRECOGNISED,
+    "stripe_balance_payment_debit_reversal": MovementKind.UNRECOGNISED,
 }
 """Kinds by `type`, for a row whose category we do not know. `adjustment` is left out on purpose: it may be a
 dispute, a bounced refund, a fee or anything else, and only the category tells."""
@@ -551,6 +572,34 @@ def translate_payout(payout: Mapping[str, Any]) -> Payout:
             filter(None, (clean_text(payout.get("statement_descriptor"), 60) or "STRIPE", clean_text(trace, 100)))
         ),
         movement_ref=read_ref(payout.get("balance_transaction")),
+    )
+
+
+_DISPUTE_STATES: Final[Mapping[str, DisputeState]] = {
+    "warning_needs_response": DisputeState.OPEN,
+    "warning_under_review": DisputeState.OPEN,
+    "warning_closed": DisputeState.CLOSED,
+    "needs_response": DisputeState.OPEN,
+    "under_review": DisputeState.OPEN,
+    "prevented": DisputeState.CLOSED,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+
+
+def translate_dispute(dispute: Mapping[str, Any]) -> Dispute:
+    """Read a dispute as it stands. Raises `BadReply`."""
+    ref = read_ref(dispute.get("id"))
+    if not ref:
+        raise BadReply("Stripe gave a dispute without an id")
+    return Dispute(
+        ref=ref,
+        original_ref=read_ref(dispute.get("charge")),
+        amount=stripe_money(dispute.get("amount"), dispute.get("currency")),
+        # A status that we do not know decides nothing.
+        state=_DISPUTE_STATES.get(str(dispute.get("status")), DisputeState.OPEN),
+        created_at=_instant(dispute.get("created")),
+        reason=clean_text(dispute.get("reason"), 60),
     )
 
 

@@ -4,6 +4,9 @@ from addon.core.plan.planner import plan
 from addon.core.plan.situation import (
     BookedSale,
     Carrying,
+    Claim,
+    DisputeFact,
+    Moved,
     OpenMovement,
     PayoutFact,
     Plan,
@@ -15,6 +18,9 @@ from addon.core.plan.situation import (
 __all__ = [
     "BookedSale",
     "Carrying",
+    "Claim",
+    "DisputeFact",
+    "Moved",
     "OpenMovement",
     "PayoutFact",
     "Plan",

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from typing import assert_never
 
 from addon.core.books import InvoiceView
-from addon.core.documents import CreateCustomer, CreatePayment, Document, PartRef
+from addon.core.documents import CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.kinds import BouncedPayment, LostDispute
 from addon.core.money import Money
+from addon.core.plan.captures import net_captures, with_companions
 from addon.core.plan.common import day_of, source_of
+from addon.core.plan.conversion import pair_of, plan_conversion, unpaired
+from addon.core.plan.dispute import plan_dispute, plan_dispute_credit, plan_dispute_loss, standing_of
+from addon.core.plan.kinds import plan_plain, plan_reserve
 from addon.core.plan.match import await_invoice, order_of, plan_chosen, plan_matches
 from addon.core.plan.rates import await_rate
 from addon.core.plan.refund import plan_refund
+from addon.core.plan.returns import (
+    find_claim,
+    open_claims,
+    plan_bounced_payment,
+    plan_returned_refund,
+    plan_settled_claim,
+)
 from addon.core.plan.routed import plan_by_rule, routed_sale
-from addon.core.plan.sale import plan_sale
+from addon.core.plan.sale import order_number, plan_sale
 from addon.core.plan.settlement import SettlementDesk
 from addon.core.plan.situation import (
     Aside,
+    BookedSale,
     CannotBook,
     Carrying,
+    Claim,
+    DisputeFact,
     OpenMovement,
     Outcome,
     Plan,
     Situation,
 )
+from addon.core.plan.value import Stock
 from addon.core.plan.vat import NumberWanted, add_oss
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal, planned_payout
 from addon.core.records import Movement, MovementKind, PartKind
@@ -43,14 +60,19 @@ _OVERDUE = {
 wait for something that has its own place on a page (a payout under way, a sale that is on its way)."""
 
 
+FOREIGN = "/foreign"
+"""Ending of a balance currency where the fees of a day are those of other companies."""
+
+
 class LostPart(AssertionError):
     """A part came out of the planner in no state or in two; nothing of this plan may be used."""
 
 
 def plan(situation: Situation, policy: Policy) -> Plan:
     """Say what should be booked. Deterministic; raises `LostPart` if a part was dropped or used twice."""
-    planner = _Planner(situation, policy)
-    for entry in sorted(situation.movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
+    movements, companions = net_captures(situation.movements, policy.mode)
+    planner = _Planner(replace(situation, movements=movements), policy)
+    for entry in sorted(movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
         planner.take(entry)
     planner.finish()
     result = Plan(
@@ -60,6 +82,7 @@ def plan(situation: Situation, policy: Policy) -> Plan:
         tuple(planner.nought),
         tuple(planner.asides),
     )
+    result = with_companions(result, companions)
     _check_nothing_lost(situation, result)
     return result
 
@@ -109,6 +132,23 @@ class _Planner:
         self.chosen: list[OpenMovement] = []
         """Payments whose invoice a person has chosen."""
         self.matches: dict[tuple[str, bool], list[OpenMovement]] = defaultdict(list)
+        self.reserves = dict(situation.reserves)
+        self.disputes = dict(situation.disputes)
+        self.claims = situation.claims
+        self.values_coming = set(situation.values_coming)
+        self.conversions: dict[str, list[OpenMovement]] = defaultdict(list)
+        self.dispute_rows: dict[str, set[str]] = defaultdict(set)
+        """By dispute: its rows that have no document yet."""
+        self.bouncing: list[Movement] = []
+        """Payments that bounced, with their reversal not planned yet."""
+        for entry in situation.movements:
+            movement = entry.movement
+            if "amount" not in entry.open_parts:
+                continue
+            if movement.kind in (MovementKind.DISPUTE, MovementKind.DISPUTE_REVERSAL):
+                self.dispute_rows[movement.source_ref].add(movement.ref)
+            elif movement.kind is MovementKind.SALE_REVERSAL:
+                self.bouncing.append(movement)
 
     # -- taking movements in -----------------------------------------------------------------------------
 
@@ -118,7 +158,7 @@ class _Planner:
             if part.name not in entry.open_parts:
                 continue
             reference = PartRef(movement.ref, part.name)
-            if not part.amount:
+            if not part.amount and movement.kind is not MovementKind.DISPUTE_LOST:
                 self.nought.append(reference)
             elif part.kind is PartKind.AMOUNT:
                 self.take_amount(entry, reference)
@@ -129,14 +169,11 @@ class _Planner:
 
     def take_fee(self, movement: Movement, fee: FeePart) -> None:
         match fee.kind:
-            case PartKind.FEE:
+            case PartKind.FEE | PartKind.FEE_TAX:
                 self.fees[(movement.currency, day_of(movement, self.policy))].append(fee)
-            case PartKind.FEE_TAX:
-                facts = (("kind", "fee_tax"), ("amount", str(fee.cost)))
-                self.holds.append(Hold((fee.ref,), HoldReason.KIND_NOT_BUILT, facts))
             case PartKind.FOREIGN_FEE:
-                facts = (("kind", "foreign_fee"), ("amount", str(fee.cost)))
-                self.holds.append(Hold((fee.ref,), HoldReason.KIND_NOT_BUILT, facts))
+                # Another supplier: apart from the provider's own fees, also where an account is missing for one.
+                self.fees[(movement.currency + FOREIGN, day_of(movement, self.policy))].append(fee)
             case PartKind.AMOUNT:
                 raise LostPart(f"{fee.ref} is no fee")
             case _:
@@ -152,8 +189,20 @@ class _Planner:
         match movement.kind:
             case MovementKind.SALE | MovementKind.REFUND:
                 self.take_trade(entry, part)
+            case MovementKind.SALE_REVERSAL | MovementKind.REFUND_REVERSAL:
+                self.take_return(entry, part)
+            case MovementKind.DISPUTE | MovementKind.DISPUTE_REVERSAL:
+                self.attempt((part,), lambda: self.dispute(movement))
+            case MovementKind.DISPUTE_LOST:
+                self.attempt((part,), lambda: self.dispute_lost(entry))
+            case MovementKind.RESERVE:
+                self.attempt((part,), lambda: self.reserve(movement))
+            case MovementKind.CONVERSION:
+                self.take_conversion(entry)
             case MovementKind.FEE:
                 self.take_fee(movement, FeePart(part, PartKind.FEE, -movement.amount))
+            case MovementKind.FEE_TAX:
+                self.take_fee(movement, FeePart(part, PartKind.FEE_TAX, -movement.amount))
             case MovementKind.PAYOUT:
                 self.attempt((part,), lambda: self.payout(movement))
             case MovementKind.PAYOUT_REVERSAL:
@@ -161,27 +210,14 @@ class _Planner:
             case MovementKind.UNRECOGNISED:
                 self.hold((part,), HoldReason.UNKNOWN_KIND, kind=movement.raw_kind, amount=str(movement.amount))
             case (
-                MovementKind.SALE_REVERSAL
-                | MovementKind.REFUND_REVERSAL
-                | MovementKind.DISPUTE
-                | MovementKind.DISPUTE_REVERSAL
-                | MovementKind.FEE_TAX
-                | MovementKind.RESERVE
-                | MovementKind.TRANSFER
+                MovementKind.TRANSFER
                 | MovementKind.PLATFORM_EARNING
                 | MovementKind.TOP_UP
                 | MovementKind.FINANCING
-                | MovementKind.CONVERSION
                 | MovementKind.CONTRIBUTION
                 | MovementKind.ADJUSTMENT
             ):
-                self.hold(
-                    (part,),
-                    HoldReason.KIND_NOT_BUILT,
-                    kind=movement.kind.value,
-                    raw_kind=movement.raw_kind,
-                    amount=str(movement.amount),
-                )
+                self.attempt((part,), lambda: plan_plain(movement, self.stock(movement.currency), self.policy))
             case _:
                 assert_never(movement.kind)
 
@@ -213,11 +249,41 @@ class _Planner:
             case _:
                 assert_never(self.policy.mode)
 
+    def take_return(self, entry: OpenMovement, part: PartRef) -> None:
+        """A payment or refund that bounced: what was booked is taken back, or the sale undone."""
+        movement, policy = entry.movement, self.policy
+        returned = movement.kind is MovementKind.REFUND_REVERSAL
+        before_ref = movement.source_ref if returned else movement.original_ref
+        before = self.situation.moved.get(before_ref)
+        about = (("original", before_ref), ("amount", str(movement.amount)))
+        if before is None or not before.booked:
+            until = entry.first_seen_on + timedelta(days=policy.wait_days)
+            coming = before is not None or (before_ref in self.situation.known_sales and policy.today <= until)
+            if coming:
+                self.waits.append(Wait((part,), WaitReason.SALE, None if before is not None else until, about))
+            else:
+                self.holds.append(Hold((part,), HoldReason.ORIGINAL_UNKNOWN, about))
+        elif abs(movement.amount.minor) > abs(before.balance.minor):
+            facts = {"original": before_ref, "paid": str(before.balance), "refund": str(movement.amount)}
+            self.hold((part,), HoldReason.REFUND_EXCEEDS, **facts)
+        elif returned:
+            self.attempt((part,), lambda: plan_returned_refund(movement, before, policy))
+        elif -movement.amount == before.balance and policy.kind_rules.bounced_payment is BouncedPayment.CLAIM:
+            self.attempt((part,), lambda: plan_bounced_payment(movement, before, policy))
+        else:
+            # Keys are named after what moved: the charge itself names those of its sale.
+            self.take_trade(replace(entry, movement=replace(movement, source_ref=movement.ref)), part)
+
     def gather_match(self, entry: OpenMovement, part: PartRef) -> None:
         movement, home = entry.movement, self.policy.books_currency
         presented = movement.presented or movement.amount
         order = order_of(entry, self.policy)
-        if movement.currency != home or presented.currency != home:
+        claim = find_claim(movement, order, self.claims)
+        if claim is not None and not entry.choice.invoice:
+            self.attempt((part,), lambda: self.settled_claim(movement, claim))
+        elif self.bounces(movement, order, entry):
+            self.waits.append(Wait((part,), WaitReason.SALE, None, (("order_number", order),)))
+        elif movement.currency != home or presented.currency != home:
             foreign = presented.currency if presented.currency != home else movement.currency
             self.hold((part,), HoldReason.FOREIGN_CURRENCY, order_number=order, currency=foreign)
         elif entry.choice.invoice:
@@ -259,6 +325,7 @@ class _Planner:
             return
         self.keys.add(document.key)
         self.documents.append(document)
+        self.remember(document)
         self.customers.update(step.key for step in document.steps if isinstance(step, CreateCustomer))
         self.oss_years = add_oss(self.oss_years, document.oss)
         for step in document.steps:
@@ -267,11 +334,40 @@ class _Planner:
                 before = self.paid.get(step.invoice_number, Money.zero(closed.currency))
                 self.paid[step.invoice_number] = before + closed
 
+    def remember(self, document: Document) -> None:
+        """Keep what later movements of this plan build on: what the balances are carried at, and what is owed."""
+        home = self.policy.books_currency
+        for effect in document.clearing:
+            currency = effect.balance.currency
+            if effect.books is None:
+                self.values_coming.add(currency)
+            elif currency != home:
+                before = self.carrying.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
+                self.carrying[currency] = Carrying(before.balance + effect.balance, before.books + effect.books)
+                if document.kind is DocumentKind.RESERVE:
+                    held = self.reserves.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
+                    self.reserves[currency] = Carrying(held.balance - effect.balance, held.books - effect.books)
+        self.claims = open_claims((document.facts,), home, self.claims)
+        dispute = dict(document.facts).get("dispute", "")
+        if dispute:
+            fact = self.disputes.get(dispute, DisputeFact(None))
+            charged, where = standing_of((document.facts,), home, fact.charged)
+            self.disputes[dispute] = replace(fact, charged=charged, account=fact.account or where)
+        for part in document.parts:
+            self.dispute_rows[dispute].discard(part.movement_ref)
+        self.bouncing = [one for one in self.bouncing if PartRef(one.ref, "amount") not in document.parts]
+
     def hold(self, parts: tuple[PartRef, ...], reason: HoldReason, **facts: str) -> None:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
 
     def sale(self, entry: OpenMovement) -> Outcome:
         movement = entry.movement
+        order = order_number(movement, self.policy)
+        claim = find_claim(movement, order, self.claims)
+        if claim is not None:
+            return self.settled_claim(movement, claim)
+        if self.bounces(movement, order, entry):
+            return Wait((PartRef(movement.ref, "amount"),), WaitReason.SALE, None, (("order_number", order),))
         facts = VatFacts(self.situation.number_checks, self.oss_years)
         try:
             return await_rate(movement, self.policy) or plan_sale(movement, self.policy, self.customers, facts)
@@ -280,7 +376,95 @@ class _Planner:
             about = (("vat_number", wanted.number), ("why", wanted.why))
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.VAT_NUMBER, until, about)
 
+    def settled_claim(self, movement: Movement, claim: Claim) -> Outcome:
+        return plan_settled_claim(movement, claim, self.stock(movement.currency), self.policy)
+
+    def bounces(self, movement: Movement, order: str, entry: OpenMovement) -> bool:
+        """Whether an earlier payment of the same order and amount has bounced and that is still to be planned.
+
+        Then this one may be the second try, which the planned claim will tell: no second sale is made meanwhile.
+        """
+        if not order or movement.amount.minor < 0 or self.policy.kind_rules.bounced_payment is not BouncedPayment.CLAIM:
+            return False
+        if self.policy.today > entry.first_seen_on + timedelta(days=self.policy.wait_days):
+            return False
+        paid = movement.presented or movement.amount
+        return any(
+            bounced.original_ref != movement.source_ref
+            and bounced.occurred_at <= movement.occurred_at
+            and order_number(bounced, self.policy) == order
+            and -(bounced.presented or bounced.amount) == paid
+            for bounced in self.bouncing
+        )
+
+    def stock(self, currency: str) -> Stock:
+        """What a balance is carried at by now, and whether that is known."""
+        return Stock(
+            self.carrying.get(currency), currency not in self.situation.unvalued, currency not in self.values_coming
+        )
+
+    def reserve(self, movement: Movement) -> Outcome:
+        currency = movement.currency
+        return plan_reserve(movement, self.reserves.get(currency), self.stock(currency), self.policy)
+
+    def dispute(self, movement: Movement) -> Outcome:
+        fact = self.disputes.get(movement.source_ref, DisputeFact(None))
+        last = not self.dispute_rows[movement.source_ref] - {movement.ref}
+        return plan_dispute(movement, fact, last, self.stock(movement.currency), self.policy)
+
+    def dispute_lost(self, entry: OpenMovement) -> Outcome:
+        """A lost dispute: written off, or its sale undone. Nothing where a person has taken the dispute over."""
+        movement, policy = entry.movement, self.policy
+        part = (PartRef(movement.ref, "amount"),)
+        about = (("dispute", movement.source_ref), ("original", movement.original_ref))
+        if self.dispute_rows[movement.source_ref]:
+            return Wait(part, WaitReason.DISPUTE, None, about)
+        fact = self.disputes.get(movement.source_ref, DisputeFact(None))
+        if not any(charged.balance for charged in fact.charged):
+            raise CannotBook(HoldReason.DISPUTE_UNKNOWN, **dict(about))
+        match policy.kind_rules.dispute_lost:
+            case LostDispute.LOSS:
+                return plan_dispute_loss(movement, fact, policy)
+            case LostDispute.CREDIT_NOTE:
+                return self.dispute_credit(entry, fact)
+
+    def dispute_credit(self, entry: OpenMovement, fact: DisputeFact) -> Outcome:
+        movement = entry.movement
+        part = (PartRef(movement.ref, "amount"),)
+        if self.policy.mode is not Mode.PLUS:
+            return Hold(part, HoldReason.CREDIT_NOTE_BY_HAND, (("dispute", movement.source_ref),))
+        sale = self.awaited_sale(entry)
+        if not isinstance(sale, BookedSale):
+            return sale
+        document = plan_dispute_credit(movement, fact, sale, self.policy)
+        self.refunded.add(movement.original_ref)
+        return document
+
+    def take_conversion(self, entry: OpenMovement) -> None:
+        halves = self.conversions[source_of(entry.movement)]
+        halves.append(entry)
+        pair = pair_of(halves)
+        if pair is not None:
+            gone, come = pair
+            parts = tuple(PartRef(half.ref, "amount") for half in pair)
+            self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone.currency), self.policy))
+            halves.clear()
+
     def refund(self, entry: OpenMovement) -> Outcome:
+        movement = entry.movement
+        claim = find_claim(movement, "", self.claims)
+        if claim is not None:
+            return self.settled_claim(movement, claim)
+        sale = self.awaited_sale(entry)
+        if not isinstance(sale, BookedSale):
+            return sale
+        outcome = plan_refund(movement, sale, self.policy)
+        if isinstance(outcome, Document):
+            self.refunded.add(movement.original_ref)
+        return outcome
+
+    def awaited_sale(self, entry: OpenMovement) -> BookedSale | Outcome:
+        """The sale that a movement gives back, once it is booked and no other refund of it is being planned."""
         movement, policy = entry.movement, self.policy
         part = (PartRef(movement.ref, "amount"),)
         about = (("original", movement.original_ref),)
@@ -294,10 +478,7 @@ class _Planner:
         if not sale.booked or movement.original_ref in self.refunded:
             # The sale is on its way, and a second refund is planned when the first is: its shares depend on it.
             return Wait(part, WaitReason.SALE, None, about)
-        outcome = plan_refund(movement, sale, policy)
-        if isinstance(outcome, Document):
-            self.refunded.add(movement.original_ref)
-        return outcome
+        return sale
 
     def payout(self, movement: Movement) -> Outcome:
         currency = movement.currency
@@ -306,10 +487,7 @@ class _Planner:
         valued = currency not in self.situation.unvalued
         outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy, valued)
         if isinstance(outcome, Document):
-            moved = self.payout_vouchers[movement.source_ref] = planned_payout(outcome)
-            before = self.carrying.get(currency)
-            if foreign and before is not None:
-                self.carrying[currency] = Carrying(before.balance + movement.amount, before.books - moved.clearing)
+            self.payout_vouchers[movement.source_ref] = planned_payout(outcome)
         return outcome
 
     def payout_reversal(self, movement: Movement) -> Outcome:
@@ -327,6 +505,9 @@ class _Planner:
                 self.keep(plan_chosen(entry, found, self.paid, self.policy))
             else:
                 self.keep(await_invoice(entry, (("invoice", entry.choice.invoice),), self.policy))
+        for _, halves in sorted(self.conversions.items()):
+            for outcome in unpaired(halves, self.policy):
+                self.keep(outcome)
         for (order, _), group in sorted(self.matches.items()):
             found = self.found_for(group)
             if found is None:
@@ -343,7 +524,7 @@ class _Planner:
                 self.waits.append(Wait(parts, WaitReason.DAY_CLOSES, closes, (("day", day.isoformat()),)))
                 continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
-            coming = currency in self.currencies_coming
+            coming = currency.removesuffix(FOREIGN) in self.currencies_coming
             self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming))
 
     def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:

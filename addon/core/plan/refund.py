@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from addon.core.accounts import AccountRole
+from addon.core.accounts import Account, AccountRole
 from addon.core.delivery import with_rounding, write_off
 from addon.core.documents import (
     BookInvoice,
@@ -45,8 +45,17 @@ from addon.core.records import Movement
 from addon.core.rules import Policy
 
 
-def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Document:
+def plan_refund(
+    movement: Movement,
+    sale: BookedSale,
+    policy: Policy,
+    against: Account | None = None,
+    worth: Money | None = None,
+) -> Document:
     """Plan one refund of a booked sale. Raises `CannotBook`.
+
+    `against` is the account that the credit note is settled on, and `worth` (negative) what that is in the books,
+    where the money did not leave the balance now: a lost dispute's stands on the account for disputes.
 
     A refund of all that was paid, with nothing credited before, uses the system's own credit action; every other
     is a negative invoice that names the one it corrects, since the action works once. Rates, VAT and accounts
@@ -73,7 +82,7 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
     require_precision(refund, policy)
     day, note = open_day(max(day_of(movement, policy), sale.invoice_date), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
-    books_amount = books_value(movement, given_back, policy)
+    books_amount = books_value(movement, given_back, policy) if worth is None else worth
     require_ready((line.account for line in sale.lines), day, policy)
     key = base_key(movement, policy)
     text = reference_text(policy, f"refund {source_of(movement)} of invoice {sale.number}", note)
@@ -101,7 +110,7 @@ def plan_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Documen
         amount=given_back,
         books_amount=books_amount,
         paid_on=day,
-        account=clearing,
+        account=against or clearing,
         write_off=rest,
         write_off_account=policy.accounts.find(AccountRole.ROUNDING),
     )

@@ -13,7 +13,7 @@ from addon.core.documents import Customer, Document, PartRef, SoldLine
 from addon.core.holds import Hold, HoldReason, Wait
 from addon.core.matching import NO_CHOICE, MatchChoice
 from addon.core.money import Money
-from addon.core.records import Movement, Payout
+from addon.core.records import Dispute, Movement, Payout
 from addon.core.routing import RoutedSale
 from addon.core.settlement import SettledSale
 from addon.core.vat import NumberCheck, OssAmount, OssYear
@@ -116,6 +116,43 @@ class PlannedPayout:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeFact:
+    """A dispute as the provider tells of it, and what stands on the disputes account for it."""
+
+    dispute: Dispute | None
+    charged: tuple[Carrying, ...] = ()
+    """By balance currency, what was withdrawn and is not yet won back or written off."""
+    account: Account | None = None
+    """Where it stands: a map that was changed since does not leave it there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What the document of a sale or refund did to the clearing account. `books` None: known when it is booked."""
+
+    balance: Money
+    books: Money | None
+    booked: bool
+    number: str = ""
+    order_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a buyer owes whose payment bounced, or has coming whose refund came back; amounts positive."""
+
+    key: str
+    returned_refund: bool
+    source: str
+    """The sale that it is about."""
+    order_number: str
+    presented: Money
+    """What is open, in the buyer's currency."""
+    books: Money
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that a plan reads. `matches` has the invoices found for a movement; a movement that is not in
     it was not searched for."""
@@ -157,6 +194,16 @@ class Situation:
     """What is known of the VAT numbers of these movements' buyers, by plain number; one not in it was not asked for."""
     oss_years: Mapping[int, OssYear] = field(default_factory=dict)
     """What was sold to consumers in other EU countries, by calendar year."""
+    disputes: Mapping[str, DisputeFact] = field(default_factory=dict)
+    """By the provider's reference of the dispute."""
+    reserves: Mapping[str, Carrying] = field(default_factory=dict)
+    """By balance currency: what the reserve account holds by Kvitt's documents."""
+    moved: Mapping[str, Moved] = field(default_factory=dict)
+    """By the provider's reference of a sale or refund, for those that bounced."""
+    claims: tuple[Claim, ...] = ()
+    """Bounced payments and returned refunds of which something is open."""
+    values_coming: frozenset[str] = frozenset()
+    """Balance currencies of documents that are planned and whose value in the books is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from addon.core.documents import (
     signed_line,
 )
 from addon.core.holds import HoldReason, Wait, WaitReason
-from addon.core.money import ExchangeRate, Money
+from addon.core.money import Money
 from addon.core.plan.common import (
     account,
     base_key,
@@ -33,7 +33,9 @@ from addon.core.plan.common import (
     source_of,
     value_rate,
 )
+from addon.core.plan.kinds import bank_side
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
+from addon.core.plan.value import carried
 from addon.core.records import Itemisation, Movement, PartKind, PayoutState
 from addon.core.rules import FeeVat, Policy
 
@@ -55,13 +57,16 @@ def plan_fees(
 ) -> Document | Wait:
     """Plan the fee voucher of a closed day and balance currency; `number` > 1 is a supplement. Raises `CannotBook`.
 
+    The provider's own fees with the tax on them, or another company's fees, never both: those have another supplier.
     `rate_may_come`: sales in this currency are still to be booked, and their invoices will tell its rate.
     """
     balance_currency = fees[0].cost.currency
+    foreign = fees[0].kind is PartKind.FOREIGN_FEE
     parts = tuple(fee.ref for fee in fees)
     booked_on, note = open_day(day, policy)
-    costs = Money.total((fee.cost for fee in fees if fee.cost.minor > 0), balance_currency)
-    credits = Money.total((-fee.cost for fee in fees if fee.cost.minor < 0), balance_currency)
+    sums = _sums_by_kind(fees, balance_currency)
+    costs = Money.total((sum_.costs for sum_ in sums), balance_currency)
+    credits = Money.total((sum_.credits for sum_ in sums), balance_currency)
     if balance_currency != policy.books_currency:
         # The voucher is in the books' currency; only there must its amounts be such as the ledger holds.
         rate = invoice_rate(policy, balance_currency, day)
@@ -74,39 +79,89 @@ def plan_fees(
                 day + timedelta(days=policy.wait_days),
                 (("currency", balance_currency), ("day", day.isoformat())),
             )
-        books_costs, books_credits = rate.convert(costs), rate.convert(credits)
+        in_books = [_Sum(one.kind, rate.convert(one.costs), rate.convert(one.credits)) for one in sums]
         rate_note = f", {rate.rate} per {rate.unit} {balance_currency} of {rate.fixed_on.isoformat()}"
     else:
         require_precision(costs, policy)
         require_precision(credits, policy)
-        books_costs, books_credits, rate_note = costs, credits, ""
+        in_books, rate_note = sums, ""
     clearing = account(policy, AccountRole.CLEARING, booked_on, balance_currency)
-    expense = account(policy, AccountRole.FEE, booked_on)
-    lines: list[VoucherLine] = []
-    for amount, text in ((books_costs, "fees"), (-books_credits, "fees returned")):
-        if amount:
-            lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
+    lines = _fee_lines(in_books, clearing, booked_on, policy)
     if not lines:
         raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs - credits), decimals=str(policy.decimals))
-    lines += fee_vat_lines(books_costs - books_credits, booked_on, policy)
-    key = f"{policy.provider}/{policy.account_ref}/fees/{balance_currency}/{day.isoformat()}"
+    effect_books = Money.total((one.credits - one.costs for one in in_books), policy.books_currency)
+    whose = "foreign-fees" if foreign else "fees"
+    key = f"{policy.provider}/{policy.account_ref}/{whose}/{balance_currency}/{day.isoformat()}"
     if number > 1:
         key = f"{key}/{number}"
     count = "1 movement" if len(fees) == 1 else f"{len(fees)} movements"
-    what = f"fees {day.isoformat()} {balance_currency}, {count}{rate_note}"
+    what = f"{'other companies fees' if foreign else 'fees'} {day.isoformat()} {balance_currency}, {count}{rate_note}"
     effect_balance = credits - costs
     return Document(
         key=key,
-        kind=DocumentKind.FEES,
+        kind=DocumentKind.FOREIGN_FEES if foreign else DocumentKind.FEES,
         booking_date=booked_on,
         total=effect_balance,
         parts=parts,
-        clearing=(ClearingEffect(clearing, effect_balance, books_credits - books_costs),),
+        clearing=(ClearingEffect(clearing, effect_balance, effect_books),),
         steps=(PostVoucher(key, Voucher(key, booked_on, reference_text(policy, what, note), tuple(lines))),),
-        rule=f"One fee voucher for each closed day. VAT on fees: {_FEE_VAT_WORDS[policy.fee_vat]}.",
+        rule=_FOREIGN_FEE_RULE
+        if foreign
+        else f"One fee voucher for each closed day. VAT on fees: {_FEE_VAT_WORDS[policy.fee_vat]}.",
         facts=(("day", day.isoformat()), ("currency", balance_currency)),
     )
 
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """A closed day's fees of one kind: what was taken, and what was given back; both positive."""
+
+    kind: PartKind
+    costs: Money
+    credits: Money
+
+
+def _sums_by_kind(fees: Sequence[FeePart], currency: str) -> list[_Sum]:
+    found = []
+    for kind in (PartKind.FEE, PartKind.FEE_TAX, PartKind.FOREIGN_FEE):
+        amounts = [fee.cost for fee in fees if fee.kind is kind]
+        if amounts:
+            costs = Money.total((amount for amount in amounts if amount.minor > 0), currency)
+            found.append(_Sum(kind, costs, costs - Money.total(amounts, currency)))
+    return found
+
+
+_FEE_ROW_WORDS = {
+    PartKind.FEE: ("fees", "fees returned"),
+    PartKind.FEE_TAX: ("tax on fees", "tax on fees returned"),
+    PartKind.FOREIGN_FEE: ("fees of other companies", "fees of other companies returned"),
+}
+
+
+def _fee_lines(sums: Sequence[_Sum], clearing: Account, day: date, policy: Policy) -> list[VoucherLine]:
+    lines: list[VoucherLine] = []
+    for one in sums:
+        expense = account(policy, _fee_role(one.kind, policy.fee_vat), day)
+        for amount, text in zip((one.costs, -one.credits), _FEE_ROW_WORDS[one.kind], strict=True):
+            if amount:
+                lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
+    for one in sums if lines else ():
+        if one.kind is PartKind.FEE:
+            lines += fee_vat_lines(one.costs - one.credits, day, policy)
+    return lines
+
+
+def _fee_role(kind: PartKind, fee_vat: FeeVat) -> AccountRole:
+    """Tax on fees is input VAT where the provider charges this country's, else a cost: it cannot be deducted."""
+    if kind is PartKind.FEE_TAX:
+        return AccountRole.FEE_DOMESTIC_VAT if fee_vat is FeeVat.DOMESTIC else AccountRole.FEE_TAX
+    return AccountRole.FOREIGN_FEE if kind is PartKind.FOREIGN_FEE else AccountRole.FEE
+
+
+_FOREIGN_FEE_RULE = (
+    "Fees that other companies took out of the payments, such as a platform's: one voucher for each closed day, on an "
+    "account of their own and without VAT rows, since their own invoices decide the VAT."
+)
 
 _FEE_VAT_WORDS = {
     FeeVat.EXEMPT: "exempt as a financial service",
@@ -192,7 +247,9 @@ def plan_payout(
         return Wait(part, WaitReason.PAYOUT_ITEMS, None, about)
     day, note = open_day(arrived, policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
-    bank = account(policy, AccountRole.BANK, day, movement.currency)
+    # Without a date of arrival the money is on its way for as long as nobody knows: that much is sure.
+    known = payout.arrival_date is not None or payout.state is not PayoutState.PAID
+    bank = bank_side(policy, day, movement.currency) if known else account(policy, AccountRole.TRANSIT, day)
     sides = _payout_sides(payout.amount, carrying, arrived, (bank, clearing), policy)
     if sides is None or (foreign and not valued):
         until = arrived + timedelta(days=policy.wait_days)
@@ -270,22 +327,7 @@ def _payout_sides(
         rate = nearest_rate(policy, amount.currency, day)
     if rate is None:
         return None
-    return PlannedPayout(rate.convert(amount), _carried(amount, carrying, rate), accounts)
-
-
-def _carried(amount: Money, carrying: Carrying | None, rate: ExchangeRate) -> Money:
-    """What an amount is carried at: its share of what lies there, or all of that.
-
-    What goes beyond it, as after a start in mid-life, is worth the day's rate. A balance below nought, which the
-    provider takes from the bank, is relieved in the same way.
-    """
-    if carrying is None or carrying.balance.minor * amount.minor <= 0:
-        return rate.convert(amount)
-    beyond = amount - carrying.balance
-    if beyond.minor * amount.minor >= 0:
-        return carrying.books + rate.convert(beyond)
-    share = Decimal(amount.minor) / Decimal(carrying.balance.minor)
-    return Money.rounded(carrying.books.to_decimal() * share, carrying.books.currency)
+    return PlannedPayout(rate.convert(amount), carried(amount, carrying, rate), accounts)
 
 
 def _payout_document(
