@@ -135,6 +135,16 @@ class GroupTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsettledInvoice:
+    """An invoice or credit note of Kvitt's that is not settled, and why, as far as Kvitt knows."""
+
+    number: str
+    key: str
+    balance: Money
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A clearing account from `since` to `until`, both included, in the balance's currency.
 
@@ -160,6 +170,8 @@ class Statement:
     elsewhere: Money
     """Parts that people set aside and say they have booked themselves."""
     difference: Money
+    unsettled: tuple[UnsettledInvoice, ...] = ()
+    """Invoices of ours that have a balance left, as the books stood when the statement was made."""
 
     @property
     def holds(self) -> bool:

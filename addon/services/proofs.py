@@ -38,6 +38,8 @@ class DayProof:
     difference: Money
     holds: bool
     named: int
+    held: bool
+    """Whether something needs a person: then the word kvitt is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class AccountHistory:
     days: tuple[DayProof, ...]
     arrived: int
     faults: tuple[BankFault, ...]
-    open_invoices: tuple[OpenInvoiceLine, ...]
+    open_invoices: tuple[OpenInvoiceLine, ...] | None
+    """None: this proof did not ask."""
 
     @property
     def newest(self) -> DayProof:
@@ -138,15 +141,21 @@ def _history(provider: str, home: str, rows: list[ProofRow], zone: ZoneInfo) -> 
         tuple(days.values()),
         int(bank.get("arrived", 0)),
         tuple(_fault(entry, books) for entry in bank.get("faults", ())),
-        tuple(
-            OpenInvoiceLine(
-                str(entry["number"]),
-                str(entry["key"]),
-                Money(int(entry["minor"]), str(entry["currency"])),
-                str(entry["why"]),
-            )
-            for entry in newest.details.get("open_invoices", ())
-        ),
+        _open_invoices(newest.details.get("open_invoices")),
+    )
+
+
+def _open_invoices(entries: list[dict[str, Any]] | None) -> tuple[OpenInvoiceLine, ...] | None:
+    if entries is None:
+        return None
+    return tuple(
+        OpenInvoiceLine(
+            str(entry["number"]),
+            str(entry["key"]),
+            Money(int(entry["minor"]), str(entry["currency"])),
+            str(entry["why"]),
+        )
+        for entry in entries
     )
 
 
@@ -161,6 +170,7 @@ def _day(row: ProofRow, day: date) -> DayProof:
         Money(row.difference_minor, currency),
         row.difference_minor == 0 and bool(row.details.get("holds", True)),
         int(row.details.get("named_count", len(row.details.get("named", ())))),
+        bool(row.details.get("held")),
     )
 
 

@@ -21,6 +21,7 @@ from addon.core.money import Money
 from addon.core.reconcile import BookedEffect, ClearingIdentity, NotBooked, clearing_identity
 from addon.core.records import Balance, PayoutState
 from addon.core.rules import Policy
+from addon.core.statement import UnsettledInvoice
 from addon.ports.accounting import AccountingSystem
 from addon.services import statements
 from addon.services.context import Services
@@ -43,22 +44,12 @@ class Identity:
     identity: ClearingIdentity
     bank: tuple[BankFinding, ...] = ()
     """The payouts that should have arrived, against the ledger of their bank account."""
-    open_invoices: tuple[OpenInvoice, ...] = ()
-    """Invoices of Kvitt's that have a balance left, in this currency's documents."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenInvoice:
-    """An invoice or credit note of Kvitt's that is not settled, and why, as far as Kvitt knows.
+    open_invoices: tuple[UnsettledInvoice, ...] = ()
+    """Invoices of Kvitt's that have a balance left, in this currency's documents.
 
     `why`: `on_its_way`, `held`, `unsettled` (booked and paid by Kvitt, and yet open), `unknown` (under our key, but
     none of ours).
     """
-
-    number: str
-    key: str
-    balance: Money
-    why: str
 
 
 def prove_connection(
@@ -107,7 +98,16 @@ def prove_connection(
                 if one.currency == currency:
                     accounts = sorted(numbers.get(currency, ()))
                     statements.make(
-                        session, connection_id, policy, one, opened, provider[currency], rows, accounts, now
+                        session,
+                        connection_id,
+                        policy,
+                        one,
+                        opened,
+                        provider[currency],
+                        rows,
+                        accounts,
+                        now,
+                        found.open_invoices,
                     )
     return tuple(proved)
 
@@ -137,12 +137,12 @@ def _makes_invoices(session: Session, connection_id: int) -> bool:
 
 def _open_invoices(
     session: Session, connection_id: int, views: Sequence[InvoiceView], home: str
-) -> dict[str, list[OpenInvoice]]:
+) -> dict[str, list[UnsettledInvoice]]:
     """The invoices that have a balance left, by the balance currency of the documents that made them.
 
     What other connections of the same provider have made is theirs to tell.
     """
-    found: dict[str, list[OpenInvoice]] = defaultdict(list)
+    found: dict[str, list[UnsettledInvoice]] = defaultdict(list)
     keys = [view.our_key for view in views if view.balance and not view.cancelled]
     made: dict[str, DocumentRow] = {}
     for begin in range(0, len(keys), 500):
@@ -162,7 +162,7 @@ def _open_invoices(
         if document is not None and document.connection_id != connection_id:
             continue
         currency = document.clearing_currency if document is not None else home
-        found[currency].append(OpenInvoice(view.number, view.our_key, view.balance, _why_open(document)))
+        found[currency].append(UnsettledInvoice(view.number, view.our_key, view.balance, _why_open(document)))
     return found
 
 

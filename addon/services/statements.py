@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from addon.core.money import Money
 from addon.core.reconcile import BookedEffect
 from addon.core.records import MovementKind, PartKind
 from addon.core.rules import Policy
-from addon.core.statement import DocumentFact, Group, OpenWhy, PartFact, Statement, make_statement
+from addon.core.statement import DocumentFact, Group, OpenWhy, PartFact, Statement, UnsettledInvoice, make_statement
 from addon.core.text import HOLD_TEXTS
 from addon.services.context import Services
 from addon.services.paper import Attached, Paper, pdf
@@ -124,6 +124,7 @@ def make(
     entries: Sequence[LedgerEntry],
     accounts: Sequence[str],
     now: datetime,
+    unsettled: Sequence[UnsettledInvoice] = (),
 ) -> StatementRow:
     """Make a statement and keep it, unless the newest one of these days says the same. The caller commits."""
     statement = make_statement(
@@ -137,6 +138,7 @@ def make(
         policy.books_currency,
         accounts,
     )
+    statement = replace(statement, unsettled=tuple(unsettled))
     value = encode(statement)
     mark = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
     newest = session.scalars(
@@ -375,6 +377,15 @@ def sheets(statement: Statement) -> tuple[Sheet, ...]:
                 (NAMED_NAMES.get(one.name, one.name), one.reference, one.booking_date, one.amount, one.text)
                 for one in statement.named
             ],
+        ),
+        Sheet(
+            "Invoices of Kvitt's that are not settled",
+            ("Invoice", "Key", "Balance", "Currency", "Why"),
+            [
+                (one.number, one.key, one.balance, one.balance.currency, one.why.replace("_", " "))
+                for one in statement.unsettled
+            ],
+            ("As the books stood when this statement was made; none is as it should be.",),
         ),
     ]
     return tuple(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -101,9 +101,7 @@ def make() -> Answer:
     if not made:
         flash(_("The provider keeps no balance in this currency."), "wait")
         return redirect(url_for("proof.history"), 303)
-    with services().db.company(company_id) as session:
-        facts = {"since": since.isoformat(), "until": until.isoformat(), "currency": currency}
-        activity.record(session, who, "statement_made", facts, services().now())
+    _record("statement_made", {"since": since.isoformat(), "until": until.isoformat(), "currency": currency})
     return redirect(url_for("proof.statement", statement_id=made[0].id), 303)
 
 
@@ -228,8 +226,26 @@ def export(form: str) -> Answer:
     except exports.NothingToExport:
         flash(_("Your books have no such financial year, or have not been read yet."), "wait")
         return redirect(url_for("books.log"), 303)
+    _record("exported", {"format": form, "year": str(year or "")})
     ending, mime_type = ("se", "application/octet-stream") if form == "sie" else ("zip", "application/zip")
     return download(content, f"kvitt-{form}{f'-{year}' if year else ''}.{ending}", mime_type)
+
+
+def _record(what: str, facts: Mapping[str, str]) -> None:
+    with services().db.company(visitor().company_id) as session:
+        activity.record(session, visitor().who, what, facts, services().now())
+
+
+@proof.post("/evidence")
+@audience(Audience.COMPANY)
+@limiter.limit(LOOK)
+def attach() -> Answer:
+    """Attach the provider's records to vouchers now, and not at night."""
+    if not access.frame().ready:
+        return redirect(url_for("setup.welcome"), 303)
+    run_id = runs.want(services(), visitor().company_id, "evidence")
+    _record("evidence_asked", {"run": str(run_id)})
+    return redirect(url_for("books.run", run_id=run_id), 303)
 
 
 @proof.get("/payouts/<int:payout_id>/proof.xlsx")

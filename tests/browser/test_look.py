@@ -20,6 +20,7 @@ PAGES = {
     "payout": "/payouts/{paid}",
     "proofs": "/proofs",
     "bank": "/proofs/bank",
+    "statement": "/statements/{october}",
     "inbox": "/inbox",
     "preview": "/preview",
     "settings": "/settings",
@@ -33,7 +34,7 @@ PAGES = {
 
 
 def path_of(name: str, filled: Filled) -> str:
-    return PAGES[name].format(**{**filled.movements, **filled.payouts, **filled.runs})
+    return PAGES[name].format(**{**filled.movements, **filled.payouts, **filled.runs, **filled.statements})
 
 
 def violations(page: Page) -> list[str]:

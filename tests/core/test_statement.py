@@ -1,8 +1,10 @@
 """Statements of a clearing account, with figures that an accountant can add up."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from addon.core.books import LedgerEntry
 from addon.core.delivery import PartState
@@ -194,3 +196,50 @@ def test_a_foreign_balance_is_compared_by_the_documents_that_stand() -> None:
 def test_every_kind_belongs_to_a_term(kind: MovementKind) -> None:
     assert group_of(kind, PartKind.AMOUNT) in Group
     assert group_of(kind, PartKind.FEE) is Group.FEES
+
+
+DAYS = st.dates(date(2026, 2, 20), date(2026, 4, 10))
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[list[PartFact], list[DocumentFact], list[LedgerEntry]]:
+    """Parts of any state, documents of any part and day, and a ledger that has what the documents put there."""
+    parts: list[PartFact] = []
+    documents: list[DocumentFact] = []
+    entries: list[LedgerEntry] = []
+    for number in range(draw(st.integers(0, 12))):
+        kind = draw(st.sampled_from(list(MovementKind)))
+        share = draw(st.sampled_from(list(PartKind)))
+        minor = draw(st.integers(-10_000, 10_000))
+        state = draw(st.sampled_from(list(PartState)))
+        day = draw(DAYS)
+        key = f"d{draw(st.integers(0, 3))}" if state is PartState.BOOKED else ""
+        parts.append(part(f"m{number}", minor, day, key, kind, share, state))
+    for key in sorted({one.document_key for one in parts} - {""}):
+        total = sum(one.amount.minor for one in parts if one.document_key == key)
+        planned, kind_of = draw(DAYS), draw(st.sampled_from(list(DocumentKind)))
+        documents.append(document(key, total, planned, f"V/{key}/9", kind_of))
+        if total:
+            entries.append(entry(f"V/{key}/9", total, draw(st.just(planned) | DAYS)))
+    return parts, documents, entries
+
+
+@given(lives(), DAYS, DAYS, st.integers(-500, 500).filter(bool))
+def test_whatever_happened_the_statement_adds_up_and_a_strangers_entry_is_the_whole_difference(
+    life: tuple[list[PartFact], list[DocumentFact], list[LedgerEntry]], one_day: date, other_day: date, foreign: int
+) -> None:
+    parts, documents, entries = life
+    since, until = sorted((one_day, other_day))
+    told = sek(77_00 + sum(one.amount.minor for one in parts))
+    made = make_statement(since, until, sek(77_00), told, parts, documents, entries, "SEK")
+    assert made.holds, made
+    assert made.closing == made.told == made.ledger + made.open_total()
+    assert made.closing == made.opening + Money.total((group.amount for group in made.groups), "SEK")
+    theirs = [*entries, entry("A/1/9", foreign, since)]
+    disturbed = make_statement(since, until, sek(77_00), told, parts, documents, theirs, "SEK")
+    assert disturbed.difference == sek(-foreign)
+    assert [one.name for one in disturbed.named] == ["posting_by_person"]
+    # The month before and the month after meet without a seam.
+    day_before = since - timedelta(days=1)
+    before = make_statement(date(2026, 1, 1), day_before, sek(77_00), told, parts, documents, entries, "SEK")
+    assert before.closing == made.opening

@@ -4,7 +4,7 @@ Written straight into the tables, so that every state a page can show is there, 
 passes through in a second.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -36,6 +36,7 @@ from addon.core.documents import (
 from addon.core.grants import Grant
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
+from addon.core.reconcile import NamedDifference
 from addon.core.records import (
     Buyer,
     Fee,
@@ -47,6 +48,7 @@ from addon.core.records import (
     Payout,
     PayoutState,
 )
+from addon.core.statement import Group, GroupTotal, OpenItem, OpenWhy, Statement
 from addon.services.context import Services
 from addon.store.codec import encode, fingerprint
 from addon.store.models import (
@@ -67,6 +69,7 @@ from addon.store.models import (
     ProofRow,
     ProviderAccount,
     RunRow,
+    StatementRow,
 )
 from tests.core.samples import sample_books
 
@@ -100,6 +103,7 @@ class Filled:
     payouts: dict[str, int] = field(default_factory=dict)
     checks: dict[str, int] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
+    statements: dict[str, int] = field(default_factory=dict)
     other_movement: int = 0
     other_payout: int = 0
     other_run: int = 0
@@ -563,6 +567,7 @@ def _fill_rest(session: Session, filled: Filled) -> None:
     filled.payouts["differs"] = _payout(session, connection, "po_2", sek(431000), PayoutState.PAID, 430000, 5)
     filled.payouts["pending"] = _payout(session, connection, "po_3", sek(431000), PayoutState.UNDER_WAY, None, 1)
     filled.payouts["failed"] = _payout(session, connection, "po_4", sek(99000), PayoutState.FAILED, 99000, 9)
+    _fill_proofs(session, filled)
     details = {"held": 0, "waiting": 0, "under_way": 431000, "planned": 0, "set_aside": 0, "holds": True, "named": []}
     session.add_all(
         [
@@ -665,6 +670,67 @@ def _fill_rest(session: Session, filled: Filled) -> None:
         )
     ):
         session.add(ActivityRow(at=NOW - timedelta(days=6 - index), who="Ada Bookkeeper", what=what, facts=facts))
+
+
+def a_statement(until: date = date(2026, 10, 31)) -> Statement:
+    """A month that adds up, with something of each reason open and an entry by a person with hostile words."""
+    return Statement(
+        currency="SEK",
+        books_currency="SEK",
+        accounts=("1686",),
+        since=until.replace(day=1),
+        until=until,
+        opening=sek(50_00),
+        groups=(
+            GroupTotal(Group.SALES, 3, sek(1250_00)),
+            GroupTotal(Group.FEES, 3, sek(-37_50)),
+            GroupTotal(Group.PAYOUTS, 1, sek(-1192_50)),
+        ),
+        closing=sek(70_00),
+        told=sek(70_00),
+        ledger=sek(1262_50),
+        ledger_books=sek(1212_50),
+        open_items=(
+            OpenItem(OpenWhy.IN_TRANSIT, "", "stripe/po_9/payout", until, sek(-1192_50), until + timedelta(days=2)),
+            *(OpenItem(why, "unknown_kind", HOSTILE, until, sek(0)) for why in OpenWhy),
+        ),
+        named=(NamedDifference("posting_by_person", "A/57/2", until, sek(100), HOSTILE),),
+        elsewhere=sek(0),
+        difference=sek(0),
+    )
+
+
+def _fill_proofs(session: Session, filled: Filled) -> None:
+    """A month of daily proofs with one that differs, and two statements."""
+    details = {
+        "holds": True,
+        "named": [],
+        "books_currency": "SEK",
+        "bank": {"arrived": 9, "faults": []},
+        "open_invoices": [],
+    }
+    for back in range(30, 0, -1):
+        row = _proof(filled.connection, "SEK", 800_000 + (back * 37 % 11) * 70_000, 700_000, 100_000, 0, details)
+        row.at = NOW - timedelta(days=back)
+        row.difference_minor = -100 if back == 12 else 0
+        session.add(row)
+    open_month = a_statement()
+    clean = replace(a_statement(date(2026, 9, 30)), named=(), open_items=open_month.open_items[:1])
+    for name, statement in (("october", open_month), ("september", clean)):
+        kept = StatementRow(
+            connection_id=filled.connection,
+            currency="SEK",
+            since=statement.since,
+            until=statement.until,
+            made_at=NOW,
+            made_by="" if name == "september" else "Ada Bookkeeper",
+            holds=statement.holds,
+            fingerprint=name,
+            value=encode(statement),
+        )
+        session.add(kept)
+        session.flush()
+        filled.statements[name] = kept.id
 
 
 def _proof(

@@ -3,47 +3,23 @@
 import csv
 import io
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from addon.core.money import Money
-from addon.core.reconcile import NamedDifference
-from addon.core.statement import Group, GroupTotal, OpenItem, OpenWhy, Statement
+from addon.core.statement import Statement
 from addon.services import statements
 from addon.store.codec import encode
 from addon.store.models import ProofRow, StatementRow
 from tests.web.conftest import House
-from tests.web.factory import HOSTILE, NOW, Filled, _proof, sek
+from tests.web.factory import NOW, Filled, _proof, a_statement, sek
 from tests.web.html import check_html, words_of
 from tests.web.test_access import token_of
 
 BANK = "Bokförd;Text;Belopp;Saldo\n2026-11-20;STRIPE PAYMENTS;{amount};11 212,50\n2026-11-21;=cmd;-5,00;1,00\n"
-
-
-def a_statement(until: date = date(2026, 10, 31), told: int = 70_00) -> Statement:
-    return Statement(
-        currency="SEK",
-        books_currency="SEK",
-        accounts=("1686",),
-        since=until.replace(day=1),
-        until=until,
-        opening=sek(50_00),
-        groups=(GroupTotal(Group.SALES, 3, sek(1250_00)), GroupTotal(Group.PAYOUTS, 1, sek(-1230_00))),
-        closing=sek(70_00),
-        told=sek(told),
-        ledger=sek(1300_00),
-        ledger_books=sek(1250_00),
-        open_items=(
-            OpenItem(OpenWhy.IN_TRANSIT, "", "stripe/po_9/payout", until, sek(-1230_00), until + timedelta(days=2)),
-            *(OpenItem(why, "unknown_kind", HOSTILE, until, sek(0)) for why in OpenWhy),
-        ),
-        named=(NamedDifference("posting_by_person", "A/57/2", until, sek(100), HOSTILE),),
-        elsewhere=sek(0),
-        difference=sek(0),
-    )
 
 
 def keep(house: House, company: int, connection: int, statement: Statement, who: str = "Ada Auditor") -> int:
@@ -295,3 +271,12 @@ def test_the_tables_of_a_company_can_be_taken_along(house: House, filled: Filled
     assert "txn_0" in text and "SECRET" not in text
     assert "no such financial year" in client.get("/export/csv?year=1999", follow_redirects=True).text
     assert client.get("/export/exe").status_code == 404
+
+
+def test_records_are_attached_when_a_person_asks(house: House, filled: Filled) -> None:
+    client = house.client(filled.company)
+    answer = client.post("/evidence", data={"csrf_token": token_of(client)})
+    assert answer.status_code == 303
+    assert answer.location.startswith("/runs/")
+    words = words_of(client.get("/activity").text)
+    assert "records attached" in words
