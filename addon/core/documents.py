@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from addon.core.accounts import Account, AccountRole
+from addon.core.books import InvoiceView
 from addon.core.money import CurrencyMismatch, ExchangeRate, Money
 from addon.core.vat import OssAmount
 
@@ -210,6 +211,8 @@ class BookInvoice:
     credit_total: Money | None = None
     """What a credit note made by the credit action must come to; negative."""
     kind: Literal["book_invoice"] = "book_invoice"
+    draft: InvoiceView | None = None
+    """A person's unbooked invoice as it was found, where the company lets us book those; there is no earlier step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class MatchRules:
     """
 
     order_patterns: tuple[str, ...] = ()
+    book_drafts: bool = False
+    """Whether a payment books the unbooked invoice that it matches; else that waits for a person."""
 
 
 USUAL_MATCHING: Final = MatchRules()

@@ -153,6 +153,9 @@ class Needs:
     voucher_series: str = ""
     invoices: bool = True
     """Whether invoices are made (Plus), and so exchange accounts and the invoice series are needed."""
+    payments: bool = True
+    """Whether payments are registered on invoices (Basic, Plus). Where all is vouchers (Settlement), the method, the
+    series and the ways of payment of invoices do not matter."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names for accounts that are to be made, by number."""
 
@@ -165,7 +168,7 @@ def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
     """Test every prerequisite that concerns these needs, in the order of `PREREQUISITES`."""
     years = _years_touched(books, needs)
     return (
-        *_accrual(years),
+        *(_accrual(years) if needs.payments else ()),
         *_access("licence", books.missing_licences),
         *_access("scope", books.missing_scopes),
         *_unreadable(books),
@@ -176,7 +179,7 @@ def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
         *_accounts(books, needs, years),
         *_predefined_accounts(books, needs, years),
         *_currencies(books, needs),
-        *_payment_modes(books, needs),
+        *(_payment_modes(books, needs) if needs.payments else ()),
         _locked_period(books, needs),
         _flag(books, "warehouse"),
         _flag(books, "easy_vat"),
@@ -249,7 +252,7 @@ def _financial_years(books: Books, needs: Needs) -> Iterator[Check]:
 
 
 def _predefined_series(books: Books, needs: Needs) -> Iterator[Check]:
-    series = {"payment_series": books.payment_series}
+    series = {"payment_series": books.payment_series} if needs.payments else {}
     if needs.invoices:
         series = {"invoice_series": books.invoice_series, **series}
     for code, letter in series.items():

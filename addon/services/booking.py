@@ -309,7 +309,9 @@ def _load_settled(
         )
         rows = session.execute(
             select(DocumentRow.id, DocumentRow.payload["facts"]).where(
-                DocumentRow.id.in_(booked_in), DocumentRow.kind == DocumentKind.SETTLEMENT.value
+                DocumentRow.id.in_(booked_in),
+                DocumentRow.kind == DocumentKind.SETTLEMENT.value,
+                DocumentRow.undone_by.is_(None),
             )
         )
         documents.update((number, tuple((name, value) for name, value in facts)) for number, facts in rows)

@@ -511,6 +511,8 @@ def _accounts_of(document: Document) -> set[Account]:
 def _planned_long_ago(services: Services, session: Session, claimed: Claimed) -> bool:
     """Whether this step pays an invoice that Basic found so long ago that a person may have paid it since."""
     step = claimed.step
+    if isinstance(step, BookInvoice) and step.draft is not None:
+        return True  # a person may work on a draft at any time
     if not isinstance(step, CreatePayment) or not step.invoice_number:
         return False
     planned_at = session.scalars(select(DocumentRow.planned_at).where(DocumentRow.id == claimed.document_id)).one()
@@ -522,6 +524,9 @@ def _look_again(step: Step, desk: Desk) -> None:
 
     The accounting system may take more than is open without a word, and the invoice would be overpaid.
     """
+    if isinstance(step, BookInvoice) and step.draft is not None:
+        _look_at_draft(step.draft, desk)
+        return
     assert isinstance(step, CreatePayment)  # noqa: S101 - only payments of found invoices are looked at again
     invoice = desk.system.get_invoice(step.invoice_number)
     settlement = step.settlement
@@ -537,6 +542,13 @@ def _look_again(step: Step, desk: Desk) -> None:
     )
     if not covered:
         raise _Touched(invoice=invoice.number, open=str(invoice.balance), wanted=str(wanted))
+
+
+def _look_at_draft(draft: InvoiceView, desk: Desk) -> None:
+    """Read a draft before it is booked. Raises `_Touched` unless it is what the payment was planned for."""
+    now = desk.system.get_invoice(draft.number)
+    if now.cancelled or (now.total, now.vat, now.currency) != (draft.total, draft.vat, draft.currency):
+        raise _Touched(invoice=draft.number, planned=str(draft.total), made=str(now.total))
 
 
 def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
@@ -613,6 +625,8 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
             if not number:
                 raise _NotYet(step.customer_key)
             return Known(customer_number=number)
+        case BookInvoice(draft=draft) if draft is not None:
+            return Known(invoice=draft)
         case RoundInvoice() | BookInvoice() | CreditInvoice():
             return Known(invoice=_invoice(work, session, step.invoice_key))
         case DateCreditNote():

@@ -72,7 +72,7 @@ def load_policy(
         rates=rates,
         currency_rules=currency_rules,
         vat=company.vat,
-        matching=MatchRules(connection.order_patterns),
+        matching=MatchRules(connection.order_patterns, company.book_drafts),
         kind_rules=company.kind_rules,
     )
 

@@ -260,7 +260,7 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     clearing: dict[str, str] = {}
     names: dict[str, str] = {}
     currencies: set[str] = set()
-    invoices = False
+    invoices = payments = False
     rows = _active(session)
     for row in rows:
         own = read_connection(row)
@@ -268,6 +268,7 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         settling = own.mode is Mode.SETTLEMENT
         plus = own.mode not in (Mode.BASIC, Mode.SETTLEMENT)  # also where nothing is chosen: the fuller list is shown
         invoices = invoices or plus
+        payments = payments or not settling
         for currency in sorted(balances):
             clearing[f"{row.provider} {currency}"] = number = own.accounts.get(f"clearing:{currency}", "")
             names[number] = f"Fordran {provider_name(row.provider)} {currency}"
@@ -294,6 +295,7 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         currencies=tuple(sorted(currencies - {home})),
         voucher_series=config.voucher_series,
         invoices=invoices or not rows,
+        payments=payments or not rows,
         names=names,
     )
 

@@ -357,6 +357,7 @@ def _all() -> dict[str, Setting]:
         _choices("bounced_payment", "company", BouncedPayment.CLAIM.value, *(one.value for one in BouncedPayment)),
         _choices("bank_side", "company", BankSide.BANK.value, *(choice.value for choice in BankSide)),
         _setting("wait_days", "company", "number", "14", _whole_number(0, 180)),
+        _setting("book_drafts", "company", "yes_no", "no", _yes_no, ("no", "yes")),
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
         _choices("rate_source", "company", RateChoice.ACCOUNTING.value, *(choice.value for choice in RateChoice)),
         _setting("revalue_at_year_end", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
@@ -431,6 +432,7 @@ class CompanyConfig:
     voucher_series: str
     wait_days: int
     tolerance: Decimal
+    book_drafts: bool
     rounds_to_whole: bool | None
     """None: not known yet."""
     accounts: Mapping[str, str]
@@ -503,6 +505,7 @@ def read_company(session: Session) -> CompanyConfig:
         voucher_series=value("voucher_series"),
         wait_days=value("wait_days"),
         tolerance=value("tolerance"),
+        book_drafts=value("book_drafts"),
         rounds_to_whole=None if rounds == "unknown" else rounds == "yes",
         attach_evidence=value("evidence") == "nightly",
         accounts=_accounts(stored),

@@ -140,6 +140,8 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
                 found[step.key] = f"customer/{step.customer.key}"
             case CreateInvoice():
                 found[step.key] = f"invoice/{step.key}"
+            case BookInvoice(draft=draft) if draft is not None:
+                found[step.key] = f"number/{draft.number}"
             case RoundInvoice() | BookInvoice() | CreditInvoice():
                 found[step.key] = f"invoice/{step.invoice_key}"
             case DateCreditNote():

@@ -29,7 +29,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
     ("fees", ("fee_vat", "fee_vat_confirmed_by")),
     ("currency", ("rate_source", "revalue_at_year_end")),
-    ("matching", ("wait_days", "tolerance")),
+    ("matching", ("wait_days", "book_drafts", "tolerance")),
     ("returns", ("dispute_lost", "bounced_payment", "bank_side")),
     ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )

@@ -880,6 +880,9 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "wait_days": SettingWords(
         _("Days to wait for an invoice"), _("Shops often invoice when they ship. After that it comes to the inbox.")
     ),
+    "book_drafts": SettingWords(
+        _("Invoices that are not booked yet"), _("When a payment matches a draft. You may want to look at it first.")
+    ),
     "tolerance": SettingWords(
         _("Tolerance in Basic"), _("A difference up to this amount goes to rounding. At most 1.00.")
     ),
@@ -981,6 +984,8 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("bounced_payment", BouncedPayment.CREDIT_NOTE): _("The sale is undone: a credit note, with its VAT"),
     ("bank_side", BankSide.BANK): _("On the bank account, on the day it arrives"),
     ("bank_side", BankSide.TRANSIT): _("Only up to a transit account"),
+    ("book_drafts", "no"): _("Wait until a person has booked them"),
+    ("book_drafts", "yes"): _("Book them as they are, then register the payment"),
     ("rounds_to_whole", "unknown"): _("Not known yet"),
     ("rounds_to_whole", "yes"): _("Yes"),
     ("rounds_to_whole", "no"): _("No"),

@@ -15,6 +15,7 @@ from addon.core.books import InvoiceView
 from addon.core.dates import booking_date
 from addon.core.delivery import Verdict, compare_created, with_rounding, write_off
 from addon.core.documents import (
+    BookInvoice,
     CreateInvoice,
     CreatePayment,
     CreditInvoice,
@@ -538,6 +539,8 @@ class Company:
                     self._post_invoice(sale.invoice, sale.total, sale.rate or Decimal(1), -1, entry)
                     landed.entries.append(entry)
                     landed.total = step.total
+                case BookInvoice() if step.draft is not None:
+                    self.invoices[step.draft.number] = replace(self.invoices[step.draft.number], booked=True)
                 case CreatePayment():
                     self._pay(step, landed)
                 case PostVoucher():
@@ -641,6 +644,7 @@ class Company:
             landed.books = received
         if step.invoice_number:
             view = self.invoices[step.invoice_number]
+            assert view.booked
             self.invoices[view.number] = replace(view, balance=view.balance - claimed)
 
 

@@ -230,6 +230,8 @@ class Story:
                 policy = replace(policy, accounts=replace(policy.accounts, numbers=numbers))
             case "patterns", patterns:
                 policy = replace(policy, matching=MatchRules(tuple(patterns)))
+            case "book_drafts", []:
+                policy = replace(policy, matching=replace(policy.matching, book_drafts=True))
             case "settlement", words:
                 style = dict(zip(words[::2], words[1::2], strict=True))
                 policy = replace(

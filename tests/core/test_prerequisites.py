@@ -180,6 +180,14 @@ def test_basic_needs_no_invoice_series_and_no_currencies() -> None:
     assert red(books, needs) == []
 
 
+def test_settlement_needs_neither_the_accrual_method_nor_what_payments_of_invoices_need() -> None:
+    years = tuple(replace(year, accrual=False) for year in BOOKS.years)
+    books = replace(BOOKS, years=years, invoice_series="", payment_series="", payment_modes=())
+    assert red(books, replace(NEEDS, invoices=False, payments=False)) == []
+    missing = {check.code for check in red(books, replace(NEEDS, invoices=False))}
+    assert missing == {"accrual_method", "payment_series", "payment_mode"}
+
+
 # --- defaults ------------------------------------------------------------------------------------------------
 
 

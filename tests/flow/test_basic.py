@@ -357,3 +357,35 @@ def test_a_difference_that_a_person_accepts_goes_to_rounding(basic: House) -> No
     with pytest.raises(matching.NotPossible):
         matching.accept_difference(basic.town.services, basic.company_id, [0], WHO)
     basic.all_is_well()
+
+
+def test_a_draft_is_booked_by_its_payment_where_the_company_lets_us(basic: House) -> None:
+    basic.sells("2026-03-02", 300_00, order="2003")
+    basic.sells("2026-03-02", 100_00, order="2004")
+    basic.sells("2026-03-02", 200_00, order="2004")
+    drafts = [
+        basic.invoices("2003", 300, "2026-03-02", booked=False),
+        basic.invoices("2004", 300, "2026-03-02", booked=False),
+    ]
+    basic.opens("basic", book_drafts="yes")
+    basic.runs()
+    assert basic.waiting() == ["booking"], "the second capture waits for the first to book the invoice"
+    basic.time("2026-03-21 09:00")
+    basic.runs()
+    assert all(basic.books.invoices[number].booked for number in drafts)
+    assert [basic.books.invoices[number].balance for number in drafts] == [0, 0]
+    assert basic.kinds()["match"] == 3
+    basic.all_is_well()
+
+
+def test_a_draft_that_a_person_changes_meanwhile_is_left_alone(basic: House) -> None:
+    basic.sells("2026-03-02", 300_00, order="2003")
+    draft = basic.invoices("2003", 300, "2026-03-02", booked=False)
+    basic.opens("basic", book_drafts="yes", approve="first")
+    basic.runs()
+    basic.approves()
+    basic.books.person_cancels_invoice(draft)
+    basic.runs()
+    assert basic.held() == ["touched"]
+    assert not basic.books.payments
+    basic.proves()

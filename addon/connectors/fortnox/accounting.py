@@ -274,7 +274,7 @@ class FortnoxAccounting:
                 number = _invoice(known).number
                 return self._write_invoice("PUT", f"invoices/{number}", translate.rounded_invoice_body(step.invoice))
             case BookInvoice():
-                return self._book_invoice(_invoice(known).number)
+                return self._book_invoice(_invoice(known).number, ours=step.draft is None)
             case CreditInvoice():
                 return self._credit(_invoice(known).number)
             case DateCreditNote():
@@ -319,12 +319,12 @@ class FortnoxAccounting:
         self._units[invoice.currency] = invoice.unit
         return _invoice_answer(invoice)
 
-    def _book_invoice(self, number: str) -> StepAnswer:
+    def _book_invoice(self, number: str, *, ours: bool = True) -> StepAnswer:
         try:
             try:
                 return self._write_invoice("PUT", f"invoices/{number}/bookkeep")
             except Rejected as refusal:
-                if refusal.code != _NOT_MARKED_READY:
+                if refusal.code != _NOT_MARKED_READY or not ours:
                     raise
                 # The warehouse module waits for somebody to say that the goods have left. An invoice of ours has
                 # rows of free text, which no stock hangs on, and is for goods that were paid.

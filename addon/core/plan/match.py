@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from addon.core.accounts import AccountRole
 from addon.core.books import InvoiceView
 from addon.core.documents import (
+    BookInvoice,
     BookPayment,
     ClearingEffect,
     CreatePayment,
@@ -67,7 +69,7 @@ def plan_matches(
     facts["invoice"] = invoice.number
     if invoice.currency != currency:
         return _hold_all(group, HoldReason.FOREIGN_CURRENCY, **facts, currency=invoice.currency)
-    if not invoice.booked:
+    if not invoice.booked and not policy.matching.book_drafts:
         return [_await_booking(entry, tuple(facts.items()), policy) for entry in group]
     balance = invoice.balance - under_way.get(invoice.number, Money.zero(currency))
     if not balance:
@@ -82,6 +84,10 @@ def plan_matches(
     outcomes = _hold_all(group[filling:], HoldReason.ALREADY_PAID, **facts)
     difference = balance - _sum(group[:filling], currency)
     for index, entry in enumerate(group[:filling], start=1):
+        if index == 2 and not invoice.booked:
+            # The first payment books the invoice; the others are planned when it stands there booked.
+            outcomes += [_await_booking(later, tuple(facts.items()), policy) for later in group[1:filling]]
+            break
         rest = difference if index == filling and difference else None
         shares = ((invoice, entry.movement.amount, rest),)
         outcomes.append(_attempt(entry, shares, _rule(order, invoice, rest, filling), facts, policy))
@@ -105,7 +111,8 @@ def plan_chosen(
     if invoice.number in under_way and invoice.currency == policy.books_currency:
         balance = balance - under_way[invoice.number]
     allowed = _tolerance([entry], policy)
-    fault = fault_of_choice(movement.amount, invoice, balance, allowed)
+    comparable = replace(invoice, booked=True) if policy.matching.book_drafts else invoice
+    fault = fault_of_choice(movement.amount, comparable, balance, allowed)
     if fault is not None:
         reason, facts = fault
         if reason is HoldReason.INVOICE_NOT_BOOKED:
@@ -135,7 +142,7 @@ def _several_orders(
         about = (("order_number", ", ".join(missing)), ("wanted", "invoice"))
         return [_wait_or_hold(entry, about, policy) for entry in group]
     unbooked = [view for view in live if view.balance and not view.booked]
-    if unbooked:
+    if unbooked and not policy.matching.book_drafts:
         return [_await_booking(entry, (("invoice", _numbers(unbooked)),), policy) for entry in group]
     spread = _spread(group, live, under_way, facts, policy)
     if not spread:
@@ -163,7 +170,8 @@ def _spread(
     """
     currency = policy.books_currency
     open_views = [view for view in found if not view.cancelled and view.balance]
-    if any(view.currency != currency or not view.booked for view in open_views):
+    drafts = policy.matching.book_drafts
+    if any(view.currency != currency or not (view.booked or drafts) for view in open_views):
         return []
     shares = tuple((view, _left(view, under_way), None) for view in open_views if _left(view, under_way))
     whole = Money.total((share for _, share, _ in shares), currency)
@@ -242,6 +250,8 @@ def _match(entry: OpenMovement, shares: Sequence[Share], rule: str, policy: Poli
     key = base_key(movement, policy)
     steps: list[Step] = []
     for number, (view, amount, rest) in enumerate(shares, start=1):
+        if not view.booked:
+            steps.append(_book_draft(f"{key}/draft-{number}", view))
         settlement = Settlement(
             key=f"{key}/payment" if number == 1 else f"{key}/payment-{number}",
             amount=amount,
@@ -263,13 +273,23 @@ def _match(entry: OpenMovement, shares: Sequence[Share], rule: str, policy: Poli
         parts=_parts(entry),
         clearing=(ClearingEffect(clearing, movement.amount, movement.amount),),
         steps=tuple(steps),
-        rule=rule,
+        rule=f"{rule} {_drafts_first(shares)}".strip(),
         facts=(
             ("source", source_of(movement)),
             ("order_number", order_of(entry, policy)),
             ("invoice", _numbers([view for view, _, _ in shares])),
         ),
     )
+
+
+def _drafts_first(shares: Sequence[Share]) -> str:
+    drafts = [view for view, _, _ in shares if not view.booked]
+    return f"As you have set, {_numbers(drafts)} is booked first: it was not yet." if drafts else ""
+
+
+def _book_draft(key: str, view: InvoiceView) -> BookInvoice:
+    # Whose key or external reference it carries is not ours: nothing may be taken for a copy of it.
+    return BookInvoice(key, "", draft=replace(view, our_key="", second_key=""))
 
 
 def await_invoice(entry: OpenMovement, facts: Facts, policy: Policy) -> Wait:
