@@ -794,6 +794,53 @@ def export(company: str, form: str, year: int | None, output: Path | None, json_
 
 @main.command()
 @click.argument("company")
+@click.option("--run", "run_id", type=int, required=True, help="The run to undo (its id).")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+@as_json
+@telling_faults
+def undo(company: str, run_id: int, dry_run: bool, json_: bool) -> None:
+    """Take a run of a COMPANY back: credit notes for invoices, reverses of payments and vouchers, nothing deleted."""
+    from addon.services import previews, runs, undoing
+    from addon.services.installation import find_company
+
+    with working() as services:
+        company_id = find_company(services, company)
+        try:
+            made = runs.want_undo(services, company_id, run_id, WHO, looks=dry_run, nudge=False)
+        except undoing.NothingToUndo as error:
+            fail(str(error))
+        with _bar(not json_) as progress:
+            ended = runs.run_to_end(services, company_id, progress, run_id=made)
+        if ended.state != "done":
+            fail(not_ready(ended.message))
+        result = undoing.outcome(services, company_id, made)
+        seen = previews.everything(services, company_id, made) if dry_run else None
+        written = undoing.written(services, company_id, made)
+    documents = [one.document for one in seen.documents] if seen is not None else list(written)
+    left = [
+        {"key": one.key, "kind": one.kind, "number": one.number, "reason": one.reason.value, "facts": dict(one.facts)}
+        for one in result.left
+    ]
+    if json_:
+        refused = [{"key": one.key, "reason": one.reason, "facts": dict(one.facts)} for one in result.refused]
+        shown = {"run": made, "undoes": run_id, "dry_run": dry_run, "left_alone": left, "refused": refused}
+        say_json({**shown, "documents": [document_json(one) for one in documents]})
+    else:
+        lines = table("Would be written" if dry_run else "Written", "date", "document", "total#", "")
+        for document in documents:
+            total = document.total
+            lines.add_row(document.booking_date.isoformat(), document.key, amount(total), total.currency)
+        console().print(lines)
+        for one in result.left:
+            click.echo(f"  left alone: {one.number or one.key} ({one.reason.value})")
+        for line in result.refused:
+            click.echo(f"  refused: {line.key} ({line.reason})")
+    well = not result.refused and all(one.reason is undoing.LeftAlone.UNDONE for one in result.left)
+    sys.exit(ALL_WELL if well else HELD_OR_DIFFERING)
+
+
+@main.command()
+@click.argument("company")
 @click.option("--repair", is_flag=True, help="Mend all that can be mended from here first.")
 @as_json
 @telling_faults

@@ -226,6 +226,8 @@ class CreditInvoice:
     credit_date: date
     text: str
     kind: Literal["credit_invoice"] = "credit_invoice"
+    invoice_number: str = ""
+    """The invoice by its number, where no step of ours has made it: a copy that came to stand a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,8 @@ class DocumentKind(StrEnum):
     ADJUSTMENT = "adjustment"
     CONVERSION = "conversion"
     """Voucher of one balance currency changed into another."""
+    UNDO = "undo"
+    """What takes a booked document back because a person said so: it names it."""
     CORRECTION = "correction"
     """Voucher that takes back what the accounting system wrote a second time."""
 

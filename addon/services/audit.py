@@ -8,7 +8,7 @@ activity, for anyone to see.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,12 +33,15 @@ from addon.core.documents import (
     signed_line,
 )
 from addon.core.money import Money
+from addon.core.plan.situation import CannotBook
+from addon.core.plan.undo import plan_credit_of_copy
+from addon.core.rules import Policy
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
 from addon.services import activity
 from addon.services.booking import store_document
 from addon.services.context import Services
-from addon.store.codec import decode_step
+from addon.store.codec import decode, decode_step
 from addon.store.models import AccountingConnection, DeliveryRow, DocumentRow
 
 OVERLAP = timedelta(minutes=5)
@@ -77,6 +80,8 @@ class Auditor:
     series: str
     approve: bool
     since: datetime | None
+    policy_for: Callable[[Session, int], Policy] | None = None
+    """The policy of a connection, for what is taken back; None: only reported."""
 
     def audit(self, prefixes: tuple[str, ...]) -> Audited:
         """Audit what stands under our keys: what changed since the last audit, or (`since` None) all of it.
@@ -106,7 +111,7 @@ class Auditor:
             for finding in findings:
                 facts = {"key": finding.key, "numbers": ", ".join(finding.numbers), "finding": finding.kind}
                 activity.record(session, activity.KVITT, "audit_finding", facts, started)
-        return Audited(invoices, tuple(findings), len(corrections))
+        return Audited(invoices, tuple(findings), sum(finding.kind == "taken_back" for finding in findings))
 
     # --- Invoices -----------------------------------------------------------------------------------------------
 
@@ -131,10 +136,46 @@ class Auditor:
             if view.number == delivery.reference:
                 continue
             if view.booked:
-                findings.append(AuditFinding("booked_twice", key, (delivery.reference, view.number)))
+                findings += self._booked_twice(delivery, key, view)
             else:
                 findings.append(self._removed(BookInvoice(f"{key}/book", key), key, view.number))
         return findings
+
+    def _booked_twice(self, delivery: DeliveryRow, key: str, view: InvoiceView) -> list[AuditFinding]:
+        """Take a booked copy back by a credit note that names it; one that was touched or is being undone stays."""
+        with self.services.db.company(self.company_id) as session:
+            original = session.get_one(DocumentRow, delivery.document_id)
+            made = next(
+                (step.invoice for step in decode(Document, original.payload).steps if isinstance(step, CreateInvoice)),
+                None,
+            )
+            found = [AuditFinding("booked_twice", key, (delivery.reference, view.number))]
+            if made is None or self.policy_for is None or view.credit_number or view.balance != view.total:
+                # A person has credited or paid it, or it is no invoice that the credit action takes.
+                known = session.scalar(select(DocumentRow.id).where(DocumentRow.key == f"{key}/undo/{view.number}"))
+                return [] if known is not None else found
+            try:
+                document = plan_credit_of_copy(
+                    decode(Document, original.payload),
+                    made,
+                    view.number,
+                    view.total,
+                    self.policy_for(session, original.connection_id),
+                )
+            except CannotBook:
+                return found
+            if session.scalar(select(DocumentRow.id).where(DocumentRow.key == document.key)) is not None:
+                return []
+            store_document(
+                session,
+                self.company_id,
+                original.connection_id,
+                self.run_id,
+                document,
+                self.approve,
+                self.services.now(),
+            )
+        return [*found, AuditFinding("taken_back", key, (delivery.reference, view.number))]
 
     def _removed(self, step: Step, key: str, reference: str) -> AuditFinding:
         try:

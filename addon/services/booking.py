@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Delete, delete, exists, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from addon.core.books import InvoiceView, OrderField
 from addon.core.dates import booking_date
@@ -27,6 +27,7 @@ from addon.core.documents import (
     DocumentKind,
     Invoice,
     PartRef,
+    Step,
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.matching import NO_CHOICE, MatchChoice, order_list
@@ -397,6 +398,8 @@ def _load_sales(session: Session, connection_id: int, originals: set[str]) -> di
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.SALE.value,
             DocumentRow.source_ref.in_(originals),
+            # What was undone stands no more; booked again, the sale has another document.
+            DocumentRow.undone_by.is_(None),
             # One that a person has taken over will never be booked by us: its refunds are that person's, too.
             ~exists().where(PartRow.document_id == DocumentRow.id, PartRow.state == PartState.SET_ASIDE.value),
         )
@@ -410,6 +413,7 @@ def _load_sales(session: Session, connection_id: int, originals: set[str]) -> di
             MovementRow.connection_id == connection_id,
             MovementRow.original_ref.in_(originals),
             DocumentRow.kind == DocumentKind.REFUND.value,
+            DocumentRow.undone_by.is_(None),
         )
         .order_by(DocumentRow.id)
     ):
@@ -661,6 +665,7 @@ def _load_payout_vouchers(session: Session, connection_id: int, refs: Iterable[s
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.PAYOUT.value,
             DocumentRow.state != DeliveryState.REJECTED.value,
+            DocumentRow.undone_by.is_(None),
             DocumentRow.source_ref.in_(set(refs)),
         )
     )
@@ -906,12 +911,53 @@ def _with_new_keys(session: Session, result: Plan) -> Plan:
     holds = list(result.holds)
     for document in result.documents:
         own = tuple(step for step in document.steps if not (isinstance(step, CreateCustomer) and step.key in steps))
+        again = _again(session, document, own) if document.key in taken else None
+        if again is not None:
+            documents.append(again)
+            continue
         if document.key in taken or any(step.key in steps for step in own):
             another = f"another {document.kind.value} under the key {document.key}"
             holds.append(Hold(document.parts, HoldReason.KIND_NOT_BUILT, (("kind", another),)))
         else:
             documents.append(replace(document, steps=own))
     return replace(result, documents=tuple(documents), holds=tuple(holds))
+
+
+_MOST_TIMES = 99
+
+
+def _again(session: Session, document: Document, steps: Sequence[Step]) -> Document | None:
+    """A document under new keys, because the one that has its key was undone; None if that one stands.
+
+    A key is for ever: the second time the object's own part of it ends with .2, the third time with .3.
+    """
+    undo = aliased(DocumentRow)
+    undone = session.scalar(
+        select(DocumentRow.id)
+        .join(undo, undo.id == DocumentRow.undone_by)
+        .where(DocumentRow.key == document.key, undo.state == DeliveryState.BOOKED.value)
+    )
+    base = document.key.rpartition("/")[0]
+    if undone is None or not base:
+        return None
+    data = encode(replace(document, steps=tuple(steps)))
+    for times in range(2, _MOST_TIMES):
+        anew = decode(Document, _with_prefix(data, f"{base}/", f"{base}.{times}/"))
+        keys = [step.key for step in anew.steps if not isinstance(step, CreateCustomer)]
+        if not _taken(session, DocumentRow, [anew.key]) and not _taken(session, DeliveryRow, keys):
+            return anew
+    return None
+
+
+def _with_prefix(value: Any, old: str, new: str) -> Any:
+    """JSON-ready data in which every text that begins with a prefix begins with another one."""
+    if isinstance(value, str):
+        return new + value[len(old) :] if value.startswith(old) else value
+    if isinstance(value, list):
+        return [_with_prefix(one, old, new) for one in value]
+    if isinstance(value, dict):
+        return {name: _with_prefix(one, old, new) for name, one in value.items()}
+    return value
 
 
 def _taken(session: Session, table: type[DocumentRow | DeliveryRow], keys: Sequence[str]) -> set[str]:
@@ -1132,11 +1178,38 @@ def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> No
                 )
             )
         )
+        session.execute(
+            update(DocumentRow)
+            .where(DocumentRow.undone_by.in_(chunk))
+            .values(undone_by=None)
+            .execution_options(synchronize_session=False)
+        )
         _delete(session, delete(DeliveryRow).where(DeliveryRow.document_id.in_(chunk)))
         _delete(session, delete(OssRow).where(OssRow.document_id.in_(chunk)))
         _delete(session, delete(DocumentRow).where(DocumentRow.id.in_(chunk)))
     if orphans:
         _adopt(session, orphans)
+
+
+def drop_unwritten(session: Session, document_id: int, who: str, now: datetime) -> bool:
+    """Forget a document of which nothing was ever sent, and set its parts aside as undone. The caller commits."""
+    if not _nothing_stands(session, document_id):
+        return False
+    parts = list(session.scalars(select(PartRow.id).where(PartRow.document_id == document_id)))
+    _discard(session, [document_id], now)
+    session.execute(
+        update(PartRow)
+        .where(PartRow.id.in_(parts))
+        .values(
+            state=PartState.SET_ASIDE.value,
+            reason="undone",
+            set_aside_by=who or "Kvitt",
+            set_aside_where="",
+            changed_at=now,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return True
 
 
 def _adopt(session: Session, customer_keys: set[str]) -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, assert_never
@@ -50,6 +50,7 @@ from addon.core.documents import (
 )
 from addon.core.holds import HoldReason
 from addon.core.money import Money
+from addon.core.plan.undo import UNDO_ENDING
 from addon.ports.accounting import AccountingSystem, Known
 from addon.ports.errors import (
     AlreadyDone,
@@ -85,6 +86,10 @@ CALL_SHARE = 3
 
 FRESH_PLAN = timedelta(minutes=10)
 """For so long a plan is paid as it was made. Later, the invoice that Basic found is looked at once more."""
+
+
+UNDONE = "undone"
+"""The reason on a part whose document was taken back."""
 
 
 class Progress(StrEnum):
@@ -627,6 +632,8 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
             return Known(customer_number=number)
         case BookInvoice(draft=draft) if draft is not None:
             return Known(invoice=draft)
+        case CreditInvoice() if step.invoice_number:
+            return Known(invoice=_copy(step))
         case RoundInvoice() | BookInvoice() | CreditInvoice():
             return Known(invoice=_invoice(work, session, step.invoice_key))
         case DateCreditNote():
@@ -706,9 +713,17 @@ def _invoice_of(work: _Chain, session: Session, payment: CreatePayment) -> Invoi
 
 def _matched(step: CreatePayment) -> InvoiceView:
     """The invoice that Basic found, as far as a payment of it needs to know: it is in the books' own currency."""
-    amount = step.settlement.amount
+    return _numbered(step.invoice_number, step.settlement.amount, step.settlement.paid_on)
+
+
+def _copy(step: CreditInvoice) -> InvoiceView:
+    """The invoice that stands a second time, as far as crediting it needs to know."""
+    return _numbered(step.invoice_number, -step.total, step.credit_date)
+
+
+def _numbered(number: str, amount: Money, day: date) -> InvoiceView:
     return InvoiceView(
-        number=step.invoice_number,
+        number=number,
         currency=amount.currency,
         total=amount,
         balance=amount,
@@ -717,7 +732,7 @@ def _matched(step: CreatePayment) -> InvoiceView:
         unit=1,
         booked=True,
         cancelled=False,
-        invoice_date=step.settlement.paid_on,
+        invoice_date=day,
     )
 
 
@@ -764,7 +779,29 @@ def _recorded(
             assert_never(step)
     if last:
         deliveries.book_parts(session, document_id, claimed.attempted_at)
+        if UNDO_ENDING in claimed.key:
+            set_undone(session, document_id, claimed.attempted_at)
     return touched
+
+
+def set_undone(session: Session, undo_id: int, now: datetime) -> None:
+    """What a document took back is open again, and set aside until a person says "book again". The caller commits."""
+    for original_id in session.scalars(select(DocumentRow.id).where(DocumentRow.undone_by == undo_id)):
+        who = dict(session.scalars(select(DocumentRow.payload["facts"]).where(DocumentRow.id == undo_id)).one())
+        session.execute(
+            update(PartRow)
+            .where(PartRow.document_id == original_id)
+            .values(
+                state=PartState.SET_ASIDE.value,
+                reason=UNDONE,
+                facts={"document": str(original_id), "undo": str(undo_id)},
+                document_id=None,
+                set_aside_by=str(who.get("by") or "Kvitt"),
+                set_aside_where="",
+                changed_at=now,
+            )
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _hold_touched(session: Session, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None) -> bool:

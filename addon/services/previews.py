@@ -374,15 +374,7 @@ def keep(services: Services, company_id: int, run_id: int, seen: Foreseen, home:
             session.add(_open_item(run_id, "hold", hold.parts, hold.reason.value, hold.facts, None))
         for wait in seen.waits:
             session.add(_open_item(run_id, "wait", wait.parts, wait.reason.value, wait.facts, wait.until))
-        totals = account_totals((row for one in seen.documents for row in one.rows), home)
-        boxes = vat_boxes((one.rows for one in seen.documents), home, country)
-        payload = {
-            "currency": home,
-            "complete": seen.complete,
-            "accounts": [[one.account, one.role, one.debit.minor, one.credit.minor, one.rows] for one in totals],
-            "boxes": {box: amount.minor for box, amount in boxes.items()},
-        }
-        session.add(RunItemRow(run_id=run_id, what="totals", payload=payload))
+        _keep_totals(session, run_id, seen.documents, home, country, complete=seen.complete)
         run = session.get_one(RunRow, run_id)
         run.counts = {
             **run.counts,
@@ -409,6 +401,34 @@ def _delete_items(session: Session, run_ids: Sequence[int]) -> None:
         .where(RunItemRow.run_id.in_(run_ids), RunItemRow.what != "totals")
         .execution_options(synchronize_session=False)
     )
+
+
+def add(session: Session, run_id: int, seen: Iterable[Seen]) -> None:
+    """Keep some of what a run saw; `finish` adds it up. The caller commits."""
+    session.add_all(_document_item(run_id, one) for one in seen)
+
+
+def finish(services: Services, company_id: int, run_id: int, home: str, country: str, *, complete: bool = True) -> None:
+    """Add up what a run has kept with `add`."""
+    seen = list(_pages_of(services, company_id, run_id, Asked(order="id")))
+    with services.db.company(company_id) as session:
+        _keep_totals(session, run_id, seen, home, country, complete=complete)
+        run = session.get_one(RunRow, run_id)
+        run.counts = {**run.counts, "documents": len(seen)}
+
+
+def _keep_totals(
+    session: Session, run_id: int, seen: Sequence[Seen], home: str, country: str, *, complete: bool
+) -> None:
+    totals = account_totals((row for one in seen for row in one.rows), home)
+    boxes = vat_boxes((one.rows for one in seen), home, country)
+    payload = {
+        "currency": home,
+        "complete": complete,
+        "accounts": [[one.account, one.role, one.debit.minor, one.credit.minor, one.rows] for one in totals],
+        "boxes": {box: amount.minor for box, amount in boxes.items()},
+    }
+    session.add(RunItemRow(run_id=run_id, what="totals", payload=payload))
 
 
 def _document_item(run_id: int, one: Seen) -> RunItemRow:

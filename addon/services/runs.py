@@ -39,6 +39,7 @@ from addon.services import (
     previews,
     rates,
     reconciliation,
+    undoing,
 )
 from addon.services.calls import CallLog
 from addon.services.context import Services
@@ -62,7 +63,7 @@ PHASES = ("fetch", "books", "plan", "deliver", "audit", "prove", "evidence")
 
 A run that only looks (`previews.LOOKING`) goes from the books to the phase `look` and ends there.
 """
-SPECIAL = previews.LOOKING
+SPECIAL = previews.LOOKING | {undoing.TRIGGER}
 """Triggers of runs that are asked for by themselves: whoever wants the ordinary run does not join one of these."""
 NIGHTLY = ("clock", "evidence")
 """Runs that attach evidence: the clock's, and those that a person starts for it."""
@@ -270,7 +271,7 @@ class _Slice:
         return connections.payment_source(self.services, self.company_id, connection_id, self.log)
 
 
-_BY_PERSON = frozenset({"click", "cli"}) | previews.LOOKING
+_BY_PERSON = frozenset({"click", "cli", undoing.TRIGGER}) | previews.LOOKING
 
 
 def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> SliceResult:
@@ -351,6 +352,7 @@ def _phases(work: _Slice) -> SliceResult:
         "prove": _prove,
         "look": _look,
         "evidence": _evidence,
+        "undo": _undo,
     }
     while True:
         work.hold_on()
@@ -381,16 +383,44 @@ def _books(work: _Slice) -> SliceResult | str:
     prerequisites.check(work.services, work.company_id, system)
     with work.services.db.company_reading(work.company_id) as session:
         company = session.get_one(Company, work.company_id)
-        looks = session.get_one(RunRow, work.run_id).trigger in previews.LOOKING
+        trigger = session.get_one(RunRow, work.run_id).trigger
+        looks = trigger in previews.LOOKING
         if company.state != "active" and not looks:
             raise CompanyNotReady(company.stop_reason or company.state)
         if not _running(session, work.run_id):
             raise CompanyNotReady("no_connection")
+    if trigger in (undoing.TRIGGER, undoing.LOOK):
+        return "undo"
     customers.refresh(work.services, work.company_id, system)
     work.hold_on()
     if not rates.read_missing(work.services, work.company_id, work.run_id):
         _tell(work, "rates_away")
     return "look" if looks else "plan"
+
+
+def _undo(work: _Slice) -> SliceResult | str:
+    """Plan what takes a run back, and keep it or let it go."""
+    with work.services.db.company_reading(work.company_id) as session:
+        run = session.get_one(RunRow, work.run_id)
+        who, looks = str(run.cursor.get("who", "")), run.trigger == undoing.LOOK
+        policies = {
+            row.id: _policy_loader(work.services, work.company_id, row.id)(session)
+            for row in session.scalars(select(Connection).where(Connection.mode != ""))
+            if row.start_date is not None
+        }
+    desk = undoing.Desk(work.system(), policies, who)
+    work.hold_on()
+    done = undoing.plan_slice(
+        work.services, work.company_id, work.run_id, desk, work.enough, lambda text: _note(work, f"Looking at {text}")
+    )
+    if not done:
+        return _more(work)
+    if not looks:
+        return "deliver"
+    with work.services.db.company_reading(work.company_id) as session:
+        identity = _books_in(session).identity
+    undoing.finish_look(work.services, work.company_id, work.run_id, identity.currency, identity.country)
+    return "done"
 
 
 def _look(work: _Slice) -> SliceResult | str:
@@ -611,9 +641,15 @@ def _deliver(work: _Slice) -> SliceResult | str:
         return SliceResult(more=True, retry_in_s=wait_s, run_id=work.run_id)
     rounds = int(cursor.get("rounds", 0)) + 1
     _note(work, rounds=rounds, this_round=0, settled=[])
-    if this_round and rounds < MOST_ROUNDS:
+    if this_round and rounds < MOST_ROUNDS and not _takes_back(work):
         return "plan"
     return "audit"
+
+
+def _takes_back(work: _Slice) -> bool:
+    """Whether this run undoes another one: it plans nothing new."""
+    with work.services.db.company_reading(work.company_id) as session:
+        return session.get_one(RunRow, work.run_id).trigger == undoing.TRIGGER
 
 
 def _wait_s(work: _Slice, retry_at: datetime | None) -> float | None:
@@ -654,6 +690,7 @@ def _audit(work: _Slice) -> SliceResult | str:
             config.voucher_series,
             config.approve_automatically,
             None if whole else audit.last_audited_at(session),
+            lambda reading, one: _policy_loader(work.services, work.company_id, one)(reading),
         )
     audited = auditor.audit(prefixes)
     if audited.corrections and auditor.approve:
@@ -834,6 +871,19 @@ def preview(
     seen = previews.everything(services, company_id, run_id, previews.Asked(since=since, until=until))
     documents = tuple(one.document for one in seen.documents)
     return Preview(documents, tuple(seen.holds), tuple(seen.waits), run_id)
+
+
+def want_undo(services: Services, company_id: int, run_id: int, who: str, *, looks: bool, nudge: bool = True) -> int:
+    """Ask for a run to be undone, or for a look at what that would write; gives the run that does it.
+
+    Raises `NothingToUndo` for a run that is not there.
+    """
+    undoing.undoable(services, company_id, run_id)
+    trigger = undoing.LOOK if looks else undoing.TRIGGER
+    made = want_special(services, company_id, trigger, phase="books", nudge=nudge, asked={"undo": run_id, "who": who})
+    if not looks:
+        undoing.log(services, company_id, run_id, who)
+    return made
 
 
 def prove(

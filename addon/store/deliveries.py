@@ -142,6 +142,8 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
                 found[step.key] = f"invoice/{step.key}"
             case BookInvoice(draft=draft) if draft is not None:
                 found[step.key] = f"number/{draft.number}"
+            case CreditInvoice() if step.invoice_number:
+                found[step.key] = f"number/{step.invoice_number}"
             case RoundInvoice() | BookInvoice() | CreditInvoice():
                 found[step.key] = f"invoice/{step.invoice_key}"
             case DateCreditNote():

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from addon.core.delivery import PartState
 from addon.core.records import MovementKind
 from addon.ports.errors import PortError
-from addon.services import booking, matching, pages, runs
+from addon.services import booking, matching, pages, runs, undoing
 from addon.services.pages import Cursor, NotHere, PayoutProof, TransactionFilter
 from addon.services.previews import harmless
 from addon.web import access, errors, words
@@ -308,7 +308,15 @@ def run(run_id: int) -> Answer:
         answer.headers["HX-Redirect"] = address
         return answer
     template = "books/run_now.html" if fragment() else "books/run.html"
-    return render_template(template, run=found, now=services().now())
+    company_id = visitor().company_id
+    takes_back = found.line.trigger == undoing.TRIGGER
+    return render_template(
+        template,
+        run=found,
+        now=services().now(),
+        undo=undoing.outcome(services(), company_id, run_id) if takes_back else None,
+        undoable=undoing.undoable(services(), company_id, run_id) if found.line.state != "running" else None,
+    )
 
 
 @books.get("/activity")

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from addon.core.dates import booking_date
-from addon.services import activity, booking, pages, prerequisites, previews, runs
+from addon.services import activity, booking, pages, prerequisites, previews, runs, undoing
 from addon.services.pages import NotHere
 from addon.web import access, words
 from addon.web.access import Audience, audience, services, visitor
@@ -25,7 +25,7 @@ _SPREADSHEET: Final = "application/vnd.openxmlformats-officedocument.spreadsheet
 
 def install() -> None:
     """Say where what was seen is shown; importing this module has added its routes."""
-    SEEN_ON.update({previews.TRIGGER: "books.preview"})
+    SEEN_ON.update({previews.TRIGGER: "books.preview", undoing.LOOK: "books.undo_seen"})
 
 
 # --- Preview -------------------------------------------------------------------------------------------------
@@ -198,6 +198,60 @@ def _refuse(company_id: int, documents: Sequence[int], who: str) -> Answer:
     else:
         flash(_("These have been approved already."), "wait")
     return redirect(url_for("books.preview"), 303)
+
+
+# --- Undo ----------------------------------------------------------------------------------------------------
+
+
+@books.get("/runs/<int:run_id>/undo")
+@audience(Audience.COMPANY)
+def undo(run_id: int) -> Answer:
+    """What a run has written that could be taken back."""
+    return _undo_page(run_id, None, previews.Asked())
+
+
+@books.get("/undo")
+@audience(Audience.COMPANY)
+def undo_seen() -> Answer:
+    """What the undo of a run would write, and what it would leave alone."""
+    found, asked = seen_page(undoing.LOOK)
+    if found is None:
+        return redirect(url_for("books.log"), 303)
+    return _undo_page(int(found.cursor.get("undo", 0)), found, asked)
+
+
+def _undo_page(run_id: int, looked: previews.SeenPage | None, asked: previews.Asked) -> Answer:
+    company_id = visitor().company_id
+    try:
+        undoable = undoing.undoable(services(), company_id, _id(run_id))
+    except undoing.NothingToUndo:
+        raise NotHere(f"run {run_id}") from None
+    return render_template(
+        "books/undo.html",
+        undoable=undoable,
+        looked=looked,
+        outcome=undoing.outcome(services(), company_id, looked.run_id) if looked else None,
+        asked=asked,
+        query=_query(asked, looked.run_id) if looked else {},
+        orders=words.PREVIEW_ORDERS,
+    )
+
+
+@books.post("/runs/<int:run_id>/undo")
+@audience(Audience.COMPANY)
+@limiter.limit(LOOK)
+def take_back(run_id: int) -> Answer:
+    """Look at what undoing a run would write, undo it, or try again what was refused of an undo."""
+    company_id, who = visitor().company_id, visitor().who
+    action = request.form.get("action", "look")
+    try:
+        if action == "retry":
+            undoing.retry(services(), company_id, _id(run_id), who)
+            return redirect(url_for("books.run", run_id=runs.want(services(), company_id, _TRIGGER)), 303)
+        made = runs.want_undo(services(), company_id, _id(run_id), who, looks=action != "undo")
+    except undoing.NothingToUndo:
+        raise NotHere(f"run {run_id}") from None
+    return redirect(url_for("books.run", run_id=made), 303)
 
 
 # --- Backfill ------------------------------------------------------------------------------------------------

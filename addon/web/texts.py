@@ -44,6 +44,8 @@ _MENU: Final = {
     "proof.bank": "proof.history",
     "proof.compare": "proof.history",
     "books.look": "books.preview",
+    "books.undo": "books.log",
+    "books.undo_seen": "books.log",
     "setup.change_company": "setup.settings",
     "rules.listed": "setup.settings",
     "rules.new": "setup.settings",

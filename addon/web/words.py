@@ -20,6 +20,7 @@ from addon.core.fixings import RateChoice
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.plan.routed import Course, Way
+from addon.core.plan.undo import LeftAlone
 from addon.core.records import MovementKind, PayoutState
 from addon.core.routing import ANYTHING, Action, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule
@@ -210,6 +211,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.CONTRIBUTION: _("Voucher: contribution"),
     DocumentKind.ADJUSTMENT: _("Voucher: the provider's adjustment"),
     DocumentKind.CONVERSION: _("Voucher: one balance changed into another"),
+    DocumentKind.UNDO: _("Undoes an earlier document"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
@@ -1067,7 +1069,17 @@ def course(shown: Course) -> str:
 
 # --- The log -------------------------------------------------------------------------------------------------
 
+LEFT_ALONE: Final[Mapping[LeftAlone, Text]] = {
+    LeftAlone.UNDONE: _("It has been undone before."),
+    LeftAlone.TOUCHED: _("A person has changed it in your books since. That person's work is left alone."),
+    LeftAlone.NEEDED: _("Another document that stands hangs on it. Undo that one's run first."),
+    LeftAlone.UNDER_WAY: _("It is not finished: see the inbox."),
+    LeftAlone.CANNOT: _("Your books would not take its reversal."),
+}
+"""Why a document of a run is not undone."""
+
 ACTIVITIES: Final[Mapping[str, Text]] = {
+    "run_undone": _("Had a run undone"),
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),
     "uninstalled": _("Took Kvitt's access to the books away"),

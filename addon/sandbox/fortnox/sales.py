@@ -843,7 +843,7 @@ class Sales(Books):
             raise ApiError(INVOICE_IS_CANCELLED, "Makulerade fakturor kan inte betalas.")
         if invoice.accounting_method == "ACCRUAL" and not invoice.booked:
             raise ApiError(PAYMENT_ON_UNBOOKED_INVOICE, "Fakturan är inte bokförd.")
-        if invoice.balance == 0:
+        if invoice.balance == 0 and not _opposite(_value(sent, "Amount"), invoice):
             raise ApiError(2003055, "Fakturan är redan slutbetald.")
         on = _value(sent, "PaymentDate") or payment.date
         if on < invoice.invoice_date:
@@ -926,6 +926,9 @@ class Sales(Books):
 
     def _need_not_above(self, payment: Payment, invoice: Invoice) -> None:
         reduction = self.reduction_of(payment, invoice)
+        paid = invoice.total - invoice.balance
+        if reduction * paid < 0 and abs(reduction) <= abs(paid):
+            return  # an opposite payment takes back what was paid: so a booked payment is undone
         wrong_way = reduction * invoice.balance < 0
         if wrong_way or abs(reduction) > abs(invoice.balance):
             raise ApiError(PAYMENT_ABOVE_BALANCE, "Beloppet är större än fakturans saldo.")
@@ -937,7 +940,7 @@ class Sales(Books):
         invoice = self.invoices[payment.invoice_number]
         if invoice.cancelled:
             raise ApiError(INVOICE_IS_CANCELLED, "Makulerade fakturor kan inte betalas.")
-        if invoice.balance == 0:
+        if invoice.balance == 0 and not _opposite(payment.amount, invoice):
             raise ApiError(2003055, "Fakturan är redan slutbetald.")
         if payment.account is None:
             raise ApiError(PAYMENT_WITHOUT_ACCOUNT, "Betalningssätt eller konto måste anges.")
@@ -1019,6 +1022,11 @@ class Sales(Books):
         ledger = self.balance(self.predefined_accounts.get("CUSTCLAIM", 1510))
         if ledger != open_in_sek:
             raise BooksBroken(f"open invoices are {open_in_sek} SEK, the customer-ledger account says {ledger}")
+
+
+def _opposite(amount: Any, invoice: Invoice) -> bool:
+    """Whether a payment takes back what was paid: of the other sign than the invoice."""
+    return isinstance(amount, Decimal) and amount * invoice.total < 0
 
 
 def _value(sent: dict[str, Any], name: str) -> Any:
