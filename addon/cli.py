@@ -794,6 +794,48 @@ def export(company: str, form: str, year: int | None, output: Path | None, json_
 
 @main.command()
 @click.argument("company")
+@click.option("--year", type=click.IntRange(2000, 2200), required=True, help="The year to bring in.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be booked.")
+@as_json
+@telling_faults
+def backfill(company: str, year: int, dry_run: bool, json_: bool) -> None:
+    """Bring an earlier year of a COMPANY in: what was sold before its start date."""
+    from addon.services import backfill as earlier
+    from addon.services import previews, runs
+    from addon.services.held import held_parts
+    from addon.services.installation import find_company
+    from addon.services.runs import Preview
+
+    with working() as services:
+        company_id = find_company(services, company)
+        try:
+            made = runs.want_backfill(services, company_id, year, WHO, looks=dry_run, nudge=False)
+        except earlier.CannotGoBack as error:
+            fail(str(error))
+        with _bar(not json_) as progress:
+            ended = runs.run_to_end(services, company_id, progress, run_id=made)
+        if ended.state != "done":
+            fail(not_ready(ended.message))
+        if dry_run:
+            seen = previews.everything(services, company_id, made)
+            documents = tuple(one.document for one in seen.documents)
+            found = Preview(documents, tuple(seen.holds), tuple(seen.waits), made)
+            totals = previews.totals(services, company_id, made)
+            sys.exit(_say_preview(found, totals, json_, f"{year} would be booked"))
+        held = _held_json(held_parts(services, company_id))
+    counts = {
+        name: ended.counts.get(name, 0) for name in ("fetched", "planned", "booked", "waiting", "writes", "calls")
+    }
+    if json_:
+        say_json({"run": ended.id, **counts, "held": held})
+    else:
+        click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+        _print_held(held)
+    sys.exit(HELD_OR_DIFFERING if held else ALL_WELL)
+
+
+@main.command()
+@click.argument("company")
 @click.option("--run", "run_id", type=int, required=True, help="The run to undo (its id).")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @as_json

@@ -523,6 +523,23 @@ def _items(services: Services, company_id: int, connection_id: int, source: Paym
     return Fetch("items", page.next_cursor, fetched=fetch.fetched, payout=payout.ref, items_minor=so_far)
 
 
+def note_items(session: Session, connection_id: int, payout_ref: str, refs: Sequence[str], items_minor: int) -> None:
+    """Note which movements make up a payout, and what they come to. The caller commits."""
+    for start in range(0, len(refs), 500):
+        session.execute(
+            update(MovementRow)
+            .where(MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs[start : start + 500]))
+            .values(payout_ref=payout_ref)
+            .execution_options(synchronize_session=False)
+        )
+    session.execute(
+        update(PayoutRow)
+        .where(PayoutRow.connection_id == connection_id, PayoutRow.ref == payout_ref)
+        .values(items_minor=items_minor, items_read=True)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def fetch_settled_balances(
     services: Services, company_id: int, connection_id: int, source: PaymentSource
 ) -> tuple[Balance, ...] | None:

@@ -387,7 +387,7 @@ def keep(services: Services, company_id: int, run_id: int, seen: Foreseen, home:
         ).all()[KEPT_RUNS - 1 :]
         if old:
             _delete_items(session, old)
-        # What was fetched or searched for this look alone has served.
+        # What was fetched or searched for this look alone has served: it is never kept beside the books' own.
         session.execute(
             delete(RunItemRow)
             .where(RunItemRow.run_id == run_id, RunItemRow.what.in_(("search", "staged")))

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
+from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
@@ -30,6 +31,7 @@ from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
 from addon.services import (
     audit,
+    backfill,
     booking,
     connections,
     customers,
@@ -351,6 +353,7 @@ def _phases(work: _Slice) -> SliceResult:
         "audit": _audit,
         "prove": _prove,
         "look": _look,
+        "stage": _stage,
         "evidence": _evidence,
         "undo": _undo,
     }
@@ -423,6 +426,31 @@ def _undo(work: _Slice) -> SliceResult | str:
     return "done"
 
 
+def _stage(work: _Slice) -> SliceResult | str:
+    """Fetch an earlier year beside what is booked from, to be looked at."""
+    year = int(_cursor(work)["year"])
+    for stretch in backfill.stretches(work.services, work.company_id, year):
+        work.hold_on()
+        _note(work, f"Fetching {year} from {stretch.provider}")
+        source = work.source(stretch.connection_id)
+        if not backfill.stage(work.services, work.company_id, work.run_id, stretch, source, work.enough):
+            return _more(work)
+    return "books"
+
+
+def _earlier_books(work: _Slice, system: AccountingSystem) -> previews.Prepare | None:
+    """What a look at an earlier year is made from; None for any other look."""
+    cursor = _cursor(work)
+    with work.services.db.company_reading(work.company_id) as session:
+        if session.get_one(RunRow, work.run_id).trigger != backfill.LOOK:
+            return None
+        zone = read_company(session).time_zone
+    found = backfill.stretches(work.services, work.company_id, int(cursor["year"]))
+    now = work.services.now()
+    books = system.fetch_books(min(one.first_day for one in found), booking_date(now, zone))
+    return backfill.preparing(work.company_id, work.run_id, found, books, now)
+
+
 def _look(work: _Slice) -> SliceResult | str:
     """Foresee what a run would write, and keep it; nothing leaves for the books."""
     ids = _connection_ids(work)
@@ -439,12 +467,13 @@ def _look(work: _Slice) -> SliceResult | str:
                 return _more(work)
     if work.enough():
         return _more(work)
+    prepare = _earlier_books(work, system)
     _note(work, "Deciding what would be booked")
     work.hold_on()
     # It asks nobody outside, so it may have a whole slice for itself, whatever is left of this one.
     ends = monotonic_time.monotonic() + work.services.slice_s
     seen = previews.foresee(
-        work.services, work.company_id, work.run_id, ids, loaders, lambda: monotonic_time.monotonic() >= ends
+        work.services, work.company_id, work.run_id, ids, loaders, lambda: monotonic_time.monotonic() >= ends, prepare
     )
     work.hold_on()
     _keep_looked(work, seen)
@@ -884,6 +913,19 @@ def want_undo(services: Services, company_id: int, run_id: int, who: str, *, loo
     if not looks:
         undoing.log(services, company_id, run_id, who)
     return made
+
+
+def want_backfill(services: Services, company_id: int, year: int, who: str, *, looks: bool, nudge: bool = True) -> int:
+    """Ask for an earlier year to be brought in, or for a look at what that would write; gives the run that does it.
+
+    Raises `CannotGoBack`.
+    """
+    if looks:
+        backfill.stretches(services, company_id, year)
+        asked = {"year": year, "who": who}
+        return want_special(services, company_id, backfill.LOOK, phase="stage", nudge=nudge, asked=asked)
+    backfill.begin(services, company_id, year, who)
+    return want_special(services, company_id, backfill.TRIGGER, nudge=nudge, asked={"year": year, "who": who})
 
 
 def prove(

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from addon.core.dates import booking_date
-from addon.services import activity, booking, pages, prerequisites, previews, runs, undoing
+from addon.services import activity, backfill, booking, pages, prerequisites, previews, runs, undoing
 from addon.services.pages import NotHere
 from addon.web import access, words
 from addon.web.access import Audience, audience, services, visitor
@@ -25,7 +25,7 @@ _SPREADSHEET: Final = "application/vnd.openxmlformats-officedocument.spreadsheet
 
 def install() -> None:
     """Say where what was seen is shown; importing this module has added its routes."""
-    SEEN_ON.update({previews.TRIGGER: "books.preview", undoing.LOOK: "books.undo_seen"})
+    SEEN_ON.update({previews.TRIGGER: "books.preview", undoing.LOOK: "books.undo_seen", backfill.LOOK: "books.earlier"})
 
 
 # --- Preview -------------------------------------------------------------------------------------------------
@@ -259,6 +259,45 @@ def take_back(run_id: int) -> Answer:
 
 @books.get("/backfill")
 @audience(Audience.COMPANY)
-def backfill() -> Answer:
-    """Earlier months: what can be done today."""
-    return render_template("books/backfill.html")
+def earlier() -> Answer:
+    """An earlier year: what it would write, and the way to bring it in."""
+    found, asked = seen_page(backfill.LOOK)
+    year = int(found.cursor.get("year", 0)) if found else 0
+    open_years = _open_years()
+    return render_template(
+        "books/backfill.html",
+        years=open_years,
+        year=year,
+        looked=found,
+        can_go=year in open_years,
+        asked=asked,
+        query=_query(asked, found.run_id) if found else {},
+        orders=words.PREVIEW_ORDERS,
+    )
+
+
+def _open_years() -> tuple[int, ...]:
+    """Years that could come in next: the one that the start date stands in, or the one before."""
+    starts = [line.start_date for line in access.frame().connections if line.start_date and line.mode]
+    if not starts:
+        return ()
+    first = min(starts)
+    return (first.year,) if (first.month, first.day) != (1, 1) else (first.year - 1,)
+
+
+@books.post("/backfill")
+@audience(Audience.COMPANY)
+@limiter.limit(LOOK)
+def go_back() -> Answer:
+    """Look at an earlier year, or bring it in."""
+    text = request.form.get("year", "")
+    year = int(text) if text.isdecimal() and len(text) == 4 else 0
+    looks = request.form.get("action") != "go"
+    try:
+        if not 2000 <= year <= 2200:
+            raise backfill.CannotGoBack("choose a year")
+        run_id = runs.want_backfill(services(), visitor().company_id, year, visitor().who, looks=looks)
+    except backfill.CannotGoBack:
+        flash(_("That year cannot come in: it is booked from already, or a later one comes first."), "wait")
+        return redirect(url_for("books.earlier"), 303)
+    return redirect(url_for("books.run", run_id=run_id), 303)

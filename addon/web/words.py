@@ -1080,6 +1080,7 @@ LEFT_ALONE: Final[Mapping[LeftAlone, Text]] = {
 
 ACTIVITIES: Final[Mapping[str, Text]] = {
     "run_undone": _("Had a run undone"),
+    "backfill_begun": _("Moved the start back to bring an earlier year in"),
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),
     "uninstalled": _("Took Kvitt's access to the books away"),
