@@ -4,10 +4,12 @@
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from addon.core.records import MovementKind
 from tests.core.story import Story
 
 GOLDENS = Path(__file__).resolve().parent.parent / "goldens"
@@ -24,6 +26,11 @@ def test_golden(path: Path) -> None:
         return
     assert line, f"{path.name} has no lower half yet: run with KVITT_GOLDENS=write, and read it"
     assert books == expected.rstrip("\n")
+
+
+def test_every_kind_of_movement_has_a_story() -> None:
+    told = "\n".join(path.read_text(encoding="utf-8").partition(f"\n{LINE}\n")[0] for path in FILES)
+    assert not [kind.value for kind in MovementKind if not re.search(rf" {kind.value}[ :]", told)]
 
 
 def test_there_are_goldens() -> None:

@@ -42,6 +42,36 @@ _DAY = 86_400
 _SMALLEST_PAYOUT = 100
 _WHOLE_UNIT_PAYOUTS = frozenset({"huf", "twd"})
 
+OTHER_ROWS: dict[str, tuple[str, int, str]] = {
+    "advance": ("advance", 1, ""),
+    "advance_funding": ("advance_funding", -1, ""),
+    "anticipation_repayment": ("anticipation_repayment", -1, ""),
+    "application_fee": ("platform_earning", 1, "fee"),
+    "application_fee_refund": ("platform_earning_refund", -1, "fr"),
+    "climate_order_purchase": ("climate_order_purchase", -1, "climorder"),
+    "climate_order_refund": ("climate_order_refund", 1, "climorder"),
+    "connect_collection_transfer": ("connect_collection_transfer", 1, ""),
+    "contribution": ("contribution", -1, "con"),
+    "issuing_authorization_hold": ("issuing_authorization_hold", -1, "iauth"),
+    "issuing_authorization_release": ("issuing_authorization_release", 1, "iauth"),
+    "issuing_dispute": ("issuing_dispute", 1, "idp"),
+    "issuing_transaction": ("issuing_transaction", -1, "ipi"),
+    "network_cost": ("network_cost", -1, ""),
+    "payment_unreconciled": ("unreconciled_customer_funds", 1, ""),
+    "payout_minimum_balance_hold": ("payout_minimum_balance_hold", -1, ""),
+    "payout_minimum_balance_release": ("payout_minimum_balance_release", 1, ""),
+    "reserved_funds": ("connect_reserved_funds", -1, ""),
+    "tax_fee": ("tax", -1, ""),
+    "topup_reversal": ("topup_reversal", -1, "tu"),
+    "transfer": ("transfer", -1, "tr"),
+    "transfer_refund": ("transfer_reversal", 1, "trr"),
+    "financing_payout": ("financing_payout", 1, ""),
+    "financing_payout_reversal": ("financing_payout_reversal", -1, ""),
+    "financing_paydown": ("financing_paydown", -1, ""),
+    "financing_paydown_reversal": ("financing_paydown_reversal", 1, ""),
+}
+"""Rows without a story of their own here: by type, the category, the sign, and what their source's id begins with."""
+
 Found = TypeVar("Found")
 EmitHook = Callable[["StripeAccount", Event], None]
 Leaves = Literal["created", "arrival", "paid"]
@@ -737,6 +767,39 @@ class StripeAccount:
             source=source,
             fee_details=(FeeDetail(fee, currency, "Stripe fee", "stripe_fee"),) if fee else (),
         ).id
+
+    def other(self, word: str, amount: int, currency: str | None = None, at: datetime | None = None) -> str:
+        """A row of a kind that needs nothing around it, by its `type`, with its category and the sign that it has.
+
+        Raises NotPossible for a word that is none of `OTHER_ROWS`.
+        """
+        if word not in OTHER_ROWS:
+            raise NotPossible(f"no rows of type {word} are made: {', '.join(OTHER_ROWS)}")
+        category, sign, prefix = OTHER_ROWS[word]
+        return self.adjustment(
+            sign * abs(amount),
+            currency,
+            reporting_category=category,
+            type=word,
+            description=word.replace("_", " ").capitalize(),
+            source=self._new_id(prefix) if prefix else None,
+            at=at,
+        )
+
+    def dispute_difference(self, dispute_id: str, amount: int, at: datetime | None = None) -> str:
+        """A further row of a dispute, as card networks make when the currency has moved since it was opened."""
+        dispute = self._found(self.disputes.get(dispute_id), dispute_id)
+        withdrawn = self._row_of(dispute.balance_transactions[0])
+        row_id = self.adjustment(
+            amount,
+            withdrawn.currency,
+            reporting_category="dispute" if amount < 0 else "dispute_reversal",
+            description=f"Chargeback currency adjustment for {dispute.charge}",
+            source=dispute.id,
+            at=at,
+        )
+        dispute.balance_transactions.append(row_id)
+        return row_id
 
     def topup(self, amount: int, currency: str | None = None, at: datetime | None = None) -> str:
         """The company moves money from its bank into the balance."""

@@ -36,6 +36,8 @@ ACTIONS: tuple[str, ...] = (
     "reserve_hold",
     "reserve_release",
     "adjustment",
+    "other",
+    "dispute_difference",
     "topup",
     "run_payouts",
     "advance_payouts",

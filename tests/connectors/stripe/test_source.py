@@ -13,7 +13,9 @@ from addon.core.records import Itemisation, Movement, MovementKind, PartKind, Pa
 from addon.ports.errors import BadReply, NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import Fetched, Page, PaymentSource
 from addon.sandbox.stripe import Fault
+from addon.sandbox.stripe.account import OTHER_ROWS
 from tests.connectors.stripe.conftest import START, Bed, Serve
+from tests.contracts import load_contract
 
 T = TypeVar("T")
 FOREVER = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
@@ -562,3 +564,57 @@ def test_the_source_is_a_payment_source(bed: Bed) -> None:
     assert source.capabilities.itemises_payouts
     page: Page[Fetched[Movement]] = source.fetch_movements(*FOREVER, None)
     assert page == Page((), None)
+
+
+def test_the_sandbox_makes_every_kind_of_row_that_the_guide_names(bed: Bed) -> None:
+    account = bed.account
+    charge = account.charge(100_000, "sek", captured=90_000)
+    bounced = account.charge(20_000, "sek", payment_method_type="sepa_debit")
+    account.bounce(bounced)
+    account.refund_fails(account.refund(charge, 5_000))
+    dispute = account.dispute(charge, 30_000)
+    account.dispute_difference(dispute, -50)
+    account.win(dispute)
+    account.stripe_fee(500)
+    account.reserve_hold(1_000)
+    account.adjustment(700)
+    account.topup(10_000)
+    for word in OTHER_ROWS:
+        account.other(word, 300)
+    bed.world.clock.advance(timedelta(days=5))
+    account.catch_up()
+    account.fail_payout(next(iter(account.payouts)).id)
+    guide = load_contract("stripe", "type_map.json")["by_reporting_category"]
+    assert {row.reporting_category for row in account.ledger} == set(guide)
+    found = movements(bed.source())
+    assert {movement.kind for movement in found} == set(MovementKind) - {
+        MovementKind.CONVERSION,
+        MovementKind.DISPUTE_LOST,
+    }
+    by_ref = {movement.ref: movement for movement in found}
+    assert all(by_ref[row.id].net().minor == row.net for row in account.ledger)
+    assert Money.total((movement.net() for movement in found if movement.currency == "SEK"), "SEK") == next(
+        balance.amount for balance in bed.source().fetch_balances() if balance.amount.currency == "SEK"
+    )
+
+
+def test_disputes_are_read_as_they_stand(bed: Bed) -> None:
+    account = bed.account
+    charges = [account.charge(10_000, "sek") for _ in range(4)]
+    won, lost, open_ = (account.dispute(charge) for charge in charges[:3])
+    inquiry = account.dispute(charges[3], 4_000, inquiry=True)
+    account.win(won)
+    account.lose(lost)
+    account.close_inquiry(inquiry)
+    source = bed.source()
+    found = {item.value.ref: item.value for item in every(lambda cursor: source.fetch_disputes(FOREVER[0], cursor))}
+    assert {ref: dispute.state.value for ref, dispute in found.items()} == {
+        won: "won",
+        lost: "lost",
+        open_: "open",
+        inquiry: "closed",
+    }
+    assert found[inquiry].amount == Money(4_000, "SEK")
+    assert [found[ref].original_ref for ref in (won, lost, open_, inquiry)] == charges
+    later = account.clock.now() + timedelta(days=1)
+    assert not source.fetch_disputes(later, None).items

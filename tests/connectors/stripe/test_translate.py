@@ -21,6 +21,7 @@ from addon.connectors.stripe.translate import (
     stripe_money,
     translate_account,
     translate_balances,
+    translate_dispute,
     translate_movement,
     translate_payout,
 )
@@ -784,3 +785,51 @@ def test_what_the_shop_attached_and_how_the_buyer_paid_are_read_and_bounded() ->
     assert dict(translate_movement(a_row(source=charge)).metadata) == {"channel": "other", "event": "x" * 500}
     charge["payment_method_details"] = {"type": ["no text"]}
     assert translate_movement(a_row(source=charge)).payment_method == ""
+
+
+# --- disputes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("warning_needs_response", "open"),
+        ("warning_under_review", "open"),
+        ("warning_closed", "closed"),
+        ("needs_response", "open"),
+        ("under_review", "open"),
+        ("prevented", "closed"),
+        ("won", "won"),
+        ("lost", "lost"),
+        ("a_new_word", "open"),
+        (None, "open"),
+    ],
+)
+def test_a_dispute_has_its_state_and_an_unknown_word_decides_nothing(status: object, state: str) -> None:
+    dispute = translate_dispute({**A_DISPUTE, "status": status})
+    assert dispute.state.value == state
+    assert (dispute.original_ref, str(dispute.amount), dispute.reason) == ("ch_1", "400.00 SEK", "fraudulent")
+
+
+def test_every_status_in_stripes_description_is_read() -> None:
+    schemas = load_contract("stripe", "openapi.trimmed.json")["components"]["schemas"]
+    for status in schemas["dispute"]["properties"]["status"]["enum"]:
+        assert translate_dispute({**A_DISPUTE, "status": status}).ref == "du_1"
+
+
+@pytest.mark.parametrize("wrong", [{"id": None}, {"amount": 1.5}, {"currency": "xxx"}, {"created": "now"}])
+def test_a_dispute_that_cannot_be_read_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadReply):
+        translate_dispute({**A_DISPUTE, **wrong})
+
+
+A_DISPUTE = {
+    "id": "du_1",
+    "object": "dispute",
+    "charge": {"id": "ch_1", "object": "charge"},
+    "amount": 40000,
+    "currency": "sek",
+    "status": "lost",
+    "created": 1_772_000_000,
+    "reason": "fraudulent\n\u202e",
+}
