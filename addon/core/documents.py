@@ -84,6 +84,8 @@ class VoucherLine:
     text: str = ""
     cost_centre: str = ""
     project: str = ""
+    vat_code: str = ""
+    """For accounting systems whose vouchers take a VAT code on a row, which then computes the VAT; others ignore it."""
 
     def __post_init__(self) -> None:
         sides = [side for side in (self.debit, self.credit) if side is not None]

@@ -69,6 +69,23 @@ class PartKind(StrEnum):
     """Another company's fee (a platform's application fee)."""
 
 
+class FeeKind(StrEnum):
+    """What the provider's own fee is for. VAT may differ: moving money is a financial service, tools are none."""
+
+    PAYMENT = "payment"
+    """Taking a payment: the acquiring fee."""
+    DISPUTE = "dispute"
+    """Handling a payment that a buyer's bank withdrew."""
+    CONVERSION = "conversion"
+    """Exchanging currency."""
+    NETWORK = "network"
+    """What card schemes and issuers take, passed on at cost."""
+    SERVICE = "service"
+    """Tools besides payments: invoicing, subscriptions, fraud protection, tax reckoning, terminals, reports."""
+    OTHER = "other"
+    """A fee whose description tells nothing that we know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fee:
     """One fee inside a movement; a positive `amount` is a cost."""
@@ -76,6 +93,7 @@ class Fee:
     kind: PartKind
     amount: Money
     description: str = ""
+    service: FeeKind = FeeKind.PAYMENT
 
     def __post_init__(self) -> None:
         if self.kind is PartKind.AMOUNT:
@@ -167,6 +185,8 @@ class Movement:
     """What was sold, in the buyer's currency, where the provider tells."""
     metadata: tuple[tuple[str, str], ...] = ()
     payment_method: str = ""
+    fee_kind: FeeKind = FeeKind.PAYMENT
+    """Of a movement that is a fee itself: what it is for."""
 
     def __post_init__(self) -> None:
         aware(self.occurred_at)
@@ -187,6 +207,11 @@ class Movement:
             if fee.amount
         )
         return (Part("amount", PartKind.AMOUNT, self.amount), *fees) if self.amount or not fees else fees
+
+    def service_of(self, part: str) -> FeeKind:
+        """What the fee of a part is for; of the amount, what the movement itself is for."""
+        place = part.rpartition("/")[2]
+        return self.fees[int(place)].service if place.isdecimal() and int(place) < len(self.fees) else self.fee_kind
 
     def net(self) -> Money:
         """What the movement did to the balance: amount less fees."""

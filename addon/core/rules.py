@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from addon.core.accounts import AccountMap
 from addon.core.books import Books, OrderField
 from addon.core.documents import CustomerVat
+from addon.core.fee_vat import USUAL_FEES, FeeRules
+from addon.core.fee_vat import FeeVat as FeeVat
 from addon.core.fixings import ACCOUNTING_RATES, OLDEST_FIXING_DAYS, CurrencyRules, last_before
 from addon.core.kinds import DEFAULT_KIND_RULES, KindRules
 from addon.core.matching import USUAL_MATCHING, MatchRules
@@ -29,19 +31,6 @@ class Mode(StrEnum):
     """Each sale becomes a customer invoice with its payment."""
     SETTLEMENT = "settlement"
     """Sales become rows of a voucher for each payout and month of sale."""
-
-
-class FeeVat(StrEnum):
-    """How the provider's fees are treated for VAT. Sources disagree, so a person confirms it by name."""
-
-    EXEMPT = "exempt"
-    """A financial service without VAT (article 135.1 d of the VAT directive)."""
-    EU_REVERSE_CHARGE = "eu_reverse_charge"
-    """A service from another EU country: we compute output and input VAT, and fill box 21's basis."""
-    DOMESTIC = "domestic"
-    """The provider charges this country's VAT."""
-    NON_EU_REVERSE_CHARGE = "non_eu_reverse_charge"
-    """A service from outside the EU: as above with box 22's basis."""
 
 
 class LockedRule(StrEnum):
@@ -87,6 +76,7 @@ class Policy:
     """The company's own exceptions, in order: the first that fits decides."""
     settlement: SettlementStyle = USUAL_STYLE
     currency_rules: CurrencyRules = ACCOUNTING_RATES
+    fee_rules: FeeRules = USUAL_FEES
     vat: VatRules = field(default_factory=VatRules)
     """What is decided about the VAT of sales, with the rates by date."""
     matching: MatchRules = USUAL_MATCHING

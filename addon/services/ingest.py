@@ -166,6 +166,7 @@ def store_movements(
                     "movement_id": ids[item.value.ref],
                     "name": part.name,
                     "kind": part.kind.value,
+                    "service": item.value.service_of(part.name).value,
                     "amount_minor": part.amount.minor,
                     "currency": part.amount.currency,
                     "state": PartState.OPEN.value,

@@ -71,6 +71,7 @@ def load_policy(
         settlement=connection.settlement,
         rates=rates,
         currency_rules=currency_rules,
+        fee_rules=company.fee_rules,
         vat=company.vat,
         matching=MatchRules(connection.order_patterns, company.book_drafts),
         kind_rules=company.kind_rules,

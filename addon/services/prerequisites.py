@@ -339,6 +339,12 @@ def _roles_held_for(
 
 
 _REVERSE_CHARGE: Final = ("fee_basis_contra", "fee_output_vat", "fee_input_vat")
+_FEE_ROLES: Final[Mapping[FeeVat, tuple[str, ...]]] = {
+    FeeVat.EXEMPT: (),
+    FeeVat.EU_REVERSE_CHARGE: ("fee_basis", *_REVERSE_CHARGE),
+    FeeVat.DOMESTIC: ("fee_domestic_vat",),
+    FeeVat.NON_EU_REVERSE_CHARGE: ("fee_basis:NON_EU", *_REVERSE_CHARGE),
+}
 
 
 def _roles_needed(config: CompanyConfig, *, invoices: bool, any_connection: bool) -> tuple[str, ...]:
@@ -347,16 +353,10 @@ def _roles_needed(config: CompanyConfig, *, invoices: bool, any_connection: bool
         roles.append(f"sales:SE{config.default_vat_percent}")
         if config.export_without_vat:
             roles.append("sales:EXPORT")
-    match config.fee_vat:
-        case FeeVat.EU_REVERSE_CHARGE:
-            roles += ["fee_basis", *_REVERSE_CHARGE]
-        case FeeVat.NON_EU_REVERSE_CHARGE:
-            roles += ["fee_basis:NON_EU", *_REVERSE_CHARGE]
-        case FeeVat.DOMESTIC:
-            roles.append("fee_domestic_vat")
-        case FeeVat.EXEMPT:
-            pass
-    return (*roles, "rounding")
+    for treatment in dict.fromkeys(config.fee_profile().values()):
+        if not config.fee_rules.code(treatment):
+            roles += _FEE_ROLES[treatment]
+    return (*dict.fromkeys(roles), "rounding")
 
 
 # --- keeping --------------------------------------------------------------------------------------------------

@@ -22,9 +22,11 @@ from addon.core.accounts import AccountRole
 from addon.core.books import OrderField
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import next_daily_run
+from addon.core.fee_vat import USUAL_FEES, FeeEntity, FeeRules, FeeVat
 from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.kinds import DEFAULT_KIND_RULES, BankSide, BouncedPayment, KindRules, LostDispute
-from addon.core.rules import FeeVat, LockedRule, Mode
+from addon.core.records import FeeKind
+from addon.core.rules import LockedRule, Mode
 from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.core.vat import (
     EU_VAT_TERRITORY,
@@ -308,6 +310,13 @@ SEEN_CURRENCIES: Final = "seen_currencies"
 """Where a connection's row keeps which currencies its movements have had, so that old ones are not read again."""
 
 _ACCOUNTS = "accounts."
+
+AS_PAYMENTS: Final = "as_payments"
+"""A kind of fee that is treated like payment fees."""
+OTHER_FEES: Final = tuple(kind for kind in FeeKind if kind is not FeeKind.PAYMENT)
+"""Kinds of fees with a setting of their own beside `fee_vat`, which is that of payment fees."""
+TOOLS: Final = frozenset({FeeKind.SERVICE, FeeKind.OTHER})
+"""Kinds that are no moving of money, and so taxed also where payment fees are exempt."""
 _CONTRA_ACCOUNT: Final = f"{_ACCOUNTS}{AccountRole.SETTLEMENT_CONTRA.value}"
 """What settlement vouchers book against, where a connection's sales are booked by somebody else."""
 
@@ -350,6 +359,19 @@ def _all() -> dict[str, Setting]:
         _setting("own_vat_number", "company", "text", "", _vat_number),
         _choices("odd_vat", "company", OddVat.HOLD.value, *(choice.value for choice in OddVat)),
         _choices("fee_vat", "company", FeeVat.EU_REVERSE_CHARGE.value, *(choice.value for choice in FeeVat)),
+        _choices("fee_entity", "company", FeeEntity.STRIPE_IE.value, *(entity.value for entity in FeeEntity)),
+        *(
+            _choices(
+                f"fee_vat.{kind.value}",
+                "company",
+                FeeVat.EU_REVERSE_CHARGE.value if kind in TOOLS else AS_PAYMENTS,
+                AS_PAYMENTS,
+                *(choice.value for choice in FeeVat),
+            )
+            for kind in OTHER_FEES
+        ),
+        *(_setting(f"fee_vat_code.{choice.value}", "company", "text", "", _text(20)) for choice in FeeVat),
+        _setting("fee_vat_confirmed_profile", "company", "text", "", _text(400)),
         _setting("fee_vat_confirmed_by", "company", "text", "", _text(200)),
         _setting("fee_vat_confirmed_at", "company", "text", "", _instant),
         _setting("voucher_series", "company", "text", "", _series),
@@ -380,9 +402,10 @@ def _all() -> dict[str, Setting]:
 SETTINGS: Final[dict[str, Setting]] = _all()
 """All settings but the accounts of connections, which exist for each currency: see `find_setting`."""
 
-_WRITTEN_BY_US: Final = frozenset({"fee_vat_confirmed_at"})
 _READ_BY_SEARCH: Final = frozenset({"order_places", "order_fields", "order_patterns"})
 """Settings that decide which invoice an order number leads to."""
+_WRITTEN_BY_US: Final = frozenset({"fee_vat_confirmed_at", "fee_vat_confirmed_profile"})
+_PROFILE: Final = frozenset({"fee_vat", "fee_entity", *(f"fee_vat.{kind.value}" for kind in OTHER_FEES)})
 _COLUMNS: Final = frozenset({"mode", "start_date"})
 """Settings of a connection that stand in columns of its row."""
 
@@ -443,6 +466,19 @@ class CompanyConfig:
     attach_evidence: bool = True
     """Whether the provider's records are attached to vouchers, at night."""
     kind_rules: KindRules = DEFAULT_KIND_RULES
+    fee_entity: FeeEntity = FeeEntity.STRIPE_IE
+    fee_rules: FeeRules = USUAL_FEES
+    fee_vat_confirmed_profile: str = ""
+
+    def fee_profile(self) -> dict[FeeKind, FeeVat]:
+        """How each kind of fee is treated."""
+        return {kind: self.fee_rules.treatment(kind, self.fee_vat) for kind in FeeKind}
+
+    def fees_confirmed(self) -> bool:
+        """Whether a person stands by the treatment of fees as it is now; a change asks anew."""
+        return bool(self.fee_vat_confirmed_by) and self.fee_vat_confirmed_profile == profile_text(
+            self.fee_entity, self.fee_profile()
+        )
 
     def currency_rules(self) -> CurrencyRules:
         """How foreign amounts are valued, as far as the company decides it."""
@@ -511,6 +547,16 @@ def read_company(session: Session) -> CompanyConfig:
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
         revalue_at_year_end=value("revalue_at_year_end"),
+        fee_entity=FeeEntity(value("fee_entity")),
+        fee_rules=FeeRules(
+            tuple(
+                (kind, FeeVat(chosen))
+                for kind in OTHER_FEES
+                if (chosen := value(f"fee_vat.{kind.value}")) != AS_PAYMENTS
+            ),
+            tuple((choice, code) for choice in FeeVat if (code := value(f"fee_vat_code.{choice.value}"))),
+        ),
+        fee_vat_confirmed_profile=value("fee_vat_confirmed_profile"),
         vat=VatRules(
             rates=vat_rates.rate_table(),
             rules=read_rules(value("vat_rules")),
@@ -612,10 +658,11 @@ def change(
         row = get_connection(session, connection_id, for_update=True) if connection_id is not None else None
         old = present(session, row)
         changed = {key: text for key, text in wanted.items() if old.get(key, "") != text}
-        if row is None and ("fee_vat" in changed or "fee_vat_confirmed_by" in wanted):
+        if row is None and (_PROFILE & changed.keys() or _confirms_anew(wanted, old)):
             # Whoever decides the fees' VAT stands by it with name and date.
             changed["fee_vat_confirmed_by"] = wanted.get("fee_vat_confirmed_by") or who
             changed["fee_vat_confirmed_at"] = now.isoformat()
+            changed["fee_vat_confirmed_profile"] = _profile_of({**old, **changed})
         faults = _conflicts(session, row, {**old, **changed}, changed)
         if faults:
             return tuple(faults)
@@ -631,6 +678,32 @@ def change(
                 facts |= {"connection": str(row.id), "provider": row.provider}
             activity.record(session, who, "settings_changed", facts, now)
     return ()
+
+
+def _confirms_anew(wanted: Mapping[str, str], old: Mapping[str, str]) -> bool:
+    """Whether a person puts a name to the profile of fees: another name, or to one that nobody stands by yet.
+
+    A form that holds the name and is saved for another setting's sake confirms nothing.
+    """
+    name = wanted.get("fee_vat_confirmed_by")
+    if not name:
+        return False
+    return name != old.get("fee_vat_confirmed_by") or old.get("fee_vat_confirmed_profile") != _profile_of(old)
+
+
+def profile_text(entity: FeeEntity, profile: Mapping[FeeKind, FeeVat]) -> str:
+    """A profile of fees as it is remembered when a person confirms it."""
+    return " ".join([entity.value, *(f"{kind.value}={profile[kind].value}" for kind in FeeKind)])
+
+
+def _profile_of(values_by_key: Mapping[str, str]) -> str:
+    """The profile of fees that settings make, remembered with the confirmation of it."""
+    payments = FeeVat(values_by_key["fee_vat"])
+    profile = {FeeKind.PAYMENT: payments}
+    for kind in OTHER_FEES:
+        chosen = values_by_key[f"fee_vat.{kind.value}"]
+        profile[kind] = payments if chosen == AS_PAYMENTS else FeeVat(chosen)
+    return profile_text(FeeEntity(values_by_key["fee_entity"]), profile)
 
 
 def propose(session: Session, values_by_key: Mapping[str, str], row: Connection | None = None) -> None:

@@ -332,6 +332,8 @@ class PartRow(OfCompany, Base):
     movement_id: Mapped[int] = mapped_column(Id, index=True)
     name: Mapped[str] = mapped_column(String(40))
     kind: Mapped[str] = mapped_column(String(20))
+    service: Mapped[str] = mapped_column(String(20), default="payment")
+    """What a fee is for (`FeeKind`)."""
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
     state: Mapped[str] = mapped_column(String(20), default="open")
@@ -736,6 +738,28 @@ class RateRow(OfCompany, Base):
     unit: Mapped[int] = mapped_column(Integer)
     source: Mapped[str] = mapped_column(String(40))
     __table_args__ = (UniqueConstraint("company_id", "base", "quote", "fixed_on"),)
+
+
+class FeeInvoiceRow(OfCompany, Base):
+    """What a provider's tax invoice says of a month's fees, as a person typed it in; the latest figure counts.
+
+    `month` is the provider's own: its first day, by UTC. `net_minor` is without VAT, `vat_minor` the VAT on it.
+    """
+
+    __tablename__ = "fee_invoices"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(Id)
+    month: Mapped[date] = mapped_column(Date)
+    currency: Mapped[str] = mapped_column(String(3))
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    vat_minor: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[str] = mapped_column(Clipped(80), default="")
+    entered_by: Mapped[str] = mapped_column(Clipped(200))
+    entered_at: Mapped[datetime]
+    __table_args__ = (
+        _within("connection_id", "connections"),
+        UniqueConstraint("company_id", "connection_id", "month", "currency"),
+    )
 
 
 class PublishedRateRow(Base):

@@ -75,7 +75,7 @@ def create_app(
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, home, hooks, looking, operations, proofs, rules, setup
+    from addon.web import books, connect, fees, home, hooks, looking, operations, proofs, rules, setup
 
     looking.install()
     for blueprint in (
@@ -83,6 +83,7 @@ def _register(app: Flask) -> None:
         connect.connect,
         setup.setup,
         rules.account_rules,
+        fees.provider_fees,
         books.books,
         proofs.proof,
         hooks.hooks,

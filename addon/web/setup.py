@@ -27,7 +27,6 @@ Answer = Response | str | tuple[str, int]
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("rhythm", ("approve", "time_zone", "daily_at", "locked_period")),
     ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
-    ("fees", ("fee_vat", "fee_vat_confirmed_by")),
     ("currency", ("rate_source", "revalue_at_year_end")),
     ("matching", ("wait_days", "book_drafts", "tolerance")),
     ("returns", ("dispute_lost", "bounced_payment", "bank_side")),

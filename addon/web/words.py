@@ -16,14 +16,15 @@ from flask_babel import gettext, lazy_gettext
 from addon.core.books import OrderField
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
+from addon.core.fee_vat import FeeEntity, FeeVat
 from addon.core.fixings import RateChoice
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.plan.routed import Course, Way
 from addon.core.plan.undo import LeftAlone
-from addon.core.records import MovementKind, PayoutState
+from addon.core.records import FeeKind, MovementKind, PayoutState
 from addon.core.routing import ANYTHING, Action, Rule, Subject
-from addon.core.rules import FeeVat, LockedRule
+from addon.core.rules import LockedRule
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
 from addon.core.statement import Group, OpenWhy
 from addon.web import filters
@@ -863,6 +864,17 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("VAT on the provider's fees"),
         _("Sources disagree on Stripe, so a person decides, and stands by it with name and date."),
     ),
+    "fee_entity": SettingWords(_("Who writes the provider's tax invoices")),
+    **{
+        f"fee_vat.{kind}": SettingWords(_("VAT on fees that are not for taking payments"))
+        for kind in ("dispute", "conversion", "network", "service", "other")
+    },
+    **{
+        f"fee_vat_code.{choice.value}": SettingWords(
+            _("VAT code on vouchers"), _("For accounting systems whose vouchers take one; Fortnox has none.")
+        )
+        for choice in FeeVat
+    },
     "fee_vat_confirmed_by": SettingWords(_("Confirmed by"), _("Your name, for the log.")),
     "voucher_series": SettingWords(
         _("Voucher series of Kvitt's own"), _("Fees and payouts are numbered there. Nobody else should use it.")
@@ -934,6 +946,40 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     ),
 }
 
+FEE_ENTITIES: Final[Mapping[FeeEntity, Text]] = {
+    FeeEntity.STRIPE_IE: _("Stripe in Ireland (Stripe Payments Europe, Stripe Technology Europe)"),
+    FeeEntity.STRIPE_UK: _("Stripe in the United Kingdom"),
+    FeeEntity.STRIPE_US: _("Stripe in the United States, or elsewhere outside the EU"),
+    FeeEntity.DOMESTIC: _("A company in your own country"),
+}
+
+FEE_KINDS: Final[Mapping[FeeKind, SettingWords]] = {
+    FeeKind.PAYMENT: SettingWords(
+        _("Payment fees"),
+        _(
+            "For taking payments. Reverse charge is preselected; Skatteverket holds them exempt where the provider "
+            "itself moves the money (2020-01-13, dnr 8-5507)."
+        ),
+    ),
+    FeeKind.DISPUTE: SettingWords(_("Dispute fees"), _("For handling payments that a buyer's bank withdrew.")),
+    FeeKind.CONVERSION: SettingWords(_("Currency conversion"), _("For exchanging one currency into another.")),
+    FeeKind.NETWORK: SettingWords(_("Card schemes and issuers"), _("What Visa, Mastercard and banks take, passed on.")),
+    FeeKind.SERVICE: SettingWords(
+        _("Other services"), _("Billing, Radar, Tax, terminals, subscriptions: tools, and so taxed.")
+    ),
+    FeeKind.OTHER: SettingWords(_("Anything else"), _("Fees whose description says nothing that Kvitt knows.")),
+}
+
+FEE_MEANINGS: Final[Mapping[FeeVat, Text]] = {
+    FeeVat.EXEMPT: _("The fee is a cost, and nothing stands in the VAT return."),
+    FeeVat.EU_REVERSE_CHARGE: _(
+        "You compute 25 % VAT and deduct it at once: 2614 against 2645, and the basis on 4535 against 4598. "
+        "Boxes 21, 30 and 48."
+    ),
+    FeeVat.DOMESTIC: _("The provider charges VAT, which you deduct (2641, box 48). The fee is booked as it is taken."),
+    FeeVat.NON_EU_REVERSE_CHARGE: _("As within the EU, with the basis on 4531: boxes 22, 30 and 48."),
+}
+
 CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("evidence", "nightly"): _("Attach it, at night"),
     ("evidence", "no"): _("Do not attach it"),
@@ -974,6 +1020,16 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("settlement_contra", SettlementContra.ACCOUNT): _("one account, named below"),
     ("settlement_by", SettlementBy.PAYOUT): _("payout and month of sale"),
     ("settlement_by", SettlementBy.DAY): _("day"),
+    **{
+        (f"fee_vat.{kind}", choice.value): text
+        for kind in ("dispute", "conversion", "network", "service", "other")
+        for choice, text in FEE_MEANINGS.items()
+    },
+    **{
+        (f"fee_vat.{kind}", "as_payments"): _("As payment fees")
+        for kind in ("dispute", "conversion", "network", "service", "other")
+    },
+    **{("fee_entity", entity.value): text for entity, text in FEE_ENTITIES.items()},
     ("rate_source", RateChoice.ACCOUNTING): _("Your accounting system's own"),
     ("rate_source", RateChoice.RIKSBANK): _("Sveriges Riksbank"),
     ("rate_source", RateChoice.NATIONALBANK): _("Danmarks Nationalbank"),
@@ -1090,6 +1146,7 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "reconnected": _("Connected %(provider)s again"),
     "disconnected": _("Disconnected %(provider)s"),
     "connection_lost": _("A connection ended on its own"),
+    "fee_invoice_entered": _("Typed in the provider's tax invoice of %(month)s: %(net)s"),
     "settings_changed": _("Changed a setting"),
     "repaired": _("Mended something in the books"),
     "approved": _("Approved documents"),

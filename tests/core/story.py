@@ -19,6 +19,7 @@ from addon.core.records import (
     Dispute,
     DisputeState,
     Fee,
+    FeeKind,
     Itemisation,
     Movement,
     MovementKind,
@@ -171,6 +172,12 @@ class Story:
                 policy = replace(policy, mode=Mode(mode))
             case "fee_vat", [word]:
                 policy = replace(policy, fee_vat=FeeVat(word))
+            case "fees", [kind, treatment]:
+                treatments = (*policy.fee_rules.treatments, (FeeKind(kind), FeeVat(treatment)))
+                policy = replace(policy, fee_rules=replace(policy.fee_rules, treatments=treatments))
+            case "fee_code", [treatment, code]:
+                codes = (*policy.fee_rules.codes, (FeeVat(treatment), code))
+                policy = replace(policy, fee_rules=replace(policy.fee_rules, codes=codes))
             case "rates", [source]:
                 policy = replace(policy, currency_rules=replace(policy.currency_rules, source=RateChoice(source)))
             case "rates", [source, "known", first, through]:
@@ -307,7 +314,7 @@ class Story:
         orders: list[OrderNumber] = []
         items: list[SaleItem] = []
         original, payout, description, presented = "", "", "", None
-        buyer, method = Buyer(), ""
+        buyer, method, fee_kind = Buyer(), "", FeeKind.PAYMENT
         metadata: list[tuple[str, str]] = []
         items: list[SaleItem] = []
         while words:
@@ -315,6 +322,10 @@ class Story:
             match word:
                 case "fee" | "tax" | "platform":
                     fees.append(Fee(_FEES[word], Money.from_decimal(Decimal(words.pop(0)), amount.currency)))
+                case "for" if fees:
+                    fees[-1] = replace(fees[-1], service=FeeKind(words.pop(0)))
+                case "for":
+                    fee_kind = FeeKind(words.pop(0))
                 case "of":
                     original = words.pop(0)
                 case "order":
@@ -359,5 +370,6 @@ class Story:
             items=tuple(items),
             metadata=tuple(metadata),
             payment_method=method,
+            fee_kind=fee_kind,
         )
         self.company.fetch(movement, payout)

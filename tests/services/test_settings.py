@@ -48,7 +48,8 @@ def test_defaults_can_all_be_read(kvitt: Town, company_id: int) -> None:
 
 def test_what_is_shown_can_be_given_back(kvitt: Town, company_id: int, connection_id: int) -> None:
     services = kvitt.services
-    own = {key: text for key, text in settings.values(services, company_id).items() if key != "fee_vat_confirmed_at"}
+    ours = ("fee_vat_confirmed_at", "fee_vat_confirmed_profile")
+    own = {key: text for key, text in settings.values(services, company_id).items() if key not in ours}
     kvitt.choose(company_id, connection_id, mode="plus")
     of_connection = settings.values(services, company_id, connection_id)
     assert settings.change(services, company_id, WHO, own) == ()

@@ -9,10 +9,11 @@ from flask import Flask
 from addon.core.accounts import AccountRole
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
+from addon.core.fee_vat import FeeEntity, FeeVat
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
 from addon.core.prerequisites import PREREQUISITES
-from addon.core.records import MovementKind, PartKind, PayoutState
+from addon.core.records import FeeKind, MovementKind, PartKind, PayoutState
 from addon.services.runs import PHASES
 from addon.services.settings import COMPANY_ACCOUNTS, SETTINGS
 from addon.store.codec import _STEP_BY_KIND
@@ -36,6 +37,9 @@ def test_every_member_has_words(app: Flask) -> None:
             (words.PAYOUT_STATES, PayoutState),
             (words.DOCUMENT_KINDS, DocumentKind),
             (words.PART_KINDS, PartKind),
+            (words.FEE_KINDS, FeeKind),
+            (words.FEE_ENTITIES, FeeEntity),
+            (words.FEE_MEANINGS, FeeVat),
             (words.ROLES, AccountRole),
             (words.ROLES, COMPANY_ACCOUNTS),
             (words.STEP_KINDS, _STEP_BY_KIND),
@@ -44,7 +48,15 @@ def test_every_member_has_words(app: Flask) -> None:
             missing = [str(member) for member in members if member not in table]
             assert missing == []
         for key, setting in SETTINGS.items():
-            assert key.startswith("accounts.") or key in words.SETTING_WORDS or key == "fee_vat_confirmed_at"
+            assert (
+                key.startswith("accounts.")
+                or key in words.SETTING_WORDS
+                or key
+                in (
+                    "fee_vat_confirmed_at",
+                    "fee_vat_confirmed_profile",
+                )
+            )
             if key != "mode":
                 assert all((key, choice) in words.CHOICES for choice in setting.choices), key
 

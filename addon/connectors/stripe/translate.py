@@ -25,6 +25,7 @@ from addon.core.records import (
     Dispute,
     DisputeState,
     Fee,
+    FeeKind,
     Itemisation,
     Movement,
     MovementKind,
@@ -164,6 +165,26 @@ _FEE_PARTS: Final[Mapping[str, PartKind]] = {
     "tax": PartKind.FEE_TAX,
     "withheld_tax": PartKind.FEE_TAX,
     "application_fee": PartKind.FOREIGN_FEE,
+}
+
+_FEE_WORDS: Final[tuple[tuple[FeeKind, re.Pattern[str]], ...]] = (
+    # Order matters: "Chargeback protection" is a tool, "Card payments: dispute fee" is none.
+    (
+        FeeKind.SERVICE,
+        re.compile(r"protection|radar|\bbilling\b|invoic|subscri|\btax\b|taxes|terminal|reader|sigma"),
+    ),
+    (FeeKind.SERVICE, re.compile(r"identity|atlas|\bconnect\b|financial connections|data pipeline|climate|issuing")),
+    (FeeKind.DISPUTE, re.compile(r"dispute|chargeback")),
+    (FeeKind.CONVERSION, re.compile(r"conversion|currency|\bfx\b|foreign exchange")),
+    (FeeKind.NETWORK, re.compile(r"network|interchange|scheme|pass[- ]?through")),
+    (FeeKind.PAYMENT, re.compile(r"processing|payment|card|payout|authori[sz]ation|refund|transfer|volume|bank debit")),
+)
+"""What a fee is for by the words of its description, in Stripe's English; the descriptions are no closed list."""
+
+_FEE_TYPES: Final[Mapping[str, FeeKind]] = {
+    "stripe_fx_fee": FeeKind.CONVERSION,
+    "network_cost": FeeKind.NETWORK,
+    "payment_method_passthrough_fee": FeeKind.NETWORK,
 }
 
 UNSPECIFIED_FEE: Final = "unspecified"
@@ -344,6 +365,7 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ORDER_P
         raw_kind=raw_kind,
         metadata=tuple(_metadata(around)),
         payment_method=clean_text(_object(around.charge.get("payment_method_details")).get("type"), 60),
+        fee_kind=_own_fee_kind(kind, row),
     )
 
 
@@ -379,13 +401,36 @@ def _fees(row: Mapping[str, Any]) -> tuple[Fee, ...]:
         amount = stripe_money(detail["amount"], currency)
         word, text = clean_text(detail.get("type"), 60), clean_text(detail.get("description"), 200)
         if word in _FEE_PARTS:
-            fees.append(Fee(_FEE_PARTS[word], amount, text or word))
+            fees.append(Fee(_FEE_PARTS[word], amount, text or word, decide_fee_kind(word, text, inside=True)))
         else:
-            fees.append(Fee(PartKind.FEE, amount, f"{word or UNSPECIFIED_FEE}: {text}".rstrip(": ")))
+            named = f"{word or UNSPECIFIED_FEE}: {text}".rstrip(": ")
+            fees.append(Fee(PartKind.FEE, amount, named, FeeKind.OTHER))
         left = left - amount
     if left:
         fees.append(Fee(PartKind.FEE, left, UNSPECIFIED_FEE))
     return tuple(fees)
+
+
+def _own_fee_kind(kind: MovementKind, row: Mapping[str, Any]) -> FeeKind:
+    """What a row is for that is a fee itself; of another row nobody asks."""
+    if kind not in (MovementKind.FEE, MovementKind.FEE_TAX):
+        return FeeKind.PAYMENT
+    word = clean_text(row.get("type"), 60)
+    if row.get("reporting_category") == "network_cost":
+        word = "network_cost"
+    return decide_fee_kind(word, clean_text(row.get("description")), inside=False)
+
+
+def decide_fee_kind(word: str, text: str, *, inside: bool) -> FeeKind:
+    """What a fee is for, by Stripe's word for its kind and by its description.
+
+    `inside` a payment's own row a fee without telling words is the payment's; a row of its own is something else.
+    """
+    if word in _FEE_TYPES:
+        return _FEE_TYPES[word]
+    lowered = text.lower()
+    found = next((kind for kind, words in _FEE_WORDS if words.search(lowered)), None)
+    return found or (FeeKind.PAYMENT if inside else FeeKind.OTHER)
 
 
 def _presented(kind: MovementKind, amount: Money, around: _Around) -> Money | None:

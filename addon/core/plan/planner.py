@@ -165,7 +165,7 @@ class _Planner:
             elif self.settlement.takes(movement, part.kind):
                 self.settlement.take_fee(entry, reference, -part.amount)
             else:
-                self.take_fee(movement, FeePart(reference, part.kind, -part.amount))
+                self.take_fee(movement, FeePart(reference, part.kind, -part.amount, movement.service_of(part.name)))
 
     def take_fee(self, movement: Movement, fee: FeePart) -> None:
         match fee.kind:
@@ -200,9 +200,9 @@ class _Planner:
             case MovementKind.CONVERSION:
                 self.take_conversion(entry)
             case MovementKind.FEE:
-                self.take_fee(movement, FeePart(part, PartKind.FEE, -movement.amount))
+                self.take_fee(movement, FeePart(part, PartKind.FEE, -movement.amount, movement.fee_kind))
             case MovementKind.FEE_TAX:
-                self.take_fee(movement, FeePart(part, PartKind.FEE_TAX, -movement.amount))
+                self.take_fee(movement, FeePart(part, PartKind.FEE_TAX, -movement.amount, movement.fee_kind))
             case MovementKind.PAYOUT:
                 self.attempt((part,), lambda: self.payout(movement))
             case MovementKind.PAYOUT_REVERSAL:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from addon.core.documents import (
     VoucherLine,
     signed_line,
 )
+from addon.core.fee_vat import FeeVat
 from addon.core.holds import HoldReason, Wait, WaitReason
 from addon.core.money import Money
 from addon.core.plan.common import (
@@ -36,8 +38,8 @@ from addon.core.plan.common import (
 from addon.core.plan.kinds import bank_side
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
 from addon.core.plan.value import carried
-from addon.core.records import Itemisation, Movement, PartKind, PayoutState
-from addon.core.rules import FeeVat, Policy
+from addon.core.records import FeeKind, Itemisation, Movement, PartKind, PayoutState
+from addon.core.rules import Policy
 
 REVERSE_CHARGE_PERCENT = Decimal(25)
 """Sweden's standard rate, in force since 1 July 1990: what a buyer computes on services bought abroad."""
@@ -50,6 +52,8 @@ class FeePart:
     ref: PartRef
     kind: PartKind
     cost: Money
+    service: FeeKind = FeeKind.PAYMENT
+    """What the fee is for, which may decide its VAT."""
 
 
 def plan_fees(
@@ -64,7 +68,7 @@ def plan_fees(
     foreign = fees[0].kind is PartKind.FOREIGN_FEE
     parts = tuple(fee.ref for fee in fees)
     booked_on, note = open_day(day, policy)
-    sums = _sums_by_kind(fees, balance_currency)
+    sums = _sums_by_kind(fees, balance_currency, policy)
     costs = Money.total((sum_.costs for sum_ in sums), balance_currency)
     credits = Money.total((sum_.credits for sum_ in sums), balance_currency)
     if balance_currency != policy.books_currency:
@@ -79,7 +83,7 @@ def plan_fees(
                 day + timedelta(days=policy.wait_days),
                 (("currency", balance_currency), ("day", day.isoformat())),
             )
-        in_books = [_Sum(one.kind, rate.convert(one.costs), rate.convert(one.credits)) for one in sums]
+        in_books = [replace(one, costs=rate.convert(one.costs), credits=rate.convert(one.credits)) for one in sums]
         rate_note = f", {rate.rate} per {rate.unit} {balance_currency} of {rate.fixed_on.isoformat()}"
     else:
         require_precision(costs, policy)
@@ -107,28 +111,57 @@ def plan_fees(
         steps=(PostVoucher(key, Voucher(key, booked_on, reference_text(policy, what, note), tuple(lines))),),
         rule=_FOREIGN_FEE_RULE
         if foreign
-        else f"One fee voucher for each closed day. VAT on fees: {_FEE_VAT_WORDS[policy.fee_vat]}.",
+        else f"One fee voucher for each closed day. VAT on fees: {_treatments_in_words(fees, policy)}.",
         facts=(("day", day.isoformat()), ("currency", balance_currency)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """A closed day's fees of one kind: what was taken, and what was given back; both positive."""
+    """A closed day's fees of one kind and treatment: what was taken, and what was given back; both positive."""
 
     kind: PartKind
+    treatment: FeeVat
     costs: Money
     credits: Money
 
 
-def _sums_by_kind(fees: Sequence[FeePart], currency: str) -> list[_Sum]:
+def _sums_by_kind(fees: Sequence[FeePart], currency: str, policy: Policy) -> list[_Sum]:
     found = []
+    groups: dict[tuple[PartKind, FeeVat], list[Money]] = defaultdict(list)
+    for fee in fees:
+        groups[(fee.kind, fee_treatment(fee.service, policy))].append(fee.cost)
     for kind in (PartKind.FEE, PartKind.FEE_TAX, PartKind.FOREIGN_FEE):
-        amounts = [fee.cost for fee in fees if fee.kind is kind]
-        if amounts:
-            costs = Money.total((amount for amount in amounts if amount.minor > 0), currency)
-            found.append(_Sum(kind, costs, costs - Money.total(amounts, currency)))
+        for treatment in FeeVat:
+            amounts = groups.get((kind, treatment), [])
+            if amounts:
+                costs = Money.total((amount for amount in amounts if amount.minor > 0), currency)
+                found.append(_Sum(kind, treatment, costs, costs - Money.total(amounts, currency)))
     return found
+
+
+def fee_treatment(service: FeeKind, policy: Policy) -> FeeVat:
+    """How a kind of fee is treated for VAT, by the company's profile."""
+    return policy.fee_rules.treatment(service, policy.fee_vat)
+
+
+def _treatments_in_words(fees: Sequence[FeePart], policy: Policy) -> str:
+    """The treatment of a day's fees; with each kind by name where they differ."""
+    by_kind = {fee.service: fee_treatment(fee.service, policy) for fee in fees}
+    if len(set(by_kind.values())) == 1:
+        return _FEE_VAT_WORDS[next(iter(by_kind.values()))]
+    kinds = (kind for kind in FeeKind if kind in by_kind)
+    return "; ".join(f"{_FEE_KIND_WORDS[kind]} {_FEE_VAT_WORDS[by_kind[kind]]}" for kind in kinds)
+
+
+_FEE_KIND_WORDS = {
+    FeeKind.PAYMENT: "payment fees",
+    FeeKind.DISPUTE: "dispute fees",
+    FeeKind.CONVERSION: "currency conversion",
+    FeeKind.NETWORK: "card schemes",
+    FeeKind.SERVICE: "other services",
+    FeeKind.OTHER: "anything else",
+}
 
 
 _FEE_ROW_WORDS = {
@@ -141,13 +174,15 @@ _FEE_ROW_WORDS = {
 def _fee_lines(sums: Sequence[_Sum], clearing: Account, day: date, policy: Policy) -> list[VoucherLine]:
     lines: list[VoucherLine] = []
     for one in sums:
-        expense = account(policy, _fee_role(one.kind, policy.fee_vat), day)
+        expense = account(policy, _fee_role(one.kind, one.treatment), day)
+        code = policy.fee_rules.code(one.treatment) if one.kind is PartKind.FEE else ""
         for amount, text in zip((one.costs, -one.credits), _FEE_ROW_WORDS[one.kind], strict=True):
             if amount:
-                lines += [signed_line(expense, amount, text), signed_line(clearing, -amount, text)]
+                lines.append(replace(signed_line(expense, amount, text), vat_code=code))
+                lines.append(signed_line(clearing, -amount, text))
     for one in sums if lines else ():
         if one.kind is PartKind.FEE:
-            lines += fee_vat_lines(one.costs - one.credits, day, policy)
+            lines += fee_vat_lines(one.costs - one.credits, day, policy, one.treatment)
     return lines
 
 
@@ -171,9 +206,15 @@ _FEE_VAT_WORDS = {
 }
 
 
-def fee_vat_lines(net: Money, day: date, policy: Policy) -> list[VoucherLine]:
-    """The rows of VAT on fees of a net amount, basis pair included, as the company treats them. Raises `CannotBook`."""
-    match policy.fee_vat:
+def fee_vat_lines(net: Money, day: date, policy: Policy, treatment: FeeVat | None = None) -> list[VoucherLine]:
+    """The rows of VAT on fees of a net amount, basis pair included; by the treatment of payment fees if none is given.
+
+    None where a VAT code on the fee's own row computes it. Raises `CannotBook`.
+    """
+    treatment = treatment or policy.fee_vat
+    if policy.fee_rules.code(treatment):
+        return []
+    match treatment:
         case FeeVat.EXEMPT | FeeVat.DOMESTIC:
             return []
         case FeeVat.EU_REVERSE_CHARGE:
