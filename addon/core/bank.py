@@ -138,7 +138,8 @@ def _names(line: BankLine, payout: ExpectedPayout, mark: str) -> bool:
 
 def _finding(payout: ExpectedPayout, lines: tuple[BankLine, ...]) -> BankFinding:
     found = Money.total((line.amount for line in lines), payout.amount.currency)
-    if not lines:
+    if not lines or (payout.amount and not found):
+        # Nothing there, or an entry and the one that took it back.
         verdict = BankVerdict.MISSING
     elif found == payout.amount:
         verdict = BankVerdict.ARRIVED

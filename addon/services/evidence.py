@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from addon.core.delivery import DeliveryState, PartState
-from addon.core.documents import DocumentKind
 from addon.core.money import Money
 from addon.core.records import Movement
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import AlreadyDone, BadReply, NeedsReconnect, OutcomeUnknown, Rejected, TryLater
-from addon.services import connections
 from addon.services.context import Services
 from addon.services.pages import NotHere
 from addon.services.paper import Attached, Paper, pdf
@@ -30,12 +28,19 @@ from addon.services.policy import provider_name
 from addon.services.settings import own_company, read_company
 from addon.services.tables import Cell, Sheet
 from addon.store.codec import decode
-from addon.store.models import Connection, DocumentRow, EvidenceRow, MovementRow, PartRow, PayoutRow
+from addon.store.models import (
+    AccountingConnection,
+    Connection,
+    DeliveryRow,
+    DocumentRow,
+    EvidenceRow,
+    MovementRow,
+    PartRow,
+    PayoutRow,
+)
 
 SCOPES: Final[Mapping[str, frozenset[str]]] = {"fortnox": frozenset({"inbox", "connectfile"})}
 """What a company must have consented to before its accounting system takes files."""
-WITHOUT_VOUCHER: Final = (DocumentKind.SALE.value, DocumentKind.REFUND.value, DocumentKind.MATCH.value)
-"""Documents that are invoices and payments: the invoice itself is their evidence, and names the provider's record."""
 MOST_ATTEMPTS: Final = 5
 WANTED_AT_ONCE: Final = 200
 _MOST_FIELDS: Final = 400
@@ -247,9 +252,9 @@ def _file_name(key: str) -> str:
 
 def possible(services: Services, session: Session) -> bool:
     """Whether the company's consent covers files; so too where its accounting system did not tell its scopes."""
-    row = connections.get_accounting(session)
-    needed = SCOPES.get(row.system)
-    if needed is None:
+    row = session.scalars(select(AccountingConnection)).one_or_none()
+    needed = SCOPES.get(row.system) if row is not None else None
+    if row is None or needed is None or row.state == "disconnected":
         return False
     granted = services.box.open_grant(row.grant_sealed).scope.split()
     return not granted or needed <= set(granted)
@@ -288,14 +293,17 @@ def attach(services: Services, company_id: int, system: AccountingSystem, enough
 
 
 def _want(session: Session, now: datetime) -> None:
-    """A row for each voucher that has none, oldest first. The caller commits."""
+    """A row for each voucher that has none, oldest first. The caller commits.
+
+    Invoices get none: the invoice itself is the evidence, and names the provider's record.
+    """
     rows = session.scalars(
         select(DocumentRow)
         .outerjoin(EvidenceRow, EvidenceRow.document_id == DocumentRow.id)
         .where(
             EvidenceRow.id.is_(None),
             DocumentRow.state == DeliveryState.BOOKED.value,
-            DocumentRow.kind.not_in(WITHOUT_VOUCHER),
+            exists().where(DeliveryRow.document_id == DocumentRow.id, DeliveryRow.kind == "post_voucher"),
         )
         .order_by(DocumentRow.id)
         .limit(WANTED_AT_ONCE)

@@ -117,9 +117,7 @@ def _sheet(page: FPDF, sheet: Sheet) -> None:
         bool(rows) and all(_FIGURE.issuperset(row[place]) for row in rows) for place in range(len(sheet.columns))
     ]
     if rows:
-        lengths = [
-            min(46, max(4, len(name), *(len(row[place]) for row in rows))) for place, name in enumerate(sheet.columns)
-        ]
+        lengths = [_width(name, [row[place] for row in rows]) for place, name in enumerate(sheet.columns)]
         with page.table(
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
             col_widths=tuple(lengths),
@@ -140,6 +138,17 @@ def _sheet(page: FPDF, sheet: Sheet) -> None:
         page.set_text_color(86, 99, 105)
         _line(page, note, 4)
         page.set_text_color(0)
+
+
+_WIDEST: Final = 40
+_WHOLE: Final = 16
+"""What is no longer than this, a date or an amount, is not broken."""
+
+
+def _width(name: str, texts: Sequence[str]) -> int:
+    """How wide a column is beside the others: short contents have air, long ones are broken."""
+    longest = max(len(text) for text in (name, *texts))
+    return longest * 3 // 2 + 2 if longest <= _WHOLE else min(_WIDEST, longest)
 
 
 _FIGURE: Final = frozenset("0123456789 .,-%")

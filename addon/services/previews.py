@@ -33,6 +33,7 @@ from addon.services import booking
 from addon.services.booking import Search
 from addon.services.context import Services
 from addon.services.ingest import zone_of
+from addon.services.tables import harmless
 from addon.store.codec import decode, encode
 from addon.store.models import (
     CustomerRow,
@@ -683,12 +684,6 @@ COLUMNS: Final = (
     "vat_percent",
     "text",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def harmless(text: str) -> str:
-    """A stranger's text for a spreadsheet that reads CSV: never a formula."""
-    return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def _file_rows(seen: Iterable[Seen]) -> Iterator[tuple[Any, ...]]:

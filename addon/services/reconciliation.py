@@ -219,7 +219,6 @@ def _own_vouchers(session: Session, connection_id: int) -> set[str]:
     rows = session.scalars(
         select(DocumentRow.vouchers).where(
             DocumentRow.connection_id == connection_id,
-            DocumentRow.source_ref != "",
             DocumentRow.kind.not_in((DocumentKind.SALE.value, DocumentKind.REFUND.value, DocumentKind.MATCH.value)),
         )
     )
@@ -262,6 +261,7 @@ def expected_payouts(
                 DocumentRow.connection_id == connection_id,
                 DocumentRow.source_ref.in_(refs[begin : begin + 500]),
                 DocumentRow.state == DeliveryState.BOOKED.value,
+                DocumentRow.undone_by.is_(None),
             )
         ):
             moved = _moved_on(decode(Document, document.payload), account, home)

@@ -397,7 +397,11 @@ def verdict(statement: Statement) -> str:
         return "Kvitt: the provider's balance, the account and the ledger with its open items agree."
     if statement.closing != statement.told:
         return f"Differs: the account closes at {statement.closing}, the provider says {statement.told}."
-    return f"Differs: {statement.difference} between provider and ledger; see the last table."
+    if statement.difference:
+        return (
+            f"Differs: {statement.difference} between provider and ledger; the entries that are not as booked say why."
+        )
+    return "Differs: the account has entries that are not as Kvitt booked; they stand in a table of their own."
 
 
 def paper(found: StatementView, zone_name: str = "UTC") -> bytes:

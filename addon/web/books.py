@@ -19,7 +19,7 @@ from addon.core.records import MovementKind
 from addon.ports.errors import PortError
 from addon.services import booking, matching, pages, runs, undoing
 from addon.services.pages import Cursor, NotHere, PayoutProof, TransactionFilter
-from addon.services.previews import harmless
+from addon.services.tables import harmless
 from addon.web import access, errors, words
 from addon.web.access import Audience, audience, services, visitor
 

@@ -63,6 +63,7 @@ def _welcome() -> str:
     return render_template(
         "setup/welcome.html",
         progress=progress,
+        evidence=evidence.standing(services(), company_id),
         prerequisites=_BY_CODE,
         steps=dict(steps),
         present=present,

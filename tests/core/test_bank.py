@@ -54,3 +54,9 @@ def test_on_a_bank_statement_equal_amounts_of_strangers_double_nothing() -> None
     assert verdicts(payouts, [line("1", 1000, 11, "Stripe")]) == {"po_1": "missing"}
     assert verdicts([payout("po_1", -1000, 3)], [line("1", -1000, 3, "Stripe")]) == {"po_1": "arrived"}
     assert verdicts([], [line("1", 5, 3)]) == {}
+
+
+def test_an_entry_and_the_one_that_took_it_back_are_nothing() -> None:
+    payouts = [payout("po_1", 1000, 3, "V/1/9", "V/2/9")]
+    (found,) = compare_bank(payouts, [line("V/1/9", 1000, 3), line("V/2/9", -1000, 4)], "Stripe")
+    assert (found.verdict, found.found) == (BankVerdict.MISSING, sek(0))

@@ -147,6 +147,7 @@ def test_a_statement_in_words_when_it_holds_and_when_it_does_not() -> None:
     clean = replace(a_statement(), named=())
     assert statements.verdict(clean).startswith("Kvitt")
     assert "the provider says 71.00 SEK" in statements.verdict(replace(clean, told=sek(71_00)))
+    assert "not as Kvitt booked" in statements.verdict(a_statement())
     assert "1.00 SEK between" in statements.verdict(replace(clean, difference=Money(100, "SEK")))
 
 
@@ -280,3 +281,20 @@ def test_records_are_attached_when_a_person_asks(house: House, filled: Filled) -
     assert answer.location.startswith("/runs/")
     words = words_of(client.get("/activity").text)
     assert "records attached" in words
+
+
+def test_a_consent_without_files_is_said_where_it_matters(house: House, filled: Filled) -> None:
+    from dataclasses import replace
+
+    from addon.store.models import AccountingConnection
+
+    client = house.client(filled.company)
+    assert "has not let Kvitt in to files" not in client.get("/welcome").text
+    with house.services.db.company(filled.company) as session:
+        row = session.query(AccountingConnection).one()
+        grant = house.services.box.open_grant(row.grant_sealed)
+        row.grant_sealed = house.services.box.seal_grant(replace(grant, scope="bookkeeping invoice"))
+    for address in ("/welcome", "/settings"):
+        page = client.get(address).text
+        assert "has not let Kvitt in to files" in page
+        assert 'action="/evidence"' not in page

@@ -94,6 +94,44 @@ def test_a_voucher_costs_one_call(bench: Bench) -> None:
     assert voucher.text == "Stripe payout po_1 (stripe/po_1/payout)"
 
 
+def test_a_file_at_a_voucher_costs_two_calls_and_can_be_asked_for(bench: Bench) -> None:
+    voucher = bench.post(bench.voucher()).voucher
+    references: list[str] = []
+    assert bench.calls(
+        lambda: references.append(bench.fortnox.upload_file("stripe_po_1 åäö.pdf", "application/pdf", b"%PDF\r\n--x"))
+    ) == ["POST /inbox"]
+    (reference,) = references
+    (stored,) = bench.company.files.values()
+    assert (stored.name, stored.content, stored.path) == ("stripe_po_1åäö.pdf", b"%PDF\r\n--x", "Verifikationer")
+    assert not bench.fortnox.file_connected(reference)
+    assert bench.calls(lambda: bench.fortnox.connect_file(reference, voucher)) == ["POST /voucherfileconnections"]
+    assert bench.fortnox.file_connected(reference)
+    (connection,) = bench.company.file_connections.values()
+    assert "/".join(map(str, connection.voucher or ())) == voucher
+    with pytest.raises(Rejected):
+        bench.fortnox.connect_file(reference, f"A/999/{bench.year_ref}")
+    with pytest.raises(Rejected):
+        bench.fortnox.connect_file("00000000-0000-4000-8000-000000000000", voucher)
+
+
+def test_what_is_not_settled_costs_one_call(bench: Bench) -> None:
+    sale = bench.booked(bench.invoice())
+    found: list[str] = []
+    assert (
+        len(bench.calls(lambda: found.extend(one.number for one in bench.fortnox.fetch_open_invoices("stripe/")))) == 1
+    )
+    assert found == [sale.reference]
+    assert list(bench.fortnox.fetch_open_invoices("paypal/")) == []
+
+
+def test_whole_vouchers_can_be_read_back_by_their_numbers(bench: Bench) -> None:
+    voucher = bench.post(bench.voucher()).voucher
+    ledger = bench.fortnox.fetch_ledger(bench.year_ref, (), frozenset({voucher}))
+    assert sum(entry.amount.minor for entry in ledger.entries) == 0
+    assert {entry.voucher for entry in ledger.entries} == {voucher}
+    assert len(ledger.entries) == 2
+
+
 # --- What a written document looks like -----------------------------------------------------------------------
 
 
