@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.flow.house import Bed, House
+from tests.flow.house import Bed, House, instant
 from tests.flow.test_plus import on_both_databases
 
 
@@ -124,4 +124,58 @@ def test_what_is_previewed_is_what_is_written(shop: House) -> None:
     assert {row.state for row in shop.documents()} == {"proposed"}
     assert shop.approves() == len(keys)
     shop.runs()
+    shop.all_is_well()
+
+
+def test_what_comes_back_takes_its_rows_back_and_other_kinds_keep_their_own_vouchers(shop: House) -> None:
+    refunded = shop.sells("2026-03-02", 1_000_00)
+    failed = shop.refunds(refunded, "2026-03-04", 250_00)
+    shop.stripe.refund_fails(failed, at=instant("2026-03-09"))
+    bounced = shop.sells("2026-03-02", 800_00, payment_method_type="sepa_debit")
+    shop.stripe.bounce(bounced, at=instant("2026-03-10"))
+    disputed = shop.stripe.dispute(shop.sells("2026-03-03", 600_00), at=instant("2026-03-05"))
+    shop.opens("settlement", fee_vat="exempt")
+    shop.repairs()
+    shop.runs()
+    shop.repairs()
+    shop.runs()
+    shop.proves()
+    shop.stripe.win(disputed, at=instant("2026-03-20 09:00"))
+    shop.sells("2026-03-20 10:00", 2_000_00)
+    shop.time("2026-04-02 10:00")
+    shop.runs()
+    assert shop.books.balance(3001) == -(1_000 + 600 + 2_000) * 80 / 100, "the bounced one is taken back, with its VAT"
+    assert shop.books.balance(1516) == 0
+    assert shop.kinds()["dispute"] == shop.kinds()["dispute_won"] == 1
+    assert not shop.held()
+    assert not shop.our_invoices()
+    shop.all_is_well()
+
+
+def test_payouts_made_by_hand_have_no_list_and_days_have_vouchers(shop: House) -> None:
+    shop.sells("2026-03-02", 1_000_00)
+    shop.stripe.payouts_enabled = False
+    shop.time("2026-03-06")
+    shop.stripe.manual_payout(200_00, at=instant("2026-03-06"))
+    shop.time("2026-03-20")
+    shop.opens("settlement", fee_vat="exempt")
+    shop.runs()
+    (document,) = shop.documents("settlement")
+    assert document.key.endswith("/sales/SEK/2026-03-02")
+    assert shop.books.balance(1930) == 200
+    assert not shop.waiting()
+    shop.all_is_well()
+
+
+def test_a_payout_that_fails_leaves_the_sales_where_they_are(shop: House) -> None:
+    shop.sells("2026-03-02", 1_000_00)
+    shop.opens("settlement", fee_vat="exempt")
+    shop.runs()
+    (payout,) = list(shop.stripe.payouts)
+    shop.stripe.fail_payout(payout.id, at=instant("2026-03-20 09:30"))
+    shop.runs()
+    assert shop.books.balance(1930) == 0
+    shop.time("2026-03-26")
+    shop.runs()
+    assert shop.kinds() == {"settlement": 1, "payout": 2, "payout_reversal": 1}
     shop.all_is_well()
