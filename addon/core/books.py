@@ -33,6 +33,8 @@ class ChartAccount:
     year_ref: str
     needs_cost_centre: bool = False
     needs_project: bool = False
+    vat_code: str = ""
+    """The VAT code that decides where the VAT of what is sold on this account goes; empty where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ def _chart_of(accounts: tuple[ChartAccount, ...]) -> Mapping[tuple[str, str], Ch
         chart = years | {(account.number, account.year_ref): account for account in reversed(accounts)}
         _last_chart = (accounts, chart)
     return chart
+
+
+_HOME_VAT_CODES = frozenset({"", "MP1", "MP2", "MP3", "MF"})
+"""VAT codes of domestic sales in Fortnox (25, 12, 6 % and exempt), and none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,15 @@ class Books:
         if account.needs_cost_centre:
             return "needs_cost_centre"
         return "needs_project" if account.needs_project else ""
+
+    def keeps_oss_apart(self, number: str, year_ref: str) -> bool:
+        """Whether an invoice's VAT on this sales account stays out of the home country's return.
+
+        Without a VAT code of its own the system takes the output VAT account of the rate: Danish 25 % would land on
+        the Swedish one.
+        """
+        account = self.account(number, year_ref)
+        return account is None or account.vat_code not in _HOME_VAT_CODES
 
     def currency(self, code: str) -> BooksCurrency | None:
         """A currency that has been added to the books; the books' own always is."""

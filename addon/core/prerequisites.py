@@ -127,6 +127,13 @@ PREREQUISITES: Final = (
         "Fortnox: Settings, Warehouse",
     ),
     Prerequisite(
+        "oss_vat_code",
+        "Sales accounts of other EU countries have VAT codes of their own",
+        "Without one Fortnox books the VAT of an invoice on the Swedish account of that rate, and it lands in the "
+        "Swedish return.",
+        "Fortnox: Settings, Bookkeeping, VAT (a code for each country and rate); then the account's VAT code",
+    ),
+    Prerequisite(
         "easy_vat",
         "Simplified VAT (EasyVat) fits the rates that you use",
         "With it Fortnox chooses sales accounts by itself and takes its standard rates only.",
@@ -182,6 +189,7 @@ def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
         *(_payment_modes(books, needs) if needs.payments else ()),
         _locked_period(books, needs),
         _flag(books, "warehouse"),
+        *_oss_vat_codes(books, needs, years),
         _flag(books, "easy_vat"),
     )
 
@@ -372,6 +380,18 @@ def _locked_period(books: Books, needs: Needs) -> Check:
         return _check("locked_period", True)
     details = (("through", through.isoformat()), ("start", needs.first_day.isoformat()))
     return _check("locked_period", through < needs.first_day, details=details)
+
+
+def _oss_vat_codes(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    for use, number in sorted(needs.accounts.items()):
+        # A rate with decimals is written as a voucher, whose VAT has a row of its own.
+        if not number or not use.startswith("sales:OSS-") or "." in use:
+            continue
+        for year in years:
+            if books.account(number, year.ref) is not None:
+                ok = books.keeps_oss_apart(number, year.ref)
+                details = (("account", number), ("use", use), *_named(year))
+                yield _check("oss_vat_code", ok, number, year.ref, details=details)
 
 
 def _flag(books: Books, name: str) -> Check:

@@ -31,6 +31,7 @@ from addon.core.prerequisites import (
 from addon.core.records import Movement
 from addon.core.rules import FeeVat, Mode
 from addon.core.settlement import SettlementContra, SettlementStyle
+from addon.core.vat import EuBusiness, Supply
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import PortError
@@ -356,7 +357,17 @@ def _roles_needed(config: CompanyConfig, *, invoices: bool, any_connection: bool
     for treatment in dict.fromkeys(config.fee_profile().values()):
         if not config.fee_rules.code(treatment):
             roles += _FEE_ROLES[treatment]
-    return (*dict.fromkeys(roles), "rounding")
+    return (*dict.fromkeys([*roles, *_vat_roles(config)]), "rounding")
+
+
+def _vat_roles(config: CompanyConfig) -> tuple[str, ...]:
+    """Accounts for sales without Swedish VAT: those that a choice calls for, and every OSS account that is mapped."""
+    roles = [role for role in config.accounts if ":OSS-" in role]
+    if config.vat.eu_business is EuBusiness.REVERSE_CHARGE:
+        roles.append("sales:EU-GOODS" if config.vat.supply is Supply.GOODS else "sales:EU-SERVICES")
+    if config.export_without_vat and config.vat.supply is not Supply.GOODS:
+        roles.append("sales:EXPORT-SERVICES")
+    return tuple(sorted(roles))
 
 
 # --- keeping --------------------------------------------------------------------------------------------------

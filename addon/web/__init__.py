@@ -75,7 +75,7 @@ def create_app(
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, fees, home, hooks, looking, operations, proofs, rules, setup
+    from addon.web import books, connect, fees, home, hooks, looking, operations, proofs, rules, setup, vat
 
     looking.install()
     for blueprint in (
@@ -84,6 +84,7 @@ def _register(app: Flask) -> None:
         setup.setup,
         rules.account_rules,
         fees.provider_fees,
+        vat.vat,
         books.books,
         proofs.proof,
         hooks.hooks,

@@ -27,6 +27,21 @@ Answer = Response | str | tuple[str, int]
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("rhythm", ("approve", "time_zone", "daily_at", "locked_period")),
     ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
+    (
+        "vat",
+        (
+            "tax_lines",
+            "supply",
+            "oss",
+            "oss_before",
+            "oss_before_year",
+            "eu_business",
+            "invalid_vat_number",
+            "vat_number_wait_days",
+            "own_vat_number",
+            "odd_vat",
+        ),
+    ),
     ("currency", ("rate_source", "revalue_at_year_end")),
     ("matching", ("wait_days", "book_drafts", "tolerance")),
     ("returns", ("dispute_lost", "bounced_payment", "bank_side")),

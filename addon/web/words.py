@@ -27,6 +27,7 @@ from addon.core.routing import ANYTHING, Action, Rule, Subject
 from addon.core.rules import LockedRule
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
 from addon.core.statement import Group, OpenWhy
+from addon.core.vat import NumberState
 from addon.web import filters
 
 Text = Any
@@ -234,6 +235,14 @@ STEP_KINDS: Final[Mapping[str, Text]] = {
     "book_payment": _("Payment booked"),
     "post_voucher": _("Voucher written"),
 }
+
+NUMBER_STATES: Final[Mapping[NumberState, State]] = {
+    NumberState.VALID: State(_("Valid"), "check", "done"),
+    NumberState.INVALID: State(_("Not valid"), "cross", "stop"),
+    NumberState.MALFORMED: State(_("Cannot be a VAT number"), "cross", "stop"),
+    NumberState.UNAVAILABLE: State(_("No answer"), "clock", "wait"),
+}
+"""What a register said of a VAT number."""
 
 ROLES: Final[Mapping[str, Text]] = {
     "clearing": _("What the provider owes you"),
@@ -684,6 +693,13 @@ FACTS: Final[Mapping[str, Text]] = {
     "arrives": _("Arrives"),
     "text": _("Their words"),
     "rule": _("Your rule"),
+    "vat_number": _("VAT number"),
+    "country": _("Country"),
+    "rate": _("Rate"),
+    "line": _("Line"),
+    "gross": _("With VAT"),
+    "tax": _("Tax"),
+    "category": _("Category"),
 }
 
 FACT_VALUES: Final[Mapping[str, Text]] = {
@@ -692,6 +708,14 @@ FACT_VALUES: Final[Mapping[str, Text]] = {
     "inactive": _("it is not active"),
     "needs_cost_centre": _("it demands a cost centre"),
     "needs_project": _("it demands a project"),
+    "no_oss_vat_code": _("it has no VAT code of its own, so the VAT would count as domestic"),
+    "unknown_rate": _("the country has no such rate on that day"),
+    "does_not_add_up": _("the tax is not what the rate gives"),
+    "no_rate_fits": _("no single rate gives this tax"),
+    "lines_short": _("the lines come to less than was paid"),
+    "foreign_tax": _("a tax of a country outside the EU"),
+    "malformed": _("it cannot be a VAT number"),
+    "invalid": _("the register says no"),
     "fee_tax": _("tax on fees"),
     "foreign_fee": _("another company's fee"),
     "invoice": _("invoice"),
@@ -740,6 +764,9 @@ CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
     ("payment_mode", ""): _("No way of payment leads to account %(account)s."),
     ("locked_period", ""): _("The books are locked through %(through)s, and you start on %(start)s."),
     ("warehouse", ""): _("The warehouse module holds invoices back until their goods are marked as delivered."),
+    ("oss_vat_code", ""): _(
+        "Account %(account)s has no VAT code of its own in %(year)s, and so would count as Swedish VAT."
+    ),
     ("easy_vat", ""): _("Simplified VAT is on."),
 }
 """What is wrong, by the check's code and its fault. Names are those of the check's details."""

@@ -26,6 +26,7 @@ PAGES = {
     "settings": "/settings",
     "rules": "/settings/rules",
     "rule": "/settings/rules/2",
+    "vat": "/settings/vat",
     "activity": "/activity",
     "run": "/runs/{running}",
     "run-done": "/runs/{done}",

@@ -147,7 +147,9 @@ def sample_books(
         identity=Identity("1234567", "Lampor & Ljus AB", "556677-8899"),
         years=years,
         accounts=tuple(
-            ChartAccount(number, name, number not in inactive, year.ref)
+            ChartAccount(
+                number, name, number not in inactive, year.ref, vat_code="OSS" if number in VAT_ACCOUNTS else ""
+            )
             for year in years
             for number, name in NAMES.items()
             if number not in without

@@ -27,11 +27,29 @@ from addon.core.text import HOLD_TEXTS, check_reason, check_remedy, hold_text
 YEAR = FinancialYear("2", date(2026, 1, 1), date(2026, 12, 31), accrual=True)
 LAST_YEAR = FinancialYear("1", date(2025, 1, 1), date(2025, 12, 31), accrual=True)
 TODAY = date(2026, 11, 20)
-NUMBERS = ("1510", "1686", "1930", "2614", "2645", "3001", "3105", "3740", "3960", "4535", "4598", "6570", "7960")
+NUMBERS = (
+    "1510",
+    "1686",
+    "1930",
+    "2614",
+    "2645",
+    "3001",
+    "3105",
+    "3111",
+    "3740",
+    "3960",
+    "4535",
+    "4598",
+    "6570",
+    "7960",
+)
 
 
 def chart(*numbers: str, year: str = "2") -> tuple[ChartAccount, ...]:
-    return tuple(ChartAccount(number, f"Konto {number}", True, year) for number in numbers)
+    codes = {"3111": "DE19"}
+    return tuple(
+        ChartAccount(number, f"Konto {number}", True, year, vat_code=codes.get(number, "")) for number in numbers
+    )
 
 
 BOOKS = Books(
@@ -54,7 +72,7 @@ BOOKS = Books(
 NEEDS = Needs(
     first_day=date(2026, 11, 1),
     today=TODAY,
-    accounts={"sales:SE25": "3001", "fee": "6570", "bank:SEK": "1930"},
+    accounts={"sales:SE25": "3001", "sales:OSS-DE19": "3111", "fee": "6570", "bank:SEK": "1930"},
     clearing={"stripe SEK": "1686"},
     currencies=("EUR",),
     voucher_series="V",
@@ -124,6 +142,8 @@ BREAKS: list[tuple[str, Callable[[Books], Books], str, Remedy | None]] = [
     ("no payment mode", lambda b: replace(b, payment_modes=()), "payment_mode", Remedy.ADD_PAYMENT_MODE),
     ("locked", lambda b: replace(b, locked_through=date(2026, 11, 1)), "locked_period", None),
     ("warehouse", lambda b: replace(b, flags=("warehouse",)), "warehouse", None),
+    ("no VAT code", lambda b: with_account(b, "3111", vat_code=""), "oss_vat_code", None),
+    ("Swedish VAT code", lambda b: with_account(b, "3111", vat_code="MP1"), "oss_vat_code", None),
     ("licence", lambda b: replace(b, missing_licences=("invoicing",)), "licence", None),
     ("scope", lambda b: replace(b, missing_scopes=("payment",)), "scope", None),
     ("no year", lambda b: replace(b, years=(LAST_YEAR,)), "financial_year", None),

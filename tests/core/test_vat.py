@@ -355,3 +355,37 @@ def test_lines_never_lose_or_make_a_smallest_unit(items: list[tuple[int, str]], 
     invoice = next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
     assert invoice.total == paid
     assert {line.vat_percent for line in invoice.lines} <= {int(percent) for _, percent in items}
+
+
+def test_freight_without_tax_of_its_own_follows_the_goods() -> None:
+    lines = decided(
+        sale(
+            "250.00 SEK",
+            item("150.00 SEK", "25", description="Socks"),
+            item("50.00 SEK", "6", description="Book"),
+            item("50.00 SEK", description="Shipping", reason="shipping"),
+        ),
+        rules(),
+    ).lines
+    assert [(line.description, line.gross, percent_text(line.percent)) for line in lines] == [
+        ("Socks", sek("150.00"), "25"),
+        ("Book", sek("50.00"), "6"),
+        ("Shipping", sek("37.50"), "25"),
+        ("Shipping", sek("12.50"), "6"),
+    ]
+
+
+def test_freight_alone_goes_by_the_companys_rules() -> None:
+    lines = decided(sale("50.00 SEK", item("50.00 SEK", description="Shipping", reason="shipping")), rules()).lines
+    assert [(line.description, line.treatment) for line in lines] == [("Shipping", "SE25")]
+
+
+def test_an_oss_account_without_a_vat_code_of_its_own_holds_the_sale() -> None:
+    policy = rules(oss=OssRule.ALWAYS)
+    accounts = tuple(replace(one, vat_code="MP1") for one in policy.books.accounts)
+    movement = sale("119.00 SEK", country="DE")
+    assert plan_sale(movement, policy, ()).oss
+    with pytest.raises(CannotBook) as held:
+        plan_sale(movement, replace(policy, books=replace(policy.books, accounts=accounts)), ())
+    assert held.value.reason is HoldReason.ACCOUNT_NOT_READY
+    assert dict(held.value.facts)["why"] == "no_oss_vat_code"

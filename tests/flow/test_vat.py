@@ -1,7 +1,9 @@
 """VAT end to end, read from the simulated ledger: reverse charge by the register, OSS, several rates, odd rates."""
 
 from datetime import timedelta
+from decimal import Decimal
 
+from addon.sandbox.stripe.model import SoldLine
 from tests.flow.house import House
 
 BERGMANN = "DE136695976"
@@ -136,3 +138,28 @@ def test_an_oss_account_that_is_not_there_holds_just_that_sale(plus: House) -> N
     assert plus.held() == ["account_not_ready"]
     assert plus.books.balance(3001) == -100
     plus.proves()
+
+
+def test_several_rates_of_one_checkout_stand_in_the_ledger_each_on_its_own(plus: House) -> None:
+    charge = plus.sells("2026-03-02", 517_00)
+    plus.stripe.checkout_session(
+        charge,
+        lines=[
+            SoldLine("Wool socks", 250_00, Decimal(25), quantity=2),
+            SoldLine("A book", 106_00, Decimal(6)),
+            SoldLine("Coffee", 112_00, Decimal(12)),
+        ],
+        amount_shipping=49_00,
+    )
+    plus.refunds(charge, "2026-03-09", 100_00)
+    plus.opens()
+    plus.runs()
+    plus.refunds(charge, "2026-03-20 09:00")
+    plus.runs()
+    assert plus.kinds()["refund"] == 2
+    invoice = plus.our_invoices()[0]
+    assert invoice.total == 517
+    assert sorted(row.vat for row in invoice.rows) == [6, 6, 12, 12, 25, 25]
+    for account in (1510, 3001, 3002, 3003, 2611, 2621, 2631):
+        assert plus.books.balance(account) == 0, account
+    plus.all_is_well()

@@ -629,6 +629,7 @@ def chart_account(row: Row, year_ref: str) -> ChartAccount:
         year_ref=year_ref,
         needs_cost_centre=words(row.get("CostCenterSettings")) == "MANDATORY" and not words(row.get("CostCenter")),
         needs_project=words(row.get("ProjectSettings")) == "MANDATORY" and not words(row.get("Project")),
+        vat_code=words(row.get("VATCode")),
     )
 
 

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from addon.connectors.stripe.client import StripeApi
+from addon.connectors.stripe.tax import SaleDetails, intent_of, read_invoice, read_session, with_details
 from addon.connectors.stripe.translate import (
     ORDER_PLACES,
     evidence,
     is_own_row,
+    read_ref,
     translate_balances,
     translate_dispute,
     translate_movement,
@@ -20,7 +22,7 @@ from addon.connectors.stripe.translate import (
 )
 from addon.core.dates import aware
 from addon.core.records import Balance, Dispute, Movement, Payout
-from addon.ports.errors import BadReply
+from addon.ports.errors import BadReply, Rejected
 from addon.ports.oauth import Authorisation, Grant
 from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
 
@@ -42,6 +44,20 @@ _EXPAND: Final = (
     "data.source.charge.payment_intent",
 )
 
+_PAID_SESSION: Final[Mapping[str, Any]] = {
+    "status": "complete",
+    "expand": ["data.line_items", "data.line_items.data.taxes", "data.total_details.breakdown"],
+}
+_PAID_INVOICE: Final[Mapping[str, Any]] = {"status": "paid", "expand": ["data.invoice"]}
+_LONGEST_CHECKOUT_S: Final = 86_400
+"""A Checkout session can be paid for a day after it was made (docs.stripe.com/api/checkout/sessions: expires_at)."""
+_MOST_DETAIL_PAGES: Final = 10
+"""Pages of a hundred sessions that are looked through for one page of movements."""
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
 
 class StripeSource:
     """One Stripe account. Implements `PaymentSource`; safe to share between threads.
@@ -62,6 +78,7 @@ class StripeSource:
         self._api = api
         self._now = now
         self._authorisation = authorisation
+        self._closed: set[str] = set()
         self._order_places = tuple(dict.fromkeys((*order_places, *ORDER_PLACES)))
 
     @property
@@ -86,9 +103,67 @@ class StripeSource:
             expand=list(_EXPAND),
         )
         self._refuse_test_data(row.get("source") for row in rows)
+        details = self._details(rows)
         return Page(
-            tuple(Fetched(translate_movement(row, self._order_places), evidence(row)) for row in rows), following
+            tuple(
+                Fetched(with_details(translate_movement(row, self._order_places), row, details), evidence(row))
+                for row in rows
+            ),
+            following,
         )
+
+    def _details(self, rows: list[dict[str, Any]]) -> dict[str, SaleDetails]:
+        """What Checkout and Invoices know of the page's sales, by PaymentIntent: a call or two for all of them.
+
+        Sessions are listed by when they were made, which is up to a day before they are paid. An account whose key
+        may not read them, or that has none, costs nothing more; where they cannot be read the company's rules hold.
+        """
+        sold = {
+            intent_of(row): int(row["created"])
+            for row in rows
+            if row.get("reporting_category") == "charge" and intent_of(row) and type(row.get("created")) is int
+        }
+        found: dict[str, SaleDetails] = {}
+        if sold:
+            first, last = min(sold.values()), max(sold.values())
+            window = {"gte": first - _LONGEST_CHECKOUT_S, "lt": last + 1}
+            around = {"gte": first - 3600, "lt": last + 3600}
+            for payment in self._listed("/v1/invoice_payments", around, _PAID_INVOICE):
+                intent = read_ref(_object(payment.get("payment")).get("payment_intent"))
+                if intent in sold:
+                    self._read(found, intent, read_invoice, _object(payment.get("invoice")))
+            for session in self._listed("/v1/checkout/sessions", window, _PAID_SESSION):
+                intent = read_ref(session.get("payment_intent"))
+                if intent in sold and intent not in found:
+                    self._read(found, intent, read_session, session)
+        return found
+
+    def _listed(self, path: str, created: dict[str, int], more: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        for _ in range(_MOST_DETAIL_PAGES):
+            if path in self._closed:
+                return
+            try:
+                rows, cursor = self._api.list(path, cursor, created=created, **more)
+            except Rejected:
+                # The key that was given may not read them, or this account has no such thing: not asked again.
+                self._closed.add(path)
+                return
+            yield from rows
+            if cursor is None:
+                return
+
+    def _read(
+        self,
+        found: dict[str, SaleDetails],
+        intent: str,
+        read: Callable[[Mapping[str, Any]], SaleDetails],
+        told: Mapping[str, Any],
+    ) -> None:
+        try:
+            found[intent] = read(told)
+        except BadReply:
+            return  # amounts that cannot be read decide nothing; the sale goes by the company's own rules
 
     def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:
         """Payouts created since an instant, newest first, as they stand now."""

@@ -44,7 +44,7 @@ from addon.core.plan.common import (
 from addon.core.plan.rates import require_near
 from addon.core.plan.routed import routed_lines, vat_by_rule
 from addon.core.plan.situation import CannotBook
-from addon.core.plan.vat import SaleVat, vat_of_sale
+from addon.core.plan.vat import SaleVat, VatLine, vat_of_sale
 from addon.core.plan.voucher_sale import plan_voucher_sale
 from addon.core.records import Buyer, Movement
 from addon.core.routing import Routing, route
@@ -143,6 +143,9 @@ def plan_sale(
 def _lines(vat: SaleVat, routing: Routing, day: date, policy: Policy) -> list[InvoiceLine]:
     """The invoice's rows. Where a rule names the account, none need be mapped."""
     ruled = routing.rule is not None and bool(routing.rule.account)
+    for line in vat.lines if not ruled else ():
+        if line.abroad:
+            _require_own_vat_code(account(policy, AccountRole.SALES, day, line.treatment), line, day, policy)
     return [
         InvoiceLine(
             line.description,
@@ -152,6 +155,19 @@ def _lines(vat: SaleVat, routing: Routing, day: date, policy: Policy) -> list[In
         )
         for line in vat.lines
     ]
+
+
+def _require_own_vat_code(sales: Account, line: VatLine, day: date, policy: Policy) -> None:
+    """Raise `CannotBook` for an OSS account whose VAT would land among the home country's."""
+    year = policy.books.year_of(day)
+    if year is not None and not policy.books.keeps_oss_apart(sales.number, year.ref):
+        raise CannotBook(
+            HoldReason.ACCOUNT_NOT_READY,
+            account=sales.number,
+            role=sales.role.value,
+            detail=line.treatment,
+            why="no_oss_vat_code",
+        )
 
 
 def _why(vat: SaleVat, routing: Routing) -> str:

@@ -162,7 +162,7 @@ class _Decider:
         found = tuple(item for item in self.movement.items if item.gross)
         if not found or not self.rules.tax_lines or any(item.gross.currency != self.paid.currency for item in found):
             return ()
-        return tuple(self.with_percent(item) for item in found)
+        return tuple(self.with_percent(item) for item in _with_shipping(found))
 
     def with_percent(self, item: SaleItem) -> SaleItem:
         """The item with the rate that its tax amount tells, and with the country whose tax it is."""
@@ -493,6 +493,31 @@ def _adds_up(item: SaleItem) -> bool:
         return True
     difference = item.gross.tax_included(item.percent) - item.tax
     return abs(difference.minor) <= max(_ONE, abs(item.quantity)) + 1
+
+
+SHIPPING: Final = "shipping"
+"""The reason of an item that is freight without tax of its own: it follows the goods, in shares on a mixed basket."""
+
+
+def _with_shipping(items: Sequence[SaleItem]) -> list[SaleItem]:
+    """The items with freight divided by the goods' rates, each share taxed as the goods that it follows."""
+    goods: dict[tuple[object, ...], list[SaleItem]] = defaultdict(list)
+    freight = [item for item in items if item.reason == SHIPPING]
+    rest = [item for item in items if item.reason != SHIPPING]
+    for item in rest:
+        if item.gross.minor > 0:
+            told = item.percent is not None
+            key = (item.percent, item.country, item.reason, item.tax_code, "" if told else item.sku)
+            goods[key].append(item)
+    weights = [sum(item.gross.minor for item in group) for group in goods.values()]
+    if not weights:
+        return [replace(item, reason="") for item in items]
+    for item in freight:
+        for group, share in zip(goods.values(), item.gross.allocate(weights), strict=True):
+            if share:
+                first = group[0]
+                rest.append(replace(first, description=item.description, quantity=_ONE, gross=share, tax=None))
+    return rest
 
 
 def fitted(items: Sequence[SaleItem], paid: Money) -> list[tuple[SaleItem, Money]]:

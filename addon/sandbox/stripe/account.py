@@ -22,9 +22,11 @@ from addon.sandbox.stripe.model import (
     Event,
     FeeDetail,
     FeeRules,
+    Invoice,
     InvoicePayment,
     Payout,
     Refund,
+    SoldLine,
     TaxLine,
     Topup,
 )
@@ -167,6 +169,7 @@ class StripeAccount:
         self.topups: Collection[Topup] = Collection()
         self.customers: Collection[Customer] = Collection()
         self.sessions: Collection[CheckoutSession] = Collection()
+        self.invoices: dict[str, Invoice] = {}
         self.invoice_payments: Collection[InvoicePayment] = Collection()
         self.events: Collection[Event] = Collection()
         self.charge_of_intent: dict[str, str] = {}
@@ -437,9 +440,18 @@ class StripeAccount:
         tax_ids: Iterable[tuple[str, str]] = (),
         custom_fields: Iterable[tuple[str, str]] = (),
         metadata: Mapping[str, str] | None = None,
+        lines: Iterable[SoldLine] = (),
+        tax_exempt: str = "none",
+        delivery_country: str | None = None,
     ) -> str:
         """Say that a charge came through Checkout, with the tax lines and references Checkout knows."""
         charge = self.get_charge(charge_id)
+        sold = tuple(lines)
+        taxes = tuple(taxes) or tuple(
+            TaxLine(line.tax, line.amount - line.tax, line.percentage, line.country)
+            for line in sold
+            if line.percentage is not None
+        )
         session = CheckoutSession(
             f"cs_{self._mode}_{self._token(40)}",
             charge.created,
@@ -450,16 +462,30 @@ class StripeAccount:
             tuple(tax_ids),
             tuple(custom_fields),
             dict(metadata or {}),
+            sold,
+            tax_exempt,
+            delivery_country,
         )
         self.sessions.add(session)
         self._emit("checkout.session.completed", session.id, charge.created)
         return session.id
 
-    def pay_invoice(self, charge_id: str, invoice: str | None = None) -> str:
-        """Say that a charge paid a Stripe invoice; returns the invoice's id."""
+    def pay_invoice(
+        self,
+        charge_id: str,
+        invoice: str | None = None,
+        *,
+        lines: Iterable[SoldLine] = (),
+        tax_exempt: str = "none",
+        tax_ids: Iterable[tuple[str, str]] = (),
+    ) -> str:
+        """Say that a charge paid a Stripe invoice, with its lines if they matter; returns the invoice's id."""
         charge = self.get_charge(charge_id)
         invoice = invoice or f"in_1{self._token(20)}"
         charge.invoice = invoice
+        if sold := tuple(lines):
+            made = Invoice(invoice, charge.created, charge.id, sold, tax_exempt, tuple(tax_ids))
+            self.invoices[invoice] = made
         self.invoice_payments.add(
             InvoicePayment(
                 f"inpay_1{self._token(20)}",

@@ -36,6 +36,7 @@ from addon.sandbox.stripe.render import (
     render_payment_intent,
     render_payout,
     render_refund,
+    render_session_lines,
     render_topup,
     render_webhook_endpoint,
 )
@@ -607,6 +608,9 @@ class Api:
         session = account.sessions.get(session_id)
         if session is None:
             return _list(f"/v1/checkout/sessions/{session_id}/line_items", [], False)
+        if session.lines:
+            data = render_session_lines(account, session)
+            return _list(f"/v1/checkout/sessions/{session_id}/line_items", data, False)
         rendered = render_checkout_session(account, session)
         goods = rendered["amount_total"] - session.amount_shipping
         item = {

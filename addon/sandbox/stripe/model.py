@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,39 @@ class TaxLine:
     inclusive: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class SoldLine:
+    """A line of a Checkout session or invoice, tax included; `percentage` None: Stripe worked no tax out for it."""
+
+    description: str
+    amount: int
+    percentage: Decimal | None = None
+    country: str = "SE"
+    quantity: int = 1
+    product: str | None = None
+    sku: str | None = None
+    reason: str = "standard_rated"
+
+    @property
+    def tax(self) -> int:
+        """The tax inside the amount, rounded as Stripe rounds it: half up, line by line."""
+        if not self.percentage:
+            return 0
+        return int((self.amount * self.percentage / (100 + self.percentage)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+@dataclass(slots=True)
+class Invoice:
+    """A Stripe invoice that was paid, with its lines and what it says of the buyer."""
+
+    id: str
+    created: int
+    charge: str
+    lines: tuple[SoldLine, ...]
+    tax_exempt: str = "none"
+    tax_ids: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(slots=True)
 class CheckoutSession:
     """What Checkout knows about a payment besides the payment."""
@@ -185,6 +218,9 @@ class CheckoutSession:
     tax_ids: tuple[tuple[str, str], ...] = ()
     custom_fields: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    lines: tuple[SoldLine, ...] = ()
+    tax_exempt: str = "none"
+    delivery_country: str | None = None
 
 
 @dataclass(slots=True)

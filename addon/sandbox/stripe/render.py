@@ -17,9 +17,11 @@ from addon.sandbox.stripe.model import (
     Customer,
     Dispute,
     Event,
+    Invoice,
     InvoicePayment,
     Payout,
     Refund,
+    SoldLine,
     Topup,
     WebhookEndpoint,
 )
@@ -491,10 +493,15 @@ def render_checkout_session(account: StripeAccount, session: CheckoutSession, br
             "individual_name": None,
             "name": charge.name,
             "phone": charge.phone,
-            "tax_exempt": "none",
+            "tax_exempt": session.tax_exempt,
             "tax_ids": [{"type": kind, "value": value} for kind, value in session.tax_ids],
         },
         "customer_email": None,
+        "collected_information": {
+            "shipping_details": {"address": _address(session.delivery_country, {}), "name": charge.name or ""}
+            if session.delivery_country
+            else None,
+        },
         "expires_at": session.created + 86_400,
         "invoice": charge.invoice,
         "livemode": account.livemode,
@@ -511,6 +518,157 @@ def render_checkout_session(account: StripeAccount, session: CheckoutSession, br
         "success_url": None,
         "total_details": total_details,
         "url": None,
+    }
+
+
+def render_session_lines(account: StripeAccount, session: CheckoutSession) -> list[Json]:
+    """The lines of a Checkout session, each with its taxes."""
+    charge = account.get_charge(session.charge)
+    return [
+        {
+            "id": f"li_{session.id[-18:]}{position:02}",
+            "object": "item",
+            "adjustable_quantity": None,
+            "amount_discount": 0,
+            "amount_subtotal": line.amount,
+            "amount_tax": line.tax,
+            "amount_total": line.amount,
+            "currency": charge.currency,
+            "description": line.description,
+            "metadata": {},
+            "price": None,
+            "quantity": line.quantity,
+            "taxes": []
+            if line.percentage is None
+            else [
+                {
+                    "amount": line.tax,
+                    "rate": _tax_rate(account, line, session.created),
+                    "taxability_reason": line.reason,
+                    "taxable_amount": line.amount - line.tax,
+                }
+            ],
+        }
+        for position, line in enumerate(session.lines)
+    ]
+
+
+def _tax_rate(account: StripeAccount, line: SoldLine, created: int) -> Json:
+    return {
+        "id": f"txr_1{account.id[-10:]}{line.country}",
+        "object": "tax_rate",
+        "active": False,
+        "country": line.country,
+        "created": created,
+        "description": None,
+        "display_name": "VAT",
+        "effective_percentage": _number(line.percentage),
+        "flat_amount": None,
+        "inclusive": True,
+        "jurisdiction": line.country,
+        "jurisdiction_level": "country",
+        "livemode": account.livemode,
+        "metadata": {},
+        "percentage": _number(line.percentage),
+        "rate_type": "percentage",
+        "state": None,
+        "tax_type": "vat",
+    }
+
+
+def render_invoice(account: StripeAccount, invoice: Invoice) -> Json:
+    """A paid invoice. Its taxes name their rates by id only, as this version of the interface has it."""
+    charge = account.get_charge(invoice.charge)
+    total = sum(line.amount for line in invoice.lines)
+    tax = sum(line.tax for line in invoice.lines)
+    return {
+        "id": invoice.id,
+        "object": "invoice",
+        "account_country": "SE",
+        "account_name": account.name,
+        "amount_due": total,
+        "amount_overpaid": 0,
+        "amount_paid": total,
+        "amount_paid_off_stripe": 0,
+        "amount_remaining": 0,
+        "amount_shipping": 0,
+        "attempt_count": 1,
+        "attempted": True,
+        "auto_advance": False,
+        "automatic_tax": {"enabled": True, "liability": {"type": "self"}, "provider": "stripe", "status": "complete"},
+        "collection_method": "charge_automatically",
+        "created": invoice.created,
+        "currency": charge.currency,
+        "customer": charge.customer or "cus_unknown",
+        "customer_address": _address(charge.country, charge.address),
+        "customer_email": charge.email,
+        "customer_name": charge.name,
+        "customer_tax_exempt": invoice.tax_exempt,
+        "customer_tax_ids": [{"type": kind, "value": value} for kind, value in invoice.tax_ids],
+        "default_tax_rates": [],
+        "discounts": [],
+        "issuer": {"type": "self"},
+        "lines": {
+            "object": "list",
+            "data": [_invoice_line(account, invoice, line, position) for position, line in enumerate(invoice.lines)],
+            "has_more": False,
+            "url": f"/v1/invoices/{invoice.id}/lines",
+        },
+        "livemode": account.livemode,
+        "metadata": {},
+        "number": f"{invoice.id[-8:].upper()}-0001",
+        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
+        "period_end": invoice.created,
+        "period_start": invoice.created,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "starting_balance": 0,
+        "status": "paid",
+        "status_transitions": {
+            "finalized_at": invoice.created,
+            "marked_uncollectible_at": None,
+            "paid_at": charge.created,
+            "voided_at": None,
+        },
+        "subtotal": total,
+        "total": total,
+        "total_excluding_tax": total - tax,
+    }
+
+
+def _invoice_line(account: StripeAccount, invoice: Invoice, line: SoldLine, position: int) -> Json:
+    charge = account.get_charge(invoice.charge)
+    return {
+        "id": f"il_1{invoice.id[-18:]}{position:02}",
+        "object": "line_item",
+        "amount": line.amount,
+        "currency": charge.currency,
+        "description": line.description,
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "livemode": account.livemode,
+        "metadata": {},
+        "period": {"end": invoice.created, "start": invoice.created},
+        "pricing": {
+            "type": "price_details",
+            "price_details": {"price": f"price_{position}", "product": line.product or f"prod_{position}"},
+            "unit_amount_decimal": str(line.amount // max(line.quantity, 1)),
+        },
+        "quantity": line.quantity,
+        "subtotal": line.amount,
+        "taxes": []
+        if line.percentage is None
+        else [
+            {
+                "amount": line.tax,
+                "tax_behavior": "inclusive",
+                "tax_rate_details": {"tax_rate": f"txr_1{account.id[-10:]}{line.country}"},
+                "taxability_reason": line.reason,
+                "taxable_amount": line.amount - line.tax,
+                "type": "tax_rate_details",
+            }
+        ],
     }
 
 
@@ -642,6 +800,8 @@ def render_by_id(account: StripeAccount, object_id: str, version: str = API_VERS
         return render_customer(account, customer)
     if (session := account.sessions.get(object_id)) is not None:
         return render_checkout_session(account, session)
+    if (invoice := account.invoices.get(object_id)) is not None:
+        return render_invoice(account, invoice)
     return None
 
 
