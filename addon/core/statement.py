@@ -71,7 +71,8 @@ def group_of(kind: MovementKind, part: PartKind) -> Group:
 class PartFact:
     """A part of a movement as it stands: the movement's day, and where the part is.
 
-    `elsewhere` says that a person set it aside and has booked it; `document_key` is the document that booked it.
+    `elsewhere` says that a person set it aside and has booked it; `document_key` is the document that booked it. Booked
+    parts of one day and kind, of which nothing but the sum matters, may come as one of `count`, without a document.
     """
 
     movement_ref: str
@@ -83,6 +84,7 @@ class PartFact:
     reason: str = ""
     elsewhere: bool = False
     document_key: str = ""
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,7 @@ def _groups(parts: Iterable[PartFact], since: date, until: date, currency: str) 
     for part in parts:
         if since <= part.day <= until:
             group = group_of(part.kind, part.part)
-            counts[group] += 1
+            counts[group] += part.count
             sums[group] = sums.get(group, Money.zero(currency)) + part.amount
     return tuple(GroupTotal(group, counts[group], sums[group]) for group in Group if group in sums)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from addon.core.books import LedgerEntry
@@ -31,6 +31,9 @@ from addon.store.models import Company, Connection, DocumentRow, MovementRow, Pa
 
 AGAIN_AFTER: Final = timedelta(hours=20)
 """How long a month's statement that has open items stays as it is, before a proof makes it again."""
+
+EDGE: Final = timedelta(days=62)
+"""No entry is dated further from its movement (a payout's arrival, a locked period): beyond, only sums matter."""
 
 
 class NoStatement(LookupError):
@@ -132,7 +135,7 @@ def make(
         asked.until,
         opening,
         told,
-        load_parts(session, connection_id, asked.currency),
+        load_parts(session, connection_id, asked.currency, asked.until),
         load_documents(session, connection_id, asked.currency, policy.books_currency),
         entries,
         policy.books_currency,
@@ -170,9 +173,47 @@ def make(
     return row
 
 
-def load_parts(session: Session, connection_id: int, currency: str) -> list[PartFact]:
-    """Every part of a balance with its movement's day and where it is."""
-    return [
+def load_parts(session: Session, connection_id: int, currency: str, until: date) -> list[PartFact]:
+    """Every part of a balance with its movement's day and where it is.
+
+    What is booked long before the last day, or long after it, comes summed up by day and kind, so that a statement of
+    one month does not grow with the years before it.
+    """
+    early, late = until - EDGE, until + EDGE
+    far = and_(
+        PartRow.state == PartState.BOOKED.value,
+        or_(
+            and_(MovementRow.booking_date < early, DocumentRow.booking_date < early),
+            and_(MovementRow.booking_date > late, DocumentRow.booking_date > late),
+        ),
+    )
+    own = (PartRow.connection_id == connection_id, PartRow.currency == currency)
+    summed = [
+        PartFact(
+            "",
+            MovementKind(row.movement_kind),
+            PartKind(row.kind),
+            row.booking_date,
+            Money(int(row.total), currency),
+            PartState.BOOKED,
+            count=int(row.number),
+        )
+        for row in session.execute(
+            select(
+                MovementRow.kind.label("movement_kind"),
+                PartRow.kind,
+                MovementRow.booking_date,
+                func.sum(PartRow.amount_minor).label("total"),
+                func.count().label("number"),
+            )
+            .join(MovementRow, MovementRow.id == PartRow.movement_id)
+            .join(DocumentRow, DocumentRow.id == PartRow.document_id)
+            .where(*own, far)
+            .group_by(MovementRow.kind, PartRow.kind, MovementRow.booking_date)
+            .order_by(MovementRow.booking_date, MovementRow.kind, PartRow.kind)
+        )
+    ]
+    single = [
         PartFact(
             row.ref,
             MovementKind(row.movement_kind),
@@ -198,10 +239,11 @@ def load_parts(session: Session, connection_id: int, currency: str) -> list[Part
             )
             .join(MovementRow, MovementRow.id == PartRow.movement_id)
             .outerjoin(DocumentRow, DocumentRow.id == PartRow.document_id)
-            .where(PartRow.connection_id == connection_id, PartRow.currency == currency)
+            .where(*own, or_(DocumentRow.id.is_(None), not_(far)))
             .order_by(MovementRow.occurred_at, PartRow.id)
         )
     ]
+    return [*summed, *single]
 
 
 def load_documents(session: Session, connection_id: int, currency: str, home: str) -> list[DocumentFact]:

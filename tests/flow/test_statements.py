@@ -1,8 +1,9 @@
 """Statements, the bank account and open invoices, over what the simulated books really hold."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import select
 
 from addon.core.bank import BankVerdict
@@ -104,6 +105,22 @@ def test_any_day_is_proved_by_booking_date_and_what_a_person_did_is_named(plus: 
             row.at.date().isoformat() for row in session.scalars(select(ProofRow).where(ProofRow.currency == "SEK"))
         ]
     assert days == ["2026-03-20", "2026-03-21"]
+
+
+def test_years_that_are_long_over_come_as_sums(plus: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    plus.sells("2026-03-02", 125_000)
+    plus.sells("2026-03-02", 5_000)
+    plus.sells("2026-03-16", 9_900)
+    plus.opens()
+    plus.runs()
+    whole = [state(plus, "2026-03-01", day) for day in ("2026-03-01", "2026-03-08", "2026-03-20")]
+    monkeypatch.setattr(statements, "EDGE", timedelta(days=1))
+    with plus.rows() as session:
+        parts = statements.load_parts(session, plus.connection_id, "SEK", date(2026, 3, 8))
+    assert [part.count for part in parts if part.count > 1], "two sales of one day are one line"
+    summed = [state(plus, "2026-03-01", day) for day in ("2026-03-01", "2026-03-08", "2026-03-20")]
+    assert summed == whole
+    assert all(one.holds for one in summed)
 
 
 def test_a_foreign_balance_has_its_statement_in_its_own_currency(plus: House) -> None:
