@@ -48,6 +48,8 @@ class HoldReason(StrEnum):
     TOUCHED = "touched"
     """A person changed the document between our steps."""
     MODE_NOT_BUILT = "mode_not_built"
+    ALREADY_INVOICED = "already_invoiced"
+    """Another connection has invoiced this sale: booked again it would be sold twice."""
     RULE_HOLDS = "rule_holds"
     """One of the company's own rules says that a person decides."""
     VAT_IMPLAUSIBLE = "vat_implausible"

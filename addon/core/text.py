@@ -39,6 +39,7 @@ HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.VAT_RATE_UNKNOWN: "no VAT rate is known for this country and kind of product",
     HoldReason.VAT_NUMBER_INVALID: "the buyer's VAT number is not valid",
     HoldReason.VAT_NUMBER_UNCHECKED: "the buyer's VAT number could not be checked",
+    HoldReason.ALREADY_INVOICED: "another connection seems to have invoiced this sale",
     HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
     HoldReason.RULE_HOLDS: "your own rule says that a person decides",
     HoldReason.DISPUTE_UNKNOWN: "money of a dispute whose beginning Kvitt has not booked",

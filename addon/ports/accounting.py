@@ -116,6 +116,10 @@ class AccountingSystem(Protocol):
         """Booked invoices and credit notes under keys of this prefix that have a balance left, from list pages."""
         ...
 
+    def fetch_invoices_dated(self, first_day: date, last_day: date) -> Iterator[InvoiceView]:
+        """Invoices dated in some days, whoever made them, from list pages (no order number, no VAT)."""
+        ...
+
     def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
         """All payments of an invoice, booked or not."""
         ...

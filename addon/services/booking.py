@@ -55,7 +55,7 @@ from addon.core.settlement import SettledSale, settled_sales, voucher_number
 from addon.core.vat import OssRule
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
-from addon.services import activity, oss, rules, vat_numbers
+from addon.services import activity, joining, oss, rules, vat_numbers
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
@@ -141,7 +141,15 @@ def load_open(
     `today` and the day on which waiting began are the company's.
     """
     query = (
-        select(MovementRow.id, MovementRow.value, PartRow.name, PartRow.waiting_since, PartRow.match_choice)
+        select(
+            MovementRow.id,
+            MovementRow.value,
+            PartRow.name,
+            PartRow.waiting_since,
+            PartRow.match_choice,
+            PartRow.state,
+            PartRow.decision,
+        )
         .join(PartRow, PartRow.movement_id == MovementRow.id)
         .where(PartRow.connection_id == connection_id, _plannable())
         .order_by(MovementRow.occurred_at, MovementRow.id)
@@ -152,11 +160,17 @@ def load_open(
     parts: dict[int, list[str]] = defaultdict(list)
     since: dict[int, datetime] = {}
     decided: dict[int, MatchChoice] = {}
+    decisions: dict[int, str] = {}
+    fresh: set[int] = set()
     for row in session.execute(query):
         if row.match_choice:
             decided[row.id] = MatchChoice(**row.match_choice)
         values[row.id] = row.value
         parts[row.id].append(row.name)
+        if row.name == "amount":
+            decisions[row.id] = row.decision
+            if row.state == PartState.OPEN.value:
+                fresh.add(row.id)
         if row.waiting_since is not None:
             since[row.id] = min(since.get(row.id, row.waiting_since), row.waiting_since)
     return [
@@ -165,6 +179,8 @@ def load_open(
             frozenset(parts[movement_id]),
             booking_date(since[movement_id], zone) if movement_id in since else today,
             decided.get(movement_id, NO_CHOICE),
+            decisions.get(movement_id, ""),
+            movement_id in fresh,
         )
         for movement_id, value in values.items()
     ]
@@ -895,7 +911,37 @@ def store_plan(
     for aside in result.asides:
         for reference in aside.parts:
             rules.mark_aside(parts[reference], aside, now)
+    if approve:
+        session.flush()
+        _take_customers_over(session, result.documents)
     return Planned(len(result.documents), sum(len(hold.parts) for hold in result.holds), waiting, more=False)
+
+
+def _take_customers_over(session: Session, documents: Sequence[Document]) -> None:
+    """Let approved documents make the customers that only proposed ones would make: those may never be approved."""
+    wanted = {step.customer_key for one in documents for step in one.steps if isinstance(step, CreateInvoice)}
+    wanted -= {step.key for one in documents for step in one.steps if isinstance(step, CreateCustomer)}
+    taken: set[str] = set()
+    keys = sorted(wanted)
+    for start in range(0, len(keys), 500):
+        rows = session.execute(
+            select(DeliveryRow.id, DeliveryRow.key, DocumentRow)
+            .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+            .where(
+                DeliveryRow.kind == "create_customer",
+                DeliveryRow.key.in_(keys[start : start + 500]),
+                DocumentRow.state == DeliveryState.PROPOSED.value,
+            )
+        ).all()
+        for delivery_id, key, row in rows:
+            document = decode(Document, row.payload)
+            document = replace(document, steps=tuple(step for step in document.steps if step.key != key))
+            row.payload, row.fingerprint = encode(document), fingerprint(document)
+            _delete(session, delete(DeliveryRow).where(DeliveryRow.id == delivery_id))
+            taken.add(key)
+    if taken:
+        session.flush()
+        _adopt(session, taken)
 
 
 def _with_new_keys(session: Session, result: Plan) -> Plan:
@@ -1371,11 +1417,13 @@ def plan_pass(
         run_started_at=run_started_at,
     )
     vat_numbers.ask(services, company_id, movements, policy, run_id, enough)
+    invoiced = joining.find_invoiced(movements, policy, system)
     with services.db.company(company_id) as session:
         policy = load_policy(session)
         movements = search.without_refused(
             load_open(session, connection_id, until if more else None, today, policy.zone)
         )
+        movements = joining.with_twins(movements, {**joining.stored_twins(session, connection_id), **invoiced})
         situation = load_situation(session, connection_id, movements, search.found, policy)
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))

@@ -24,12 +24,13 @@ from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import CreateCustomer, CreateInvoice, CreditInvoice, Document, DocumentKind, Invoice, PartRef
 from addon.core.entries import AccountTotal, EntryRow, account_totals, entries_of
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
+from addon.core.joining import Twin
 from addon.core.money import Money
 from addon.core.plan import plan
 from addon.core.rules import Policy
 from addon.core.vat_boxes import vat_boxes
 from addon.ports.accounting import AccountingSystem
-from addon.services import booking
+from addon.services import booking, joining
 from addon.services.booking import Search
 from addon.services.context import Services
 from addon.services.ingest import zone_of
@@ -79,6 +80,7 @@ class Foreseen:
     holds: list[Hold] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     complete: bool = True
+    run_id: int = 0
 
 
 class NotSeen(LookupError):
@@ -110,6 +112,13 @@ def search(
         policy = load_policy(session)
         today = booking_date(services.now(), zone_of(session, company_id))
         movements = booking.load_open(session, connection_id, None, today, policy.zone)
+        looked = session.scalars(_items(run_id, "twins").where(RunItemRow.key == str(connection_id))).first()
+    if looked is None:
+        twins = joining.find_invoiced(movements, policy, system)
+        payload = {"found": {ref: [twin.number, twin.why] for ref, twin in twins.items()}}
+        with services.db.company(company_id) as session:
+            session.add(RunItemRow(run_id=run_id, what="twins", key=str(connection_id), payload=payload))
+    with services.db.company_reading(company_id) as session:
         done = set(session.scalars(_items(run_id, "search").with_only_columns(RunItemRow.key)))
     left = [entry for entry in movements if entry.movement.ref not in done]
     found = booking.find_matches(
@@ -166,7 +175,7 @@ def foresee(
         with services.db.company(company_id) as session:
             if prepare is not None:
                 prepare(session)
-            seen = Foreseen()
+            seen = Foreseen(run_id=run_id)
             for connection_id in connection_ids:
                 _foresee_connection(
                     session, company_id, run_id, connection_id, loaders[connection_id], enough, now, seen
@@ -234,6 +243,8 @@ def _plan_once(
     )
     if not movements and not searched.refused:
         return 0, False
+    twins = {**joining.stored_twins(session, connection_id), **_twins(session, seen.run_id, connection_id)}
+    movements = joining.with_twins(movements, twins)
     situation = booking.load_situation(session, connection_id, movements, searched.found, policy)
     # Their invoices will tell the rate of their day, which nobody knows before.
     coming = situation.currencies_coming | _rates_to_come(seen, policy)
@@ -253,6 +264,12 @@ def _plan_once(
         _take_as_booked(session, row, document, now)
     session.expire_all()
     return len(rows), more
+
+
+def _twins(session: Session, run_id: int, connection_id: int) -> dict[str, Twin]:
+    """Invoices of other connections that the look has found for sales."""
+    row = session.scalars(_items(run_id, "twins").where(RunItemRow.key == str(connection_id))).first()
+    return {ref: Twin(*found) for ref, found in row.payload["found"].items()} if row is not None else {}
 
 
 def _rates_to_come(seen: Foreseen, policy: Policy) -> frozenset[str]:
@@ -391,7 +408,7 @@ def keep(services: Services, company_id: int, run_id: int, seen: Foreseen, home:
         # What was fetched or searched for this look alone has served: it is never kept beside the books' own.
         session.execute(
             delete(RunItemRow)
-            .where(RunItemRow.run_id == run_id, RunItemRow.what.in_(("search", "staged")))
+            .where(RunItemRow.run_id == run_id, RunItemRow.what.in_(("search", "staged", "twins")))
             .execution_options(synchronize_session=False)
         )
 

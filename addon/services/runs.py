@@ -24,7 +24,7 @@ from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
-from addon.core.rules import Policy
+from addon.core.rules import LockedRule, Policy
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
@@ -41,6 +41,7 @@ from addon.services import (
     previews,
     rates,
     reconciliation,
+    redating,
     undoing,
 )
 from addon.services.calls import CallLog
@@ -639,11 +640,14 @@ def _deliver(work: _Slice) -> SliceResult | str:
     cursor = _cursor(work)
     with work.services.db.company_reading(work.company_id) as session:
         books = _books_in(session)
+        next_open_day = read_company(session).locked_rule is LockedRule.NEXT_OPEN_DAY
         series = read_company(session).voucher_series
         accounting = session.scalars(select(AccountingConnection)).one()
         until = accounting.lookups_first_until
         always_look = until is not None and until > work.services.now()
 
+    if next_open_day:
+        redating.move_to_open_days(work.services, work.company_id, books.locked_through)
     system_for = connections.accounting_systems(work.services, work.company_id, work.lane)
 
     def desk_for(log: CallLog) -> delivery.Desk:

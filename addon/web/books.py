@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from addon.core.delivery import PartState
 from addon.core.records import MovementKind
 from addon.ports.errors import PortError
-from addon.services import booking, matching, pages, runs, undoing
+from addon.services import booking, joining, matching, pages, runs, undoing
 from addon.services.pages import Cursor, NotHere, PayoutProof, TransactionFilter
 from addon.services.tables import harmless
 from addon.web import access, errors, words
@@ -213,6 +213,10 @@ def remedy() -> Answer:
     if not parts:
         flash(_("Nothing was ticked."), "wait")
         return redirect(url_for("books.inbox"), 303)
+    decision = request.form.get("decide", "")
+    if decision:
+        chosen = request.form.get("credit", "") if decision == "credit" else decision
+        return _decided(company_id, parts, chosen, who)
     match request.form.get("action", ""):
         case "retry":
             moved = booking.retry(services(), company_id, parts, who)
@@ -274,6 +278,20 @@ def _match_by_hand(action: str, parts: Sequence[int]) -> None:
         ),
         "done",
     )
+
+
+def _decided(company_id: int, parts: Sequence[int], decision: str, who: str) -> Answer:
+    """Note what a person decided of held movements, and have them planned again."""
+    try:
+        decided = joining.decide(services(), company_id, parts, decision, who)
+    except ValueError:
+        return errors.page(400, _("Kvitt could not read that"), _("Nothing was changed."))
+    runs.want(services(), company_id, _TRIGGER)
+    flash(
+        ngettext("%(num)s movement is booked as you said.", "%(num)s movements are booked as you said.", decided),
+        "done",
+    )
+    return redirect(url_for("books.inbox"), 303)
 
 
 def _numbers(texts: Sequence[str]) -> tuple[int, ...]:

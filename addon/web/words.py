@@ -511,6 +511,17 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         _("The EU's register did not answer for as many days as you set."),
         _("Try again: Kvitt asks once more. Or book the sale yourself and set it aside."),
     ),
+    HoldReason.ALREADY_INVOICED: HoldWords(
+        _("Another connection seems to have invoiced this sale"),
+        _(
+            "An invoice that Kvitt has not made is in your books with the same order number, or with the same amount "
+            "and day."
+        ),
+        _(
+            "If it is this sale: register the payment on it and set it aside here, or switch one of the connections "
+            "off. If it is another sale: book it anyway."
+        ),
+    ),
     HoldReason.MODE_NOT_BUILT: HoldWords(
         _("The chosen mode is not built yet"),
         _("When it was fetched, Settlement was not built. Kvitt has left the movement alone."),
@@ -705,6 +716,9 @@ FACTS: Final[Mapping[str, Text]] = {
 FACT_VALUES: Final[Mapping[str, Text]] = {
     "not_mapped": _("no account is chosen"),
     "missing": _("it is not in the chart of accounts"),
+    "order_number": _("it has the same order number"),
+    "mark": _("another connection's mark, with the same amount and day"),
+    "pattern": _("most of your sales have such an invoice, with the same amount and day"),
     "inactive": _("it is not active"),
     "needs_cost_centre": _("it demands a cost centre"),
     "needs_project": _("it demands a project"),
@@ -1163,6 +1177,7 @@ LEFT_ALONE: Final[Mapping[LeftAlone, Text]] = {
 
 ACTIVITIES: Final[Mapping[str, Text]] = {
     "run_undone": _("Had a run undone"),
+    "decided": _("Decided how held movements are booked"),
     "backfill_begun": _("Moved the start back to bring an earlier year in"),
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),

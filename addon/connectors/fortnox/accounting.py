@@ -611,6 +611,11 @@ class FortnoxAccounting:
             if invoice.our_key.startswith(key_prefix) and invoice.booked and invoice.balance:
                 yield invoice
 
+    def fetch_invoices_dated(self, first_day: date, last_day: date) -> Iterator[InvoiceView]:
+        """Invoices dated in some days, whoever made them, from list pages."""
+        params = {"fromdate": first_day.isoformat(), "todate": last_day.isoformat()}
+        return self._client.pages("invoices", "Invoices", translate.invoice_view, params)
+
     def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
         """All payments of an invoice, booked or not: a list and a call for each, as lists do not tell
         accounts."""

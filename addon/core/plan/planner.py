@@ -20,6 +20,7 @@ from addon.core.plan.conversion import pair_of, plan_conversion, unpaired
 from addon.core.plan.dispute import plan_dispute, plan_dispute_credit, plan_dispute_loss, standing_of
 from addon.core.plan.kinds import plan_plain, plan_reserve
 from addon.core.plan.match import await_invoice, order_of, plan_chosen, plan_matches
+from addon.core.plan.orphan import CREDIT, plan_orphan_refund
 from addon.core.plan.rates import await_rate
 from addon.core.plan.refund import plan_refund
 from addon.core.plan.returns import (
@@ -237,6 +238,10 @@ class _Planner:
 
     def take_trade(self, entry: OpenMovement, part: PartRef) -> None:
         movement = entry.movement
+        if entry.twin is not None and movement.kind is MovementKind.SALE:
+            facts = {"order_number": order_number(movement, self.policy), "invoice": entry.twin.number}
+            self.hold((part,), HoldReason.ALREADY_INVOICED, **facts, why=entry.twin.why)
+            return
         match self.policy.mode:
             case Mode.PLUS if movement.kind is MovementKind.SALE:
                 self.attempt((part,), lambda: self.sale(entry))
@@ -456,6 +461,8 @@ class _Planner:
         if claim is not None:
             return self.settled_claim(movement, claim)
         sale = self.awaited_sale(entry)
+        if isinstance(sale, Hold) and sale.reason is HoldReason.ORIGINAL_UNKNOWN and entry.decision.startswith(CREDIT):
+            return plan_orphan_refund(movement, entry.decision.removeprefix(CREDIT), self.policy, self.customers)
         if not isinstance(sale, BookedSale):
             return sale
         outcome = plan_refund(movement, sale, self.policy)

@@ -11,6 +11,7 @@ from addon.core.accounts import Account
 from addon.core.books import InvoiceView
 from addon.core.documents import Customer, Document, PartRef, SoldLine
 from addon.core.holds import Hold, HoldReason, Wait
+from addon.core.joining import Twin
 from addon.core.matching import NO_CHOICE, MatchChoice
 from addon.core.money import Money
 from addon.core.records import Dispute, Movement, Payout
@@ -29,6 +30,12 @@ class OpenMovement:
     """The company's date on which Kvitt first could not book it: waiting counts from here."""
     choice: MatchChoice = NO_CHOICE
     """What a person has decided about it."""
+    decision: str = ""
+    """What a person has decided of its amount beyond that: `book_anyway`, or `credit:` and a VAT treatment."""
+    fresh: bool = False
+    """Whether its amount has not been planned before."""
+    twin: Twin | None = None
+    """An invoice of another connection that books it already."""
 
 
 @dataclass(frozen=True, slots=True)
