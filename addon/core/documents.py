@@ -334,6 +334,8 @@ class DocumentKind(StrEnum):
     """Voucher of one balance currency changed into another."""
     UNDO = "undo"
     """What takes a booked document back because a person said so: it names it."""
+    REVALUATION = "revaluation"
+    """Voucher that values a foreign balance at the end of a financial year."""
     CORRECTION = "correction"
     """Voucher that takes back what the accounting system wrote a second time."""
 

@@ -93,6 +93,8 @@ class WaitReason(StrEnum):
     """The payout is under way."""
     PAYOUT_ITEMS = "payout_items"
     """The provider has not finished the payout's list, or its lines are not booked yet."""
+    YEAR_END = "year_end"
+    """The balance is still to be valued at the end of the year before."""
     RATE = "rate"
     """No exchange rate for the day is known yet."""
     VAT_NUMBER = "vat_number"

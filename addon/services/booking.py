@@ -47,6 +47,7 @@ from addon.core.plan.common import opening_rate
 from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
+from addon.core.plan.situation import YearEnd
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
@@ -70,6 +71,7 @@ from addon.services.standing import (
     other_clearing,
     taken_back,
 )
+from addon.services.year_end import load_year_ends
 from addon.store.codec import decode, encode, fingerprint
 from addon.store.deliveries import SEQ_STEP, new_deliveries
 from addon.store.models import (
@@ -254,6 +256,7 @@ def load_situation(
         moved=load_moved(session, connection_id, taken_back(movements), policy.books_currency),
         claims=load_claims(session, connection_id, policy.books_currency),
         values_coming=load_values_coming(session, connection_id, policy.books_currency),
+        year_ends=load_year_ends(session, connection, policy, opened),
     )
 
 
@@ -565,6 +568,11 @@ def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, 
     return highest
 
 
+def _year_ends(session: Session, connection_id: int, policy: Policy) -> tuple[YearEnd, ...]:
+    connection = session.get_one(Connection, connection_id)
+    return load_year_ends(session, connection, policy, _opening_carrying(connection, policy))
+
+
 def _opening_carrying(connection: Connection, policy: Policy) -> dict[str, Carrying | None]:
     """What each foreign balance opened with is carried at; None where no rate is known that could tell.
 
@@ -592,7 +600,7 @@ def _keep_opening_values(session: Session, connection_id: int, documents: Iterab
     relieved = {
         effect.balance.currency
         for document in documents
-        if document.kind is DocumentKind.PAYOUT
+        if document.kind in (DocumentKind.PAYOUT, DocumentKind.REVALUATION)
         for effect in document.clearing
     }
     connection = session.get_one(Connection, connection_id)
@@ -1404,7 +1412,8 @@ def plan_pass(
         until, more = next_days(session, connection_id)
         today = booking_date(now, zone_of(session, company_id))
         movements = load_open(session, connection_id, until if more else None, today, policy.zone)
-    if not movements:
+        valuing = bool(_year_ends(session, connection_id, policy))
+    if not movements and not valuing:
         return Planned(0, 0, 0, more=False)
     search = find_matches(
         services,

@@ -214,6 +214,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.ADJUSTMENT: _("Voucher: the provider's adjustment"),
     DocumentKind.CONVERSION: _("Voucher: one balance changed into another"),
     DocumentKind.UNDO: _("Undoes an earlier document"),
+    DocumentKind.REVALUATION: _("Voucher: balance valued at the end of the year"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
 }
 
@@ -600,6 +601,7 @@ WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
     WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
     WaitReason.RATE: _("An exchange rate"),
+    WaitReason.YEAR_END: _("The value of the balance at the end of the financial year"),
     WaitReason.VAT_NUMBER: _("The register of VAT numbers, which has not answered"),
     WaitReason.EARLIER_ENTRIES: _("Earlier entries on the same foreign balance"),
     WaitReason.DISPUTE: _("The entry that a dispute began with"),

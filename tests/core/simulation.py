@@ -47,8 +47,9 @@ from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
 from addon.core.plan.returns import open_claims
+from addon.core.plan.revaluation import revaluation_key
 from addon.core.plan.routed import routed_sale
-from addon.core.plan.situation import Outcome
+from addon.core.plan.situation import Outcome, YearEnd
 from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Dispute, Itemisation, Movement, MovementKind, Payout
@@ -104,6 +105,7 @@ class Company:
     """Money in a payout's list that no fetched movement stands for."""
     invoices: dict[str, InvoiceView] = field(default_factory=dict)
     states: dict[PartRef, State] = field(default_factory=dict)
+    values_year_ends: bool = False
     since: dict[str, date] = field(default_factory=dict)
     choices: dict[str, MatchChoice] = field(default_factory=dict)
     """What people have decided about payments, by movement."""
@@ -191,7 +193,30 @@ class Company:
             unlisted_until=self._unlisted_until(),
             number_checks=dict(self.checks),
             oss_years=self._oss_years(),
+            year_ends=self._year_ends(),
         )
+
+    def _year_ends(self) -> tuple[YearEnd, ...]:
+        """Where a story wants them: each year's last day that has passed, for each foreign balance not valued then."""
+        found = []
+        for year in self.policy.books.years if self.values_year_ends else ():
+            if year.last_day >= self.policy.today:
+                continue
+            for currency, carrying in sorted(self._carrying(year.last_day).items()):
+                if revaluation_key(self.policy, currency, year.last_day) in {*self.landed, *self.planned}:
+                    continue
+                states = {
+                    self.states[PartRef(movement.ref, part.name)]
+                    for movement in self.movements.values()
+                    if movement.currency == currency
+                    and movement.kind is not MovementKind.PAYOUT
+                    and booking_date(movement.occurred_at, self.policy.zone) <= year.last_day
+                    for part in movement.parts()
+                }
+                unsettled = states & {"open", "planned", "waiting", "held"}
+                moving = bool(unsettled & {"open", "planned"})
+                found.append(YearEnd(currency, year.last_day, carrying, not unsettled, moving))
+        return tuple(found)
 
     def _split_payouts(self, entries: list[OpenMovement]) -> frozenset[str]:
         here = {entry.movement.ref for entry in entries}
@@ -380,10 +405,12 @@ class Company:
         whole = tuple(view for view in self.invoices.values() if order and view.order_number == order)
         return whole or tuple(view for view in self.invoices.values() if view.order_number in order_list(order))
 
-    def _carrying(self) -> dict[str, Carrying]:
+    def _carrying(self, through: date = date.max) -> dict[str, Carrying]:
         home = self.policy.books_currency
         found: dict[str, Carrying] = {}
         for document in self.documents():
+            if document.booking_date > through:
+                continue
             landed = self.landed.get(document.key)
             for index, effect in enumerate(document.clearing):
                 books = landed.books if landed and not index else effect.books
@@ -431,6 +458,8 @@ class Company:
         return result
 
     def _keep_routed(self, parts: tuple[PartRef, ...], outcome: Outcome) -> None:
+        if not parts:
+            return
         movement = self.movements[parts[0].movement_ref]
         sale = routed_sale(movement, outcome)
         if sale is not None:

@@ -178,6 +178,8 @@ class Story:
             case "fee_code", [treatment, code]:
                 codes = (*policy.fee_rules.codes, (FeeVat(treatment), code))
                 policy = replace(policy, fee_rules=replace(policy.fee_rules, codes=codes))
+            case "revaluation", [choice]:
+                company.values_year_ends = choice == "yes"
             case "rates", [source]:
                 policy = replace(policy, currency_rules=replace(policy.currency_rules, source=RateChoice(source)))
             case "rates", [source, "known", first, through]:

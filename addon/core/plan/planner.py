@@ -30,6 +30,7 @@ from addon.core.plan.returns import (
     plan_returned_refund,
     plan_settled_claim,
 )
+from addon.core.plan.revaluation import comes_after, plan_revaluation
 from addon.core.plan.routed import plan_by_rule, routed_sale
 from addon.core.plan.sale import order_number, plan_sale
 from addon.core.plan.settlement import SettlementDesk
@@ -73,6 +74,7 @@ def plan(situation: Situation, policy: Policy) -> Plan:
     """Say what should be booked. Deterministic; raises `LostPart` if a part was dropped or used twice."""
     movements, companions = net_captures(situation.movements, policy.mode)
     planner = _Planner(replace(situation, movements=movements), policy)
+    planner.value_year_ends()
     for entry in sorted(movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
         planner.take(entry)
     planner.finish()
@@ -129,6 +131,8 @@ class _Planner:
             if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
         }
         """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
+        self.year_ends: dict[str, Wait] = {}
+        """By currency: the year end at which its balance is still to be valued."""
         self.settlement = SettlementDesk(situation, policy)
         self.chosen: list[OpenMovement] = []
         """Payments whose invoice a person has chosen."""
@@ -150,6 +154,27 @@ class _Planner:
                 self.dispute_rows[movement.source_ref].add(movement.ref)
             elif movement.kind is MovementKind.SALE_REVERSAL:
                 self.bouncing.append(movement)
+
+    # -- the ends of years --------------------------------------------------------------------------------
+
+    def value_year_ends(self) -> None:
+        """Value foreign balances first: what leaves them later takes its share of the new value."""
+        for end in sorted(self.situation.year_ends, key=lambda end: (end.last_day, end.currency)):
+            try:
+                outcome = plan_revaluation(end, self.policy)
+            except CannotBook:
+                continue  # an account is not ready, which has its own line among the checks
+            if isinstance(outcome, Document):
+                self.keep(outcome)
+            elif outcome is not None:
+                self.year_ends.setdefault(end.currency, outcome)
+
+    def awaits_year_end(self, movement: Movement) -> Wait | None:
+        end = self.year_ends.get(movement.currency)
+        fact = self.situation.payouts.get(movement.source_ref)
+        if end is None or not comes_after(end, movement, day_of(movement, self.policy), fact):
+            return None
+        return replace(end, parts=(PartRef(movement.ref, "amount"),))
 
     # -- taking movements in -----------------------------------------------------------------------------
 
@@ -186,6 +211,10 @@ class _Planner:
             return
         if self.settlement.takes(movement, PartKind.AMOUNT):
             self.settlement.take_amount(entry, part)
+            return
+        waiting = self.awaits_year_end(movement)
+        if waiting is not None:
+            self.waits.append(waiting)
             return
         match movement.kind:
             case MovementKind.SALE | MovementKind.REFUND:

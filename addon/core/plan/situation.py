@@ -113,6 +113,18 @@ class Carrying:
 
 
 @dataclass(frozen=True, slots=True)
+class YearEnd:
+    """What a foreign balance held at the end of a financial year. `complete`: all of that year is booked; `moving`:
+    some of it is on its way into the books, and will be."""
+
+    currency: str
+    last_day: date
+    carrying: Carrying
+    complete: bool
+    moving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedPayout:
     """What the voucher of a payout moved, in the books' currency: bank and clearing sides, positive; and on which
     accounts, in that order."""
@@ -211,6 +223,8 @@ class Situation:
     """Bounced payments and returned refunds of which something is open."""
     values_coming: frozenset[str] = frozenset()
     """Balance currencies of documents that are planned and whose value in the books is not known yet."""
+    year_ends: tuple[YearEnd, ...] = ()
+    """Ends of financial years at which foreign balances are still to be valued."""
 
 
 @dataclass(frozen=True, slots=True)
