@@ -39,6 +39,7 @@ NUMBERS: Mapping[str, str] = {
     "sales:OSS-DE7": "3112",
     "sales:OSS-FI25.5": "3113",
     "output_vat:OSS-FI25.5": "2673",
+    "output_vat:OSS-DE19": "2672",
     "fee": "6570",
     "fee_basis": "4535",
     "fee_basis:NON_EU": "4531",

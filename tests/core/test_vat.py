@@ -389,3 +389,31 @@ def test_an_oss_account_without_a_vat_code_of_its_own_holds_the_sale() -> None:
         plan_sale(movement, replace(policy, books=replace(policy.books, accounts=accounts)), ())
     assert held.value.reason is HoldReason.ACCOUNT_NOT_READY
     assert dict(held.value.facts)["why"] == "no_oss_vat_code"
+
+
+def test_a_rate_without_a_country_is_ours_where_the_buyer_is_outside_the_eu() -> None:
+    told = SaleItem("Lamp", Decimal(1), sek("125.00"), percent=Decimal(25))
+    assert treatments(sale("125.00 SEK", told, country="NO"), rules()) == ["SE25"]
+    nothing = SaleItem("Lamp", Decimal(1), sek("125.00"), percent=Decimal(0))
+    assert treatments(sale("125.00 SEK", nothing, country="NO"), rules()) == ["EXPORT"]
+    assert treatments(sale("125.00 SEK", nothing, country=""), rules()) == ["SE0"]
+
+
+def test_a_rule_can_say_what_kind_of_supply_a_product_is() -> None:
+    policy = rules(oss=OssRule.ALWAYS, rules=read_rules("* COURSE- services; * APP- digital"))
+    assert treatments(sale("125.00 SEK", item("125.00 SEK", sku="COURSE-1"), country="DE"), policy) == ["SE25"]
+    assert treatments(sale("125.00 SEK", item("125.00 SEK", sku="APP-1"), country="DE"), policy) == ["OSS-DE19"]
+
+
+def test_a_business_that_is_charged_domestic_vat_is_told_so() -> None:
+    found = decided(sale(country="DE", vat_number=BERGMANN), rules(rules=read_rules("SE * 12")))
+    assert (found.treatment, found.number) == ("SE12", BERGMANN)
+    assert "business in DE" in found.why
+    home = decided(sale(country="DE", vat_number="SE556677889901"), rules(eu_business=EuBusiness.REVERSE_CHARGE))
+    assert home.treatment == "SE25"
+
+
+def test_an_invalid_number_of_a_buyer_who_has_moved_home_is_taxed_at_home() -> None:
+    told = item("1000.00 SEK", "0", "DE", reason="reverse_charge")
+    buying = sale("1000.00 SEK", told, country="SE", vat_number=BERGMANN)
+    assert treatments(buying, rules(), known(NumberState.INVALID)) == ["SE25"]
