@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from addon.core.accounts import Account, AccountMap, AccountRole
 from addon.core.documents import CustomerVat, Document, DocumentKind, PostVoucher, Voucher
+from addon.core.fee_vat import FeeRules
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
 from addon.core.plan import BookedSale, OpenMovement, PayoutFact, Plan, SaleLine, Situation, plan
 from addon.core.plan import settlement as settlement_plan
 from addon.core.plan.sale import customer_for
 from addon.core.plan.vat import SaleVat
-from addon.core.records import Buyer, Fee, Itemisation, Movement, MovementKind, PartKind, Payout, PayoutState
+from addon.core.records import Buyer, Fee, FeeKind, Itemisation, Movement, MovementKind, PartKind, Payout, PayoutState
 from addon.core.routing import Action, Rule
 from addon.core.rules import FeeVat, LockedRule, Mode, Policy
 from addon.core.settlement import (
@@ -287,6 +288,21 @@ def test_a_refund_of_an_invoiced_sale_takes_what_is_left_of_its_rows() -> None:
     untouched = replace(sale, refunded=money("0.00 EUR"), lines=(replace(lines[0], credited=money("0.00 EUR")),))
     (document,) = planned(policy, refund, sales={"ch_0": untouched}).documents
     assert document.total == money("-80.00 EUR")
+
+
+def test_fees_in_a_voucher_are_treated_for_vat_by_what_they_are_for() -> None:
+    fees = (
+        Fee(PartKind.FEE, money("10.00 SEK")),
+        Fee(PartKind.FEE, money("4.00 SEK"), service=FeeKind.SERVICE),
+    )
+    rules = FeeRules(((FeeKind.SERVICE, FeeVat.EU_REVERSE_CHARGE),))
+    sale = moved("txn_1", "125.00 SEK", fees=fees)
+    for lines in SettlementLines:
+        style = SettlementStyle(lines, by=SettlementBy.DAY)
+        (document,) = planned(settling(fee_rules=rules, settlement=style), sale).documents
+        found = sums((document,))
+        assert found["6570"] == 14, "the cost is all of it"
+        assert (found["4535"], found["2645"], found["2614"]) == (4, 1, -1), "its VAT is on the service alone"
 
 
 def test_a_rule_of_the_companys_own_names_account_and_vat() -> None:

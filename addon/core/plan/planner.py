@@ -189,7 +189,7 @@ class _Planner:
             elif part.kind is PartKind.AMOUNT:
                 self.take_amount(entry, reference)
             elif self.settlement.takes(movement, part.kind):
-                self.settlement.take_fee(entry, reference, -part.amount)
+                self.settlement.take_fee(entry, reference, -part.amount, movement.service_of(part.name))
             else:
                 self.take_fee(movement, FeePart(reference, part.kind, -part.amount, movement.service_of(part.name)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -38,10 +38,10 @@ from addon.core.plan.routed import vat_by_rule
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import BookedSale, CannotBook, OpenMovement, Outcome, PayoutFact, Situation
 from addon.core.plan.vat import NumberWanted, SaleVat, add_oss, vat_of_sale
-from addon.core.plan.voucher import fee_vat_lines
-from addon.core.records import Itemisation, Movement, MovementKind, PartKind
+from addon.core.plan.voucher import fee_treatment, fee_vat_lines
+from addon.core.records import FeeKind, Itemisation, Movement, MovementKind, PartKind
 from addon.core.routing import route
-from addon.core.rules import Mode, Policy
+from addon.core.rules import FeeVat, Mode, Policy
 from addon.core.settlement import (
     LONGEST_PAYOUT_WAIT_DAYS,
     MOST_VOUCHER_ROWS,
@@ -59,7 +59,7 @@ from addon.core.vat import OssAmount, VatFacts
 _KINDS = frozenset({MovementKind.SALE, MovementKind.REFUND, MovementKind.SALE_REVERSAL, MovementKind.REFUND_REVERSAL})
 """Movements between company and buyer; every other kind keeps a voucher of its own in this mode, too."""
 
-_FEE_ROWS = 12
+_FEE_ROWS = 32
 """Rows of a voucher that are left for fees and their VAT."""
 
 
@@ -101,15 +101,15 @@ class _Item:
     entry: OpenMovement
     day: date
     amount: PartRef | None = None
-    fees: list[tuple[PartRef, Money]] = field(default_factory=list)
-    """Parts with their costs, positive."""
+    fees: list[tuple[PartRef, Money, FeeVat]] = field(default_factory=list)
+    """Parts with their costs, positive, and how those are treated for VAT."""
     booked: list[PartRef] = field(default_factory=list)
     rows: list[_Row] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
     why: str = ""
     balance: Money | None = None
     books: Money | None = None
-    fee_books: Money | None = None
+    fee_books: list[tuple[FeeVat, Money]] = field(default_factory=list)
     oss: tuple[OssAmount, ...] = ()
 
     @property
@@ -118,7 +118,7 @@ class _Item:
 
     def parts(self) -> tuple[PartRef, ...]:
         """All that is open of the movement."""
-        return (*((self.amount,) if self.amount is not None else ()), *(part for part, _ in self.fees))
+        return (*((self.amount,) if self.amount is not None else ()), *(part for part, _, _ in self.fees))
 
 
 class SettlementDesk:
@@ -141,9 +141,9 @@ class SettlementDesk:
         """Lay a movement's amount on the desk."""
         self._item(entry).amount = part
 
-    def take_fee(self, entry: OpenMovement, part: PartRef, cost: Money) -> None:
+    def take_fee(self, entry: OpenMovement, part: PartRef, cost: Money, service: FeeKind) -> None:
         """Lay a fee on the desk; `cost` is positive."""
-        self._item(entry).fees.append((part, cost))
+        self._item(entry).fees.append((part, cost, fee_treatment(service, self.policy)))
 
     def _item(self, entry: OpenMovement) -> _Item:
         item = self.items.get(entry.movement.ref)
@@ -252,16 +252,18 @@ class SettlementDesk:
             except (_Await, CannotBook) as fault:
                 self._put((item.amount,), fault)
         if item.fees:
-            parts = [part for part, _ in item.fees]
+            parts = [part for part, _, _ in item.fees]
             try:
-                cost = Money.total((cost for _, cost in item.fees), item.movement.currency)
                 account(self.policy, AccountRole.FEE, booked_on)
-                item.fee_books = self._fee_value(item, cost, booked_on)
+                item.fee_books = [
+                    (treatment, self._fee_value(item, cost, booked_on, treatment))
+                    for treatment, cost in _by_treatment(item.fees)
+                ]
                 item.booked += parts
             except (_Await, CannotBook) as fault:
                 self._put(parts, fault)
 
-    def _fee_value(self, item: _Item, cost: Money, booked_on: date) -> Money:
+    def _fee_value(self, item: _Item, cost: Money, booked_on: date, treatment: FeeVat) -> Money:
         if cost.currency == self.policy.books_currency:
             require_precision(cost, self.policy)
             value = cost
@@ -270,7 +272,7 @@ class SettlementDesk:
             if rate is None and self.policy.today > item.day + timedelta(days=self.policy.wait_days):
                 rate = nearest_rate(self.policy, cost.currency, item.day)
             value = self._require_rate(rate, cost.currency, item.day).convert(cost)
-        fee_vat_lines(value, booked_on, self.policy)  # raises where an account for its VAT is not ready
+        fee_vat_lines(value, booked_on, self.policy, treatment)  # raises where an account for its VAT is not ready
         return value
 
     def _require_rate(self, rate: ExchangeRate | None, currency: str, day: date) -> ExchangeRate:
@@ -461,7 +463,7 @@ class SettlementDesk:
         chunk: list[_Item] = []
         rows = 0
         for unit in units.values():
-            more = len(self._trade_lines(unit)) + (4 if daily else 0)
+            more = len(self._trade_lines(unit)) + (8 if daily else 0)
             if chunk and rows + more > MOST_VOUCHER_ROWS - _FEE_ROWS:
                 yield chunk
                 chunk, rows = [], 0
@@ -474,10 +476,10 @@ class SettlementDesk:
         policy, home = self.policy, self.policy.books_currency
         key = group.key if number == 1 else f"{group.key}/{number}"
         clearing = account(policy, AccountRole.CLEARING, booked_on, group.currency)
-        fees = Money.total((item.fee_books for item in items if item.fee_books is not None), home)
+        fees = Money.total((value for item in items for _, value in item.fee_books), home)
         lines = (*self._trade_lines(items), *self._fee_lines(items, clearing, booked_on))
         if not lines:
-            amount = Money.total((cost for item in items for _, cost in item.fees), group.currency)
+            amount = Money.total((cost for item in items for _, cost, _ in item.fees), group.currency)
             raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(amount), decimals=str(policy.decimals))
         balance = Money.total((part for item in items for part in self._moved(item)), group.currency)
         books = Money.total((item.books for item in items if item.books is not None), home) - fees
@@ -504,7 +506,7 @@ class SettlementDesk:
     def _moved(self, item: _Item) -> Iterator[Money]:
         if item.balance is not None and item.amount in item.booked:
             yield item.balance
-        for part, cost in item.fees:
+        for part, cost, _ in item.fees:
             if part in item.booked:
                 yield -cost
 
@@ -526,19 +528,32 @@ class SettlementDesk:
         """Fees against the clearing account, costs and what was returned apart, and their VAT on the sum."""
         policy, home = self.policy, self.policy.books_currency
         daily = policy.settlement.lines is SettlementLines.DAILY
-        costs: dict[tuple[str, bool], list[Money]] = defaultdict(list)
+        costs: dict[tuple[str, FeeVat, bool], list[Money]] = defaultdict(list)
+        nets: dict[FeeVat, Money] = defaultdict(lambda: Money.zero(home))
         for item in items:
-            if item.fee_books:
-                day = f" {item.day.isoformat()}" if daily else ""
-                costs[(day, item.fee_books.minor < 0)].append(item.fee_books)
+            day = f" {item.day.isoformat()}" if daily else ""
+            for treatment, value in item.fee_books:
+                if value:
+                    costs[(day, treatment, value.minor < 0)].append(value)
+                    nets[treatment] = nets[treatment] + value
         lines: list[VoucherLine] = []
-        for (day, returned), values in costs.items():
+        for (day, treatment, returned), values in costs.items():
             value = Money.total(values, home)
             expense = account(policy, AccountRole.FEE, booked_on)
             text = f"{'fees returned' if returned else 'fees'}{day}, {len(values)}"
-            lines += [signed_line(expense, value, text), signed_line(clearing, -value, text)]
-        net = Money.total((value for values in costs.values() for value in values), home)
-        return [*lines, *fee_vat_lines(net, booked_on, policy)]
+            own = replace(signed_line(expense, value, text), vat_code=policy.fee_rules.code(treatment))
+            lines += [own, signed_line(clearing, -value, text)]
+        for treatment, net in sorted(nets.items()):
+            lines += fee_vat_lines(net, booked_on, policy, treatment)
+        return lines
+
+
+def _by_treatment(fees: Sequence[tuple[PartRef, Money, FeeVat]]) -> list[tuple[FeeVat, Money]]:
+    """A movement's fees added up by their VAT treatment."""
+    sums: dict[FeeVat, Money] = {}
+    for _, cost, treatment in fees:
+        sums[treatment] = sums.get(treatment, Money.zero(cost.currency)) + cost
+    return sorted(sums.items())
 
 
 def treatments(movement: Movement, paid: Money, policy: Policy, facts: VatFacts) -> SaleVat:
