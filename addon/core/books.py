@@ -57,6 +57,23 @@ class BooksCurrency:
     automatic: bool
 
 
+class Register(StrEnum):
+    """Short lists of the books whose codes documents may name."""
+
+    PAYMENT_TERMS = "payment_terms"
+    COST_CENTRES = "cost_centres"
+    PROJECTS = "projects"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code of a register; only an open one may be named."""
+
+    register: Register
+    code: str
+    open: bool = True
+
+
 _last_chart: tuple[tuple[ChartAccount, ...], Mapping[tuple[str, str], ChartAccount | None]] = ((), {})
 
 
@@ -101,6 +118,9 @@ class Books:
     missing_licences: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     """Names of the parts that could not be read, for example for want of rights."""
+    codes: tuple[Code, ...] = ()
+    registers: tuple[Register, ...] = ()
+    """Registers whose codes were read, because a setting or a rule names one."""
 
     def year_of(self, day: date) -> FinancialYear | None:
         """The financial year that holds a day."""
@@ -110,19 +130,27 @@ class Books:
         """An account of one year's chart."""
         return _chart_of(self.accounts).get((number, year_ref))
 
-    def fault_of(self, number: str, year_ref: str) -> str:
+    def code_fault(self, register: Register, code: str) -> str:
+        """Why a code cannot be named: `missing` or `inactive`; empty if it can, or if its register was not read."""
+        if register not in self.registers:
+            return ""
+        found = [one for one in self.codes if one.register is register and one.code == code]
+        return "missing" if not found else "" if any(one.open for one in found) else "inactive"
+
+    def fault_of(self, number: str, year_ref: str, cost_centre: str = "", project: str = "") -> str:
         """Why an account cannot be posted to in a year: `missing`, `inactive`, `needs_cost_centre`, `needs_project`.
 
-        Empty if it can be, and where that year's chart could not be read: then the books refuse what is wrong.
+        Empty if it can be by a row with this cost centre and project, and where that year's chart could not be read:
+        then the books refuse what is wrong.
         """
         account = self.account(number, year_ref)
         if account is None:
             return "missing" if ("", year_ref) in _chart_of(self.accounts) else ""
         if not account.active:
             return "inactive"
-        if account.needs_cost_centre:
+        if account.needs_cost_centre and not cost_centre:
             return "needs_cost_centre"
-        return "needs_project" if account.needs_project else ""
+        return "needs_project" if account.needs_project and not project else ""
 
     def keeps_oss_apart(self, number: str, year_ref: str) -> bool:
         """Whether an invoice's VAT on this sales account stays out of the home country's return.
@@ -169,6 +197,8 @@ class InvoiceView:
     credit_number: str = ""
     """The number of the credit note that the credit action made of this invoice."""
     draft: bool = False
+    sent: bool = False
+    """Whether it went to the buyer, by mail or otherwise."""
 
     def books_rate(self) -> Decimal:
         """What one major unit of the invoice's currency is in the books' currency."""
@@ -188,6 +218,15 @@ class PaymentView:
     account: str
     booked: bool
     voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as it stands in the books; `invoice_number` is that of the invoice that was made of it, if one was."""
+
+    number: str
+    cancelled: bool
+    invoice_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Customer:
     email: str = ""
     vat_number: str = ""
     private: bool = True
+    organisation_number: str = ""
+    """Digits only; where it is told, it finds a customer before the e-mail address does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class InvoiceLine:
     account: Account
     cost_centre: str = ""
     project: str = ""
+    article: str = ""
+    """The number of an article that is in the books; empty: a row of free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,10 @@ class Invoice:
     """Whether a row was added so that a system that rounds to whole units meets a whole total."""
     vat_exact: bool = False
     """Whether the VAT must be met to the hundredth: rows were split so that several refunds give back what was sold."""
+    payment_terms: str = ""
+    """A code of the books; empty: their own default. Due is a prepaid invoice on its own date, whatever the terms."""
+    mail_to: str = ""
+    """Where the books mail it when it is booked; empty: nowhere."""
 
     def __post_init__(self) -> None:
         if not self.lines:
@@ -190,6 +198,65 @@ class CreateInvoice:
     invoice: Invoice
     customer_key: str
     kind: Literal["create_invoice"] = "create_invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCustomer:
+    """Give the customer of step `customer_key`, who was there, the name and VAT number that the buyer gave last."""
+
+    key: str
+    customer: Customer
+    customer_key: str
+    kind: Literal["update_customer"] = "update_customer"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateArticle:
+    """Make an article without stock, unless one of that number is there."""
+
+    key: str
+    number: str
+    description: str
+    account: Account
+    kind: Literal["create_article"] = "create_article"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOrder:
+    """Make an order of what would be an invoice, for a person to turn into one."""
+
+    key: str
+    invoice: Invoice
+    customer_key: str
+    kind: Literal["create_order"] = "create_order"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitInvoice:
+    """Nothing is written: a person books the draft of step `invoice_key`, or invoices that order and books it."""
+
+    key: str
+    invoice_key: str
+    ordered: bool = False
+    kind: Literal["await_invoice"] = "await_invoice"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPayment:
+    """Nothing is written: a person books the payment of step `payment_key`."""
+
+    key: str
+    payment_key: str
+    kind: Literal["await_payment"] = "await_payment"
+
+
+@dataclass(frozen=True, slots=True)
+class MailInvoice:
+    """Let the books mail the booked invoice of step `invoice_key` to the buyer: once at the most."""
+
+    key: str
+    invoice_key: str
+    kind: Literal["mail_invoice"] = "mail_invoice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +342,12 @@ class PostVoucher:
 
 Step = (
     CreateCustomer
+    | UpdateCustomer
+    | CreateArticle
+    | CreateOrder
+    | AwaitInvoice
+    | AwaitPayment
+    | MailInvoice
     | CreateInvoice
     | RoundInvoice
     | BookInvoice

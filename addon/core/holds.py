@@ -50,6 +50,10 @@ class HoldReason(StrEnum):
     MODE_NOT_BUILT = "mode_not_built"
     ALREADY_INVOICED = "already_invoiced"
     """Another connection has invoiced this sale: booked again it would be sold twice."""
+    CODE_NOT_READY = "code_not_ready"
+    """A cost centre, project or term of payment that a document names is not in the books, or not open."""
+    WAITED_FOR_GONE = "waited_for_gone"
+    """A person took away the draft, order or unbooked payment that waited for them."""
     RULE_HOLDS = "rule_holds"
     """One of the company's own rules says that a person decides."""
     VAT_IMPLAUSIBLE = "vat_implausible"
@@ -86,7 +90,7 @@ class WaitReason(StrEnum):
     INVOICE = "invoice"
     """The shop has not invoiced yet."""
     BOOKING = "booking"
-    """The invoice is there, and a person has not booked it yet."""
+    """The invoice is there (found, or made by us as a draft or an order), and a person has not booked it yet."""
     SALE = "sale"
     """The sale that this refund concerns is not booked yet."""
     PAYOUT_PAID = "payout_paid"
@@ -105,6 +109,8 @@ class WaitReason(StrEnum):
     """The entry that this dispute was opened with."""
     CONVERSION = "conversion"
     """The other half of a conversion between two balances."""
+    PAYMENT_BOOKING = "payment_booking"
+    """A person books the payment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from addon.core.accounts import AccountRole
-from addon.core.books import Books, ChartAccount, Check, Remedy, Repair, Series
+from addon.core.books import Books, ChartAccount, Check, Register, Remedy, Repair, Series
 from addon.core.dates import FinancialYear
+from addon.core.saleform import USUAL_FORM, SaleForm
 
 STOPPING: Final = frozenset(
     {
@@ -120,6 +121,18 @@ PREREQUISITES: Final = (
         "Fortnox: Settings, Bookkeeping, Locked period; or choose a later start date",
     ),
     Prerequisite(
+        "code",
+        "The cost centres, projects and terms of payment that you have chosen are there and open",
+        "Documents that name a missing one wait in the inbox until it is there.",
+        "Fortnox: Register; or choose another one under Settings",
+    ),
+    Prerequisite(
+        "article_register",
+        "Kvitt may read and write the register that your choice needs: articles, orders, cost centres, projects",
+        "Without it rows cannot name articles, no order can be made, and codes cannot be checked.",
+        "Install Kvitt again and accept all that is asked for, or choose otherwise under Settings",
+    ),
+    Prerequisite(
         "warehouse",
         "The warehouse module does not hold invoices back",
         "With it Fortnox lets an invoice be booked only once its goods are marked as delivered. Kvitt marks its own "
@@ -165,6 +178,11 @@ class Needs:
     series and the ways of payment of invoices do not matter."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names for accounts that are to be made, by number."""
+    codes: tuple[tuple[Register, str], ...] = ()
+    """Codes that settings and rules name."""
+    scopes: tuple[str, ...] = ()
+    """Registers beyond the usual ones that the company's choices need."""
+    form: SaleForm = USUAL_FORM
 
 
 _PREDEFINED_ALWAYS = (AccountRole.CUSTOMER_CLAIMS.value, AccountRole.ROUNDING.value)
@@ -188,6 +206,8 @@ def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
         *_currencies(books, needs),
         *(_payment_modes(books, needs) if needs.payments else ()),
         _locked_period(books, needs),
+        *_codes(books, needs),
+        *_more_registers(books, needs),
         _flag(books, "warehouse"),
         *_oss_vat_codes(books, needs, years),
         _flag(books, "easy_vat"),
@@ -286,19 +306,27 @@ def _voucher_series(books: Books, needs: Needs, years: tuple[FinancialYear, ...]
             yield _check("voucher_series", True, code, year.ref, details=details)
 
 
-def _account_fault(account: ChartAccount | None) -> str:
+def _account_fault(account: ChartAccount | None, cost_centre: str = "", project: str = "") -> str:
     if account is None:
         return "missing"
     if not account.active:
         return "inactive"
-    if account.needs_cost_centre:
+    if account.needs_cost_centre and not cost_centre:
         return "cost_centre"
-    return "project" if account.needs_project else ""
+    return "project" if account.needs_project and not project else ""
+
+
+def _codes_for(uses: str, needs: Needs) -> tuple[str, str]:
+    """The cost centre and project that rows on an account get, if all its uses let them."""
+    roles = [AccountRole(use.strip().partition(":")[0]) for use in uses.split(",")]
+    found = {needs.form.codes_for(role) for role in roles}
+    return found.pop() if len(found) == 1 else ("", "")
 
 
 def _account_check(books: Books, needs: Needs, year: FinancialYear, code: str, number: str, use: str) -> Check:
     account = books.account(number, year.ref)
-    fault = _account_fault(account)
+    codes = _codes_for(use, needs) if code == "account" else ("", "")
+    fault = _account_fault(account, *codes)
     repair = None
     name = account.name if account is not None else needs.names.get(number, "")
     if fault == "missing":
@@ -372,6 +400,19 @@ def _payment_modes(books: Books, needs: Needs) -> Iterator[Check]:
         repair = Repair(Remedy.ADD_PAYMENT_MODE, number, name=needs.names.get(number, use))
         details = (("account", number), ("use", use), *((("mode", code),) if code else ()))
         yield _check("payment_mode", bool(code), number, repair=repair, details=details)
+
+
+def _codes(books: Books, needs: Needs) -> Iterator[Check]:
+    for register, code in needs.codes:
+        fault = books.code_fault(register, code)
+        details = (("register", register.value), ("code", code), *((("fault", fault),) if fault else ()))
+        yield _check("code", not fault, f"{register.value}:{code}", details=details)
+
+
+def _more_registers(books: Books, needs: Needs) -> Iterator[Check]:
+    for scope in needs.scopes:
+        closed = scope in (*books.missing_scopes, *books.missing_licences, *books.unreadable)
+        yield _check("article_register", not closed, scope, details=(("name", scope),))
 
 
 def _locked_period(books: Books, needs: Needs) -> Check:

@@ -18,6 +18,7 @@ from addon.core.matching import USUAL_MATCHING, MatchRules
 from addon.core.money import ExchangeRate
 from addon.core.records import Buyer
 from addon.core.routing import Rule
+from addon.core.saleform import USUAL_FORM, SaleForm
 from addon.core.settlement import USUAL_STYLE, SettlementStyle
 from addon.core.vat import EU_VAT_TERRITORY, VatRules
 
@@ -74,6 +75,7 @@ class Policy:
     rates: tuple[ExchangeRate, ...]
     rules: tuple[Rule, ...] = ()
     """The company's own exceptions, in order: the first that fits decides."""
+    form: SaleForm = USUAL_FORM
     settlement: SettlementStyle = USUAL_STYLE
     currency_rules: CurrencyRules = ACCOUNTING_RATES
     fee_rules: FeeRules = USUAL_FEES

@@ -41,6 +41,8 @@ HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.VAT_NUMBER_UNCHECKED: "the buyer's VAT number could not be checked",
     HoldReason.ALREADY_INVOICED: "another connection seems to have invoiced this sale",
     HoldReason.MODE_NOT_BUILT: "this mode is not built yet",
+    HoldReason.CODE_NOT_READY: "a cost centre, project or term of payment is missing or closed",
+    HoldReason.WAITED_FOR_GONE: "a person took away what waited for them to book it",
     HoldReason.RULE_HOLDS: "your own rule says that a person decides",
     HoldReason.DISPUTE_UNKNOWN: "money of a dispute whose beginning Kvitt has not booked",
     HoldReason.CONVERSION_UNPAIRED: "one half of a currency conversion, and the other never came",

@@ -14,7 +14,9 @@ from addon.core.books import (
     InvoiceView,
     Ledger,
     OrderField,
+    OrderView,
     PaymentView,
+    Register,
     Repair,
     StepAnswer,
     VoucherView,
@@ -70,6 +72,25 @@ class AccountingSystem(Protocol):
 
     def fetch_books(self, first_day: date, last_day: date) -> Books:
         """Charts, years, series, currencies and settings for the years that touch the days given."""
+        ...
+
+    def with_registers(self, books: Books, registers: Sequence[Register], scopes: Sequence[str]) -> Books:
+        """The same books with the codes of these registers, which documents of the company name.
+
+        `scopes` are further registers (`article`, `order`) that are tried out; what is closed is named.
+        """
+        ...
+
+    def fetch_articles(self, changed_since: datetime | None) -> Iterator[str]:
+        """Numbers of articles, all or those changed since an instant, in pages."""
+        ...
+
+    def fetch_orders(self, key_prefix: str, changed_since: datetime | None) -> Iterator[str]:
+        """Numbers of orders whose key begins with a prefix, from list pages."""
+        ...
+
+    def get_order(self, number: str) -> OrderView:
+        """One order as it stands now. Raises `Rejected` if it is not there."""
         ...
 
     def repair(self, repair: Repair) -> None:

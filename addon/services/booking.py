@@ -19,6 +19,7 @@ from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     Customer,
@@ -47,16 +48,17 @@ from addon.core.plan.common import opening_rate
 from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
-from addon.core.plan.situation import YearEnd
+from addon.core.plan.situation import Registers, YearEnd
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
 from addon.core.routing import route
 from addon.core.rules import Mode, Policy
+from addon.core.saleform import Articles
 from addon.core.settlement import SettledSale, settled_sales, voucher_number
 from addon.core.vat import OssRule
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
-from addon.services import activity, joining, oss, rules, vat_numbers
+from addon.services import activity, articles, joining, oss, rules, vat_numbers
 from addon.services.context import Services
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
@@ -243,6 +245,7 @@ def load_situation(
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
         currencies_coming=_load_currencies_coming(session, connection_id),
+        registers=_load_registers(session, policy),
         routed=rules.load_routed(session, connection_id, {entry.movement.original_ref for entry in movements}),
         payout_of=payout_of,
         split_payouts=_load_split_payouts(session, connection_id, payout_of),
@@ -367,6 +370,22 @@ def _load_unlisted_until(session: Session, connection_id: int) -> dict[str, date
 # --- Gathering for every mode ----------------------------------------------------------------------------------
 
 
+def _load_registers(session: Session, policy: Policy) -> Registers:
+    """Articles and customers' names, where the company's choices ask for them."""
+    form = policy.form
+    made = select(DeliveryRow.payload).where(DeliveryRow.kind == "create_article")
+    under_way = {str(payload["number"]) for payload in session.scalars(made)} if _names_articles(policy) else set()
+    names = select(CustomerRow.key, CustomerRow.name)
+    return Registers(
+        articles=articles.load(session) | under_way if _names_articles(policy) else frozenset(),
+        customer_names={row.key: row.name for row in session.execute(names)} if form.update_customers else {},
+    )
+
+
+def _names_articles(policy: Policy) -> bool:
+    return policy.form.articles is not Articles.FREE_TEXT
+
+
 def _load_currencies_coming(session: Session, connection_id: int) -> frozenset[str]:
     under_way = (DeliveryState.PROPOSED.value, DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
     query = select(DocumentRow.currency).where(
@@ -483,6 +502,7 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
                 cost_centre=line.cost_centre,
                 project=line.project,
                 vat_credited=vat_credited[index],
+                article=line.article,
             )
             for index, line in enumerate(invoice.lines)
         ),
@@ -523,7 +543,7 @@ def _sold_by_voucher(row: DocumentRow, document: Document, refunds: Sequence[Doc
 
 
 def _invoice_of(document: Document) -> Invoice:
-    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
+    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice | CreateOrder))
 
 
 def _load_known_sales(session: Session, connection_id: int, originals: set[str]) -> frozenset[str]:
@@ -1137,7 +1157,7 @@ def _needed_by(session: Session, rows: Sequence[DocumentRow]) -> set[int]:
         step.customer_key
         for row in rows
         for step in decode(Document, row.payload).steps
-        if isinstance(step, CreateInvoice)
+        if isinstance(step, CreateInvoice | CreateOrder)
     }
     return set(
         session.scalars(
@@ -1272,19 +1292,23 @@ def _adopt(session: Session, customer_keys: set[str]) -> None:
     rows = session.scalars(
         select(DocumentRow)
         .join(DeliveryRow, DeliveryRow.document_id == DocumentRow.id)
-        .where(DeliveryRow.kind == "create_invoice", DeliveryRow.state != DeliveryState.BOOKED.value)
+        .where(
+            DeliveryRow.kind.in_(("create_invoice", "create_order")), DeliveryRow.state != DeliveryState.BOOKED.value
+        )
         .order_by(DocumentRow.id)
     )
     for row in rows:
         proposed = row.state == DeliveryState.PROPOSED.value
         for step in decode(Document, row.payload).steps:
-            if isinstance(step, CreateInvoice) and step.customer_key in customer_keys:
+            if isinstance(step, CreateInvoice | CreateOrder) and step.customer_key in customer_keys:
                 before = needing.get(step.customer_key)
                 if before is None or (before[0] and not proposed):
                     needing[step.customer_key] = (proposed, row)
     for key, (proposed, row) in needing.items():
         document = decode(Document, row.payload)
-        customer = next(step.invoice.customer for step in document.steps if isinstance(step, CreateInvoice))
+        customer = next(
+            step.invoice.customer for step in document.steps if isinstance(step, CreateInvoice | CreateOrder)
+        )
         document = replace(document, steps=(CreateCustomer(key, customer), *document.steps))
         row.payload, row.fingerprint = encode(document), fingerprint(document)
         (making, *_) = new_deliveries(document, row.id, DeliveryState.PROPOSED if proposed else DeliveryState.APPROVED)

@@ -1,4 +1,4 @@
-"""The index of customers in the books, by e-mail: kept up to date by one list call a run, not one call a sale."""
+"""The index of customers in the books: kept up to date by one list call a run, not one call a sale."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from addon.core.books import CustomerView
-from addon.core.plan.sale import customer_key
+from addon.core.plan.sale import customer_key, organisation_key
 from addon.ports.accounting import AccountingSystem
 from addon.services.context import Services
 from addon.store.models import AccountingConnection, CustomerRow
@@ -17,18 +17,22 @@ OVERLAP = timedelta(minutes=5)
 
 
 def refresh(services: Services, company_id: int, system: AccountingSystem) -> int:
-    """Read customers that changed since the last time; say how many have an e-mail address.
+    """Read active customers that changed since the last time; say under how many keys they are found.
 
-    Of several customers with one address the oldest is taken, so that a person's duplicate changes nothing.
+    Of several customers with one address or organisation number the oldest is taken, so that a person's duplicate
+    changes nothing.
     """
     started = services.now()
     with services.db.company_reading(company_id) as session:
         read_at = session.scalars(select(AccountingConnection)).one().customers_read_at
-    found: dict[str, CustomerView] = {}
+    keys: dict[str, tuple[str, CustomerView]] = {}
     for customer in system.fetch_customers(read_at - OVERLAP if read_at else None):
-        if customer.email:
-            found.setdefault(customer.email.strip().lower(), customer)
-    keys = {customer_key(email): (email, customer) for email, customer in found.items()}
+        email = customer.email.strip().lower()
+        if email:
+            keys.setdefault(customer_key(email), (email, customer))
+        organisation = "".join(digit for digit in customer.organisation_number if digit.isdecimal())
+        if organisation:
+            keys.setdefault(organisation_key(organisation), (email, customer))
     with services.db.company(company_id) as session:
         # Whom we have made for a sale without domestic VAT is no customer for that buyer's other sales.
         special = set(session.scalars(select(CustomerRow.number).where(CustomerRow.key.like("customer/%/%"))))
@@ -41,4 +45,4 @@ def refresh(services: Services, company_id: int, system: AccountingSystem) -> in
             if key not in known:
                 session.add(CustomerRow(key=key, number=customer.number, name=customer.name, email=email))
         session.scalars(select(AccountingConnection)).one().customers_read_at = started
-    return len(found)
+    return len(keys)

@@ -36,19 +36,27 @@ from addon.core.delivery import (
     write_off,
 )
 from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
     BookInvoice,
     BookPayment,
+    CreateArticle,
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     DateCreditNote,
     Document,
+    InvoiceLine,
+    MailInvoice,
     PostVoucher,
     RoundInvoice,
     Step,
+    UpdateCustomer,
+    VoucherLine,
 )
-from addon.core.holds import HoldReason
+from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
 from addon.core.plan.undo import UNDO_ENDING
 from addon.ports.accounting import AccountingSystem, Known
@@ -61,7 +69,7 @@ from addon.ports.errors import (
     Rejected,
     TryLater,
 )
-from addon.services import connections
+from addon.services import activity, articles, connections
 from addon.services.calls import CallLog, save_calls
 from addon.services.context import Services
 from addon.store import deliveries
@@ -300,7 +308,15 @@ class _Chain:
 
 _MADE_BY = ("create_invoice", "credit_invoice", "create_payment")
 """Steps that make something: without a readable answer, perhaps twice."""
-_SHOWN_BY = ("create_invoice", "round_invoice", "credit_invoice", "date_credit_note", "book_invoice")
+_SHOWN_BY = (
+    "create_invoice",
+    "create_order",
+    "round_invoice",
+    "credit_invoice",
+    "date_credit_note",
+    "book_invoice",
+    "await_invoice",
+)
 """Steps whose answers show an invoice as it stands."""
 
 
@@ -344,7 +360,7 @@ def _claimed(work: _Chain, session: Session) -> Claimed | None:
     if not work.steps:
         return None
     delivery_id = work.steps.popleft()
-    return deliveries.claim(
+    claimed = deliveries.claim(
         session,
         delivery_id,
         services.lease_s,
@@ -352,6 +368,20 @@ def _claimed(work: _Chain, session: Session) -> Claimed | None:
         always_look=work.desk.always_look,
         savepoint=False,
     )
+    if claimed is None:
+        _leave_to_person(session, delivery_id, services.now())
+    return claimed
+
+
+def _leave_to_person(session: Session, delivery_id: int, now: datetime) -> None:
+    """Where the next step is a person's, let its document's parts wait for them."""
+    row = session.get(DeliveryRow, delivery_id)
+    if row is None or row.kind not in deliveries.FOR_PEOPLE or row.state != DeliveryState.APPROVED.value:
+        return
+    step = decode_step(row.payload)
+    assert isinstance(step, AwaitInvoice | AwaitPayment)  # noqa: S101 - what is for people is one of these
+    number = session.get_one(DocumentRow, row.document_id).number
+    mark_waiting(session, row.document_id, step, number, now)
 
 
 def _prepared(work: _Chain, session: Session, claimed: Claimed, begun: float) -> _Attempt:
@@ -399,7 +429,8 @@ def _carry_out(work: _Chain, attempt: _Attempt) -> _Attempt | Progress:
                 _fence(step, known, desk)
             if attempt.old:
                 _look_again(step, desk)
-            answer = _write(work, claimed, step, known, latest)
+            write = _mailed if isinstance(step, MailInvoice) else _write
+            answer = write(work, claimed, step, known, latest)
     except _Touched as fault:
         with services.db.company(company_id) as session:
             deliveries.record_rejected(session, claimed, HoldReason.TOUCHED.value, str(fault))
@@ -445,6 +476,9 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
                     work.steps.clear()  # its answer may have called for a step in between
                 next_claimed = _claimed(work, session)
                 following = Progress.LATER if next_claimed is None else _prepared(work, session, next_claimed, begun)
+            else:
+                for delivery_id in deliveries.open_steps(session, work.document_id)[:1]:
+                    _leave_to_person(session, delivery_id, work.services.now())
     except BaseException:
         work.desk.log.put_back(calls)
         raise
@@ -458,6 +492,8 @@ def _differing(work: _Chain, claimed: Claimed, step: Step, answer: StepAnswer, f
     """
     with work.services.db.company(work.company_id) as session:
         reason = fault.reason or HoldReason.TOTAL_DIFFERS
+        if isinstance(step, CreateOrder) and answer.invoice is not None and answer.invoice.round_off:
+            _learn_rounding(session)
         deliveries.record_rejected(session, claimed, reason.value, "not as planned", while_looking=True)
         document = session.get_one(DocumentRow, claimed.document_id)
         document.number = answer.reference
@@ -491,26 +527,31 @@ def _cannot_be_booked(document: Document, books: Books) -> tuple[HoldReason, dic
     year = books.year_of(day)
     if year is None:
         return HoldReason.NO_FINANCIAL_YEAR, {"day": day.isoformat()}
-    for account in _accounts_of(document):
-        why = books.fault_of(account.number, year.ref)
+    for account, cost_centre, project in _accounts_of(document):
+        why = books.fault_of(account.number, year.ref, cost_centre, project)
         if why:
             return HoldReason.ACCOUNT_NOT_READY, {"account": account.number, "role": account.role.value, "why": why}
     return None
 
 
-def _accounts_of(document: Document) -> set[Account]:
-    found: set[Account] = set()
+def _accounts_of(document: Document) -> set[tuple[Account, str, str]]:
+    """The accounts that a document posts to, with the cost centre and project of the row."""
+    found: set[tuple[Account, str, str]] = set()
     for step in document.steps:
         match step:
-            case CreateInvoice():
-                found.update(line.account for line in step.invoice.lines)
+            case CreateInvoice() | CreateOrder():
+                found.update(_posted(line) for line in step.invoice.lines)
             case CreatePayment():
-                found.add(step.settlement.account)
+                found.add((step.settlement.account, "", ""))
             case PostVoucher():
-                found.update(line.account for line in step.voucher.lines)
+                found.update(_posted(line) for line in step.voucher.lines)
             case _:
                 pass
     return found
+
+
+def _posted(line: InvoiceLine | VoucherLine) -> tuple[Account, str, str]:
+    return line.account, line.cost_centre, line.project
 
 
 def _planned_long_ago(services: Services, session: Session, claimed: Claimed) -> bool:
@@ -562,6 +603,14 @@ def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
         return None
     number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.key))
     return StepAnswer(number) if number else None
+
+
+def _mailed(work: _Chain, claimed: Claimed, step: Step, known: Known, latest: float) -> StepAnswer:
+    """Let an invoice be mailed. A refusal (no address that they take) keeps no money out of the books: it is told."""
+    try:
+        return _write(work, claimed, step, known, latest)
+    except Rejected as refusal:
+        return StepAnswer("not_mailed", voucher=refusal.message[:200])
 
 
 def _write(work: _Chain, claimed: Claimed, step: Step, known: Known, latest: float) -> StepAnswer:
@@ -623,9 +672,9 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
     step, desk = claimed.step, work.desk
     taken = _taken_payments(session, claimed) if looking else ()
     match step:
-        case CreateCustomer():
+        case CreateCustomer() | CreateArticle():
             return Known()
-        case CreateInvoice():
+        case CreateInvoice() | CreateOrder() | UpdateCustomer():
             number = deliveries.customer_number(session, step.customer_key)
             if not number:
                 raise _NotYet(step.customer_key)
@@ -634,13 +683,13 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
             return Known(invoice=draft)
         case CreditInvoice() if step.invoice_number:
             return Known(invoice=_copy(step))
-        case RoundInvoice() | BookInvoice() | CreditInvoice():
+        case RoundInvoice() | BookInvoice() | CreditInvoice() | AwaitInvoice() | MailInvoice():
             return Known(invoice=_invoice(work, session, step.invoice_key))
         case DateCreditNote():
             return Known(invoice=_invoice(work, session, step.credit_key))
         case CreatePayment():
             return Known(invoice=_invoice_of(work, session, step), taken_payments=taken)
-        case BookPayment():
+        case BookPayment() | AwaitPayment():
             payment = work.payments.get(step.payment_key) or _payment(session, step.payment_key)
             answer = work.answers.get(step.payment_key) or _answer(session, step.payment_key)
             return Known(
@@ -753,6 +802,19 @@ def _recorded(
     match step:
         case CreateCustomer():
             _remember_customer(session, step, answer)
+        case UpdateCustomer():
+            _remember_customer(session, step, answer)
+        case CreateArticle():
+            articles.remember(session, step.number)
+        case MailInvoice():
+            _tell_mailed(session, step, answer, claimed.attempted_at)
+        case AwaitInvoice():
+            voucher = _with_voucher(deliveries.told_of(session, document_id), answer.voucher)
+            told = {**_seen(answer.invoice), **voucher, "number": answer.reference}
+            deliveries.tell_document(session, document_id, told)
+            _go_on(session, document_id, claimed.attempted_at)
+        case CreateOrder():
+            deliveries.tell_document(session, document_id, {"number": answer.reference})
         case CreateInvoice():
             deliveries.tell_document(session, document_id, {"number": answer.reference, **_seen(answer.invoice)})
             _learn(session, claimed, step, answer, desk)
@@ -767,7 +829,7 @@ def _recorded(
             touched = _hold_touched(session, claimed, known.invoice, answer.invoice)
         case CreatePayment():
             pass
-        case BookPayment():
+        case BookPayment() | AwaitPayment():
             stood = deliveries.told_of(session, document_id)
             told = {**_with_voucher(stood, answer.voucher), **_worth(stood, answer, known, desk)}
             deliveries.tell_document(session, document_id, told)
@@ -821,10 +883,56 @@ def _with_voucher(stood: Told, voucher: str) -> dict[str, Any]:
     return {"vouchers": [*stood.vouchers, voucher]} if voucher and voucher not in stood.vouchers else {}
 
 
-def _remember_customer(session: Session, step: CreateCustomer, answer: StepAnswer) -> None:
-    row = session.scalar(select(CustomerRow).where(CustomerRow.key == step.key))
+def mark_waiting(
+    session: Session, document_id: int, step: AwaitInvoice | AwaitPayment, number: str, now: datetime
+) -> None:
+    """Let a document's parts wait for the person who books the draft, the order's invoice or the payment."""
+    reason = WaitReason.BOOKING if isinstance(step, AwaitInvoice) else WaitReason.PAYMENT_BOOKING
+    what = "order" if isinstance(step, AwaitInvoice) and step.ordered else "invoice"
+    session.execute(
+        update(PartRow)
+        .where(PartRow.document_id == document_id, PartRow.state == PartState.PLANNED.value)
+        .values(state=PartState.WAITING.value, reason=reason.value, facts={what: number}, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _go_on(session: Session, document_id: int, now: datetime) -> None:
+    """The person has done what was waited for: the rest is on its way."""
+    session.execute(
+        update(PartRow)
+        .where(PartRow.document_id == document_id, PartRow.state == PartState.WAITING.value)
+        .values(state=PartState.PLANNED.value, reason="", facts={}, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _tell_mailed(session: Session, step: MailInvoice, answer: StepAnswer, now: datetime) -> None:
+    """What went out to a buyer, and what may not have, stands in the log for anyone to see."""
+    what = "mailed" if answer.reference == "mailed" else "not_mailed"
+    activity.record(session, activity.KVITT, what, {"document": step.invoice_key, "message": answer.voucher}, now)
+
+
+def taken_by_person(
+    services: Services, company_id: int, run_id: int | None, delivery_id: int, answer: StepAnswer, desk: Desk
+) -> bool:
+    """Record that a person has taken a step that waited for them; the document's next step may go."""
+    begun = monotonic_time.monotonic()
+    with services.db.company(company_id) as session:
+        claimed = deliveries.claim(session, delivery_id, services.lease_s, services.quarantine_s, for_person=True)
+        if claimed is None:
+            return False
+        work = _Chain(services, company_id, run_id, claimed.document_id, desk, lambda: True)
+        attempt = _prepared(work, session, claimed, begun)
+    _answered(work, attempt, claimed.step, answer, go_on=False)
+    return True
+
+
+def _remember_customer(session: Session, step: CreateCustomer | UpdateCustomer, answer: StepAnswer) -> None:
+    key = step.key if isinstance(step, CreateCustomer) else step.customer_key
+    row = session.scalar(select(CustomerRow).where(CustomerRow.key == key))
     if row is None:
-        row = CustomerRow(key=step.key, number=answer.reference)
+        row = CustomerRow(key=key, number=answer.reference)
         session.add(row)
     row.number, row.name, row.email = answer.reference, step.customer.name, step.customer.email
 
@@ -854,7 +962,7 @@ def _worth(stood: Told, answer: StepAnswer, known: Known, desk: Desk) -> dict[st
 
 def _disagreement(step: Step, answer: StepAnswer, desk: Desk) -> Comparison | None:
     """Compare what was created with the plan, before it is booked (law 5); None where it may be booked."""
-    if not isinstance(step, CreateInvoice):
+    if not isinstance(step, CreateInvoice | CreateOrder):
         return None
     if answer.invoice is None:
         return Comparison(Verdict.DIFFERS, HoldReason.TOTAL_DIFFERS)
@@ -862,6 +970,9 @@ def _disagreement(step: Step, answer: StepAnswer, desk: Desk) -> Comparison | No
     match comparison.verdict:
         case Verdict.DIFFERS:
             return comparison
+        case Verdict.ROUNDED_DOWN if isinstance(step, CreateOrder):
+            # The next plan of it knows that totals are rounded, and has the row that this order lacks.
+            return replace(comparison, verdict=Verdict.DIFFERS, reason=HoldReason.TOTAL_DIFFERS)
         case Verdict.ROUNDED_DOWN if not _rounding_account(desk):
             facts = (("role", AccountRole.ROUNDING.value),)
             return Comparison(Verdict.DIFFERS, HoldReason.ACCOUNT_NOT_READY, facts)
@@ -978,8 +1089,8 @@ def _withdraw(
     desk: Desk,
 ) -> None:
     """Cancel an unbooked invoice that differs from its plan, and let a later try make a new one."""
-    assert isinstance(step, CreateInvoice)  # noqa: S101 - only created invoices are compared
-    book = BookInvoice(f"{step.key}/book", step.key, step.invoice)
+    assert isinstance(step, CreateInvoice | CreateOrder)  # noqa: S101 - only these are compared
+    book = step if isinstance(step, CreateOrder) else BookInvoice(f"{step.key}/book", step.key, step.invoice)
     try:
         desk.system.remove_copy(book, answer.reference)
     except PortError:
@@ -1082,6 +1193,8 @@ def _fitted(step: Step, known: Known, desk: Desk) -> Step:
                 rest = write_off(invoice.total, step.settlement.amount)
             except ValueError as fault:
                 raise Rejected("total", str(fault), HoldReason.TOUCHED.value) from fault
+            # A person who booked the draft may have given it a later day.
+            paid_on = max(step.settlement.paid_on, invoice.invoice_date)
             account = step.settlement.write_off_account
             if rest is not None and account is None:
                 number = dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
@@ -1089,7 +1202,8 @@ def _fitted(step: Step, known: Known, desk: Desk) -> Step:
                     reason = HoldReason.ACCOUNT_NOT_READY.value
                     raise Rejected("rounding", "no account for rounding", reason)
                 account = Account(AccountRole.ROUNDING, number)
-            return replace(step, settlement=replace(step.settlement, write_off=rest, write_off_account=account))
+            fitted = replace(step.settlement, paid_on=paid_on, write_off=rest, write_off_account=account)
+            return replace(step, settlement=fitted)
         case BookInvoice() if step.credit_total is not None and invoice is not None:
             if invoice.total != step.credit_total:
                 raise Rejected(

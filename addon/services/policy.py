@@ -67,6 +67,7 @@ def load_policy(
         wait_days=company.wait_days,
         tolerance_minor=int(company.tolerance.scaleb(minor_units(currency))),
         rounds_to_whole=bool(company.rounds_to_whole),
+        form=company.form,
         rules=load_rules(session, connection_row.id),
         settlement=connection.settlement,
         rates=rates,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
-from addon.core.books import Books, Check, Remedy, Repair
+from addon.core.books import Books, Check, Register, Remedy, Repair
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
 from addon.core.holds import HoldReason
@@ -29,7 +29,9 @@ from addon.core.prerequisites import (
     propose_series,
 )
 from addon.core.records import Movement
+from addon.core.routing import named_codes
 from addon.core.rules import FeeVat, Mode
+from addon.core.saleform import Articles, SaleDocument
 from addon.core.settlement import SettlementContra, SettlementStyle
 from addon.core.vat import EuBusiness, Supply
 from addon.ports.accounting import AccountingSystem
@@ -47,6 +49,7 @@ from addon.services.connections import (
 )
 from addon.services.context import Services
 from addon.services.policy import provider_name
+from addon.services.rules import stored_rules
 from addon.services.settings import (
     SEEN_CURRENCIES,
     CompanyConfig,
@@ -93,9 +96,13 @@ def check(
     log = CallLog()
     with services.db.company_reading(company_id) as session:
         first_day, today = _days(session, services.now())
+        registers = tuple(dict.fromkeys(register for register, _ in _codes_named(session)))
+        scopes = _more_scopes(session)
     try:
         reader = system if system is not None else accounting_system(services, company_id, log, lane)
         books = reader.fetch_books(first_day, today)
+        if registers or scopes:
+            books = reader.with_registers(books, registers, scopes)
     finally:
         log.save(services, company_id)
     try:
@@ -103,6 +110,28 @@ def check(
     except IntegrityError:
         # A page and a run checked at the same instant, and both added the same line: now it is there.
         return _keep(services, company_id, books)
+
+
+def _codes_named(session: Session) -> tuple[tuple[Register, str], ...]:
+    """The codes that settings and rules name, which must be in the books."""
+    form = read_company(session).form
+    centres, projects = named_codes(stored.rule for stored in stored_rules(session))
+    named = [
+        (Register.PAYMENT_TERMS, form.payment_terms),
+        *((Register.COST_CENTRES, code) for code in sorted({form.cost_centre, *centres})),
+        *((Register.PROJECTS, code) for code in sorted({form.project, *projects})),
+    ]
+    return tuple((register, code) for register, code in named if code)
+
+
+def _more_scopes(session: Session) -> tuple[str, ...]:
+    """Registers beyond the usual ones that the company's choices need."""
+    form = read_company(session).form
+    wanted = {
+        "article": form.articles is not Articles.FREE_TEXT,
+        "order": form.document is SaleDocument.ORDER,
+    }
+    return tuple(scope for scope, needed in wanted.items() if needed)
 
 
 def _days(session: Session, now: datetime) -> tuple[date, date]:
@@ -298,6 +327,9 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         invoices=invoices or not rows,
         payments=payments or not rows,
         names=names,
+        codes=_codes_named(session),
+        scopes=_more_scopes(session),
+        form=config.form,
     )
 
 

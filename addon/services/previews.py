@@ -21,7 +21,16 @@ from sqlalchemy.orm import Session
 from addon.core.books import InvoiceView
 from addon.core.dates import booking_date
 from addon.core.delivery import DeliveryState, PartState
-from addon.core.documents import CreateCustomer, CreateInvoice, CreditInvoice, Document, DocumentKind, Invoice, PartRef
+from addon.core.documents import (
+    CreateCustomer,
+    CreateInvoice,
+    CreateOrder,
+    CreditInvoice,
+    Document,
+    DocumentKind,
+    Invoice,
+    PartRef,
+)
 from addon.core.entries import AccountTotal, EntryRow, account_totals, entries_of
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.joining import Twin
@@ -35,6 +44,7 @@ from addon.services.booking import Search
 from addon.services.context import Services
 from addon.services.ingest import zone_of
 from addon.services.tables import harmless
+from addon.store import deliveries
 from addon.store.codec import decode, encode
 from addon.store.models import (
     CustomerRow,
@@ -277,7 +287,7 @@ def _rates_to_come(seen: Foreseen, policy: Policy) -> frozenset[str]:
         step.invoice.currency
         for one in seen.documents
         for step in one.document.steps
-        if isinstance(step, CreateInvoice)
+        if isinstance(step, CreateInvoice | CreateOrder)
         and step.invoice.rate is None
         and step.invoice.currency != policy.books_currency
     )
@@ -291,11 +301,11 @@ def _take_as_booked(session: Session, row: DocumentRow, document: Document, now:
             known = session.scalar(select(CustomerRow.id).where(CustomerRow.key == step.key))
             if known is None:
                 session.add(CustomerRow(key=step.key, number=NUMBER_TO_COME, name=step.customer.name))
-    if document.kind is DocumentKind.MATCH:
+    if document.kind is DocumentKind.MATCH or any(step.kind in deliveries.FOR_PEOPLE for step in document.steps):
         return
     row.state, row.booked_at = DeliveryState.BOOKED.value, now
     row.number = row.number or NUMBER_TO_COME
-    invoice = next((step.invoice for step in document.steps if isinstance(step, CreateInvoice)), None)
+    invoice = next((step.invoice for step in document.steps if isinstance(step, CreateInvoice | CreateOrder)), None)
     if invoice is not None:
         rate = invoice.rate.per_one() if invoice.rate is not None else invoice.expected_rate or Decimal(1)
         row.invoice_total_minor, row.invoice_rate = invoice.total.minor, str(rate)
@@ -350,7 +360,7 @@ class _InvoicesByKey:
 
     def learn(self, document: Document) -> None:
         for step in document.steps:
-            if isinstance(step, CreateInvoice):
+            if isinstance(step, CreateInvoice | CreateOrder):
                 self._known[step.key] = step.invoice
 
     def for_document(self, document: Document) -> dict[str, Invoice]:
@@ -452,7 +462,7 @@ def _keep_totals(
 def _document_item(run_id: int, one: Seen) -> RunItemRow:
     document = one.document
     facts = dict(document.facts)
-    customers = [step.invoice.customer for step in document.steps if isinstance(step, CreateInvoice)]
+    customers = [step.invoice.customer for step in document.steps if isinstance(step, CreateInvoice | CreateOrder)]
     words = [facts.get("order_number", ""), *(customer.name for customer in customers), facts.get("source", "")]
     return RunItemRow(
         run_id=run_id,

@@ -25,11 +25,13 @@ from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
 from addon.core.rules import LockedRule, Policy
+from addon.core.saleform import Articles
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
 from addon.services import (
+    articles,
     audit,
     backfill,
     booking,
@@ -43,6 +45,7 @@ from addon.services import (
     reconciliation,
     redating,
     undoing,
+    watch,
 )
 from addon.services.calls import CallLog
 from addon.services.context import Services
@@ -399,6 +402,8 @@ def _books(work: _Slice) -> SliceResult | str:
     work.hold_on()
     if not rates.read_missing(work.services, work.company_id, work.run_id):
         _tell(work, "rates_away")
+    if not looks:
+        _look_at_people(work, system)
     return "look" if looks else "plan"
 
 
@@ -450,6 +455,17 @@ def _earlier_books(work: _Slice, system: AccountingSystem) -> previews.Prepare |
     now = work.services.now()
     books = system.fetch_books(min(one.first_day for one in found), booking_date(now, zone))
     return backfill.preparing(work.company_id, work.run_id, found, books, now)
+
+
+def _look_at_people(work: _Slice, system: AccountingSystem) -> None:
+    """Read what rows of invoices may name, and see what people have booked that waited for them."""
+    with work.services.db.company_reading(work.company_id) as session:
+        config = read_company(session)
+        books = _books_in(session)
+    if config.form.articles is not Articles.FREE_TEXT:
+        articles.refresh(work.services, work.company_id, system)
+    desk = delivery.Desk(system, books, config.voucher_series, work.log)
+    watch.look(work.services, work.company_id, work.run_id, desk)
 
 
 def _look(work: _Slice) -> SliceResult | str:

@@ -27,6 +27,7 @@ from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.kinds import DEFAULT_KIND_RULES, BankSide, BouncedPayment, KindRules, LostDispute
 from addon.core.records import FeeKind
 from addon.core.rules import LockedRule, Mode
+from addon.core.saleform import Articles, SaleDocument, SaleForm
 from addon.core.settlement import USUAL_STYLE, SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.core.vat import (
     EU_VAT_TERRITORY,
@@ -198,6 +199,12 @@ def _series(text: str) -> str:
     return text
 
 
+def _code(text: str) -> str:
+    if text and not re.fullmatch(r"[^\s,;]{1,25}", text):
+        raise ValueError("must be a code of your books, without spaces")
+    return text
+
+
 def _instant(text: str) -> datetime | None:
     if not text:
         return None
@@ -337,8 +344,15 @@ def _all() -> dict[str, Setting]:
         _setting("daily_at", "company", "time", "05:00", _time),
         _choices("approve", "company", "automatic", "automatic", "first"),
         _choices("locked_period", "company", LockedRule.HOLD.value, *(rule.value for rule in LockedRule)),
-        _choices("customers", "company", "per_buyer", "per_buyer", "collective"),
-        _choices("sale_document", "company", "booked", "booked"),
+        _choices("customers", "company", "per_buyer", "per_buyer", "per_organisation", "collective"),
+        _choices("existing_customers", "company", "leave", "leave", "update"),
+        _choices("articles", "company", Articles.FREE_TEXT.value, *(choice.value for choice in Articles)),
+        _choices("sale_document", "company", SaleDocument.BOOKED.value, *(choice.value for choice in SaleDocument)),
+        _setting("mail_invoice", "company", "yes_no", "no", _yes_no, ("yes", "no")),
+        _choices("payments", "company", "booked", "booked", "unbooked"),
+        _setting("payment_terms", "company", "text", "", _code),
+        _setting("cost_centre", "company", "text", "", _code),
+        _setting("project", "company", "text", "", _code),
         _setting("invoice_text", "company", "text", "", _text(200)),
         _choices("default_vat_percent", "company", "25", "25", "12", "6", "0"),
         _setting("export_without_vat", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
@@ -446,6 +460,7 @@ class CompanyConfig:
     approve_automatically: bool
     locked_rule: LockedRule
     collective_customers: bool
+    form: SaleForm
     invoice_text: str
     default_vat_percent: int
     export_without_vat: bool
@@ -532,6 +547,17 @@ def read_company(session: Session) -> CompanyConfig:
         approve_automatically=value("approve") == "automatic",
         locked_rule=LockedRule(value("locked_period")),
         collective_customers=value("customers") == "collective",
+        form=SaleForm(
+            document=SaleDocument(value("sale_document")),
+            articles=Articles(value("articles")),
+            payment_terms=value("payment_terms"),
+            cost_centre=value("cost_centre"),
+            project=value("project"),
+            mail_invoice=value("mail_invoice"),
+            payments_booked=value("payments") == "booked",
+            by_organisation=value("customers") == "per_organisation",
+            update_customers=value("existing_customers") == "update",
+        ),
         invoice_text=value("invoice_text"),
         default_vat_percent=int(value("default_vat_percent")),
         export_without_vat=value("export_without_vat"),

@@ -23,7 +23,9 @@ _STEP_BY_KIND: Final[Mapping[str, type[Step]]] = {
     kind.__dataclass_fields__["kind"].default: kind for kind in get_args(Step)
 }
 _EXPLANATIONS: Final = ("rule", "facts")
-_ADDED: Final = frozenset({"cost_centre", "project", "oss", "sold"})
+_ADDED: Final = frozenset(
+    {"cost_centre", "project", "oss", "sold", "article", "payment_terms", "mail_to", "organisation_number"}
+)
 """Fields that came after the first release: where they say nothing they are left out of fingerprints, which so stay
 comparable with those stored before."""
 

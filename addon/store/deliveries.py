@@ -49,17 +49,23 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from addon.core.books import StepAnswer
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
     BookInvoice,
     BookPayment,
+    CreateArticle,
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     DateCreditNote,
     Document,
+    MailInvoice,
     PostVoucher,
     RoundInvoice,
     Step,
+    UpdateCustomer,
 )
 from addon.core.money import Money
 from addon.store.clock import database_now
@@ -82,6 +88,9 @@ VOUCHERS: Final = "vouchers"
 
 SEQ_STEP: Final = 10
 """Steps are numbered with gaps: what an answer calls for is put between."""
+
+FOR_PEOPLE: Final = ("await_invoice", "await_payment")
+"""Kinds of steps that people take in the accounting system: nothing is written, it is looked at now and then."""
 
 _AS_WRITTEN = {"synchronize_session": False}
 _UNDER_DELIVERY = (DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
@@ -138,13 +147,17 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
         match step:
             case CreateCustomer():
                 found[step.key] = f"customer/{step.customer.key}"
-            case CreateInvoice():
+            case UpdateCustomer():
+                found[step.key] = f"customer/{step.customer_key}"
+            case CreateArticle():
+                found[step.key] = step.key
+            case CreateInvoice() | CreateOrder():
                 found[step.key] = f"invoice/{step.key}"
             case BookInvoice(draft=draft) if draft is not None:
                 found[step.key] = f"number/{draft.number}"
             case CreditInvoice() if step.invoice_number:
                 found[step.key] = f"number/{step.invoice_number}"
-            case RoundInvoice() | BookInvoice() | CreditInvoice():
+            case RoundInvoice() | BookInvoice() | CreditInvoice() | AwaitInvoice() | MailInvoice():
                 found[step.key] = f"invoice/{step.invoice_key}"
             case DateCreditNote():
                 found[step.key] = f"invoice/{step.credit_key}"
@@ -152,7 +165,7 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
                 found[step.key] = (
                     f"number/{step.invoice_number}" if step.invoice_number else f"invoice/{step.invoice_key}"
                 )
-            case BookPayment():
+            case BookPayment() | AwaitPayment():
                 found[step.key] = found.get(step.payment_key, "")
             case PostVoucher():
                 found[step.key] = VOUCHERS
@@ -284,7 +297,13 @@ _READY: Final = (
         _rows.kind,
         _rows.alone_on,
     )
-    .where(_rows.company_id == _COMPANY, _rows.state == bindparam("given_state", type_=String), _runnable(), _in_turn())
+    .where(
+        _rows.company_id == _COMPANY,
+        _rows.state == bindparam("given_state", type_=String),
+        _rows.kind.not_in(FOR_PEOPLE),
+        _runnable(),
+        _in_turn(),
+    )
     .order_by(_rows.document_id, _rows.seq)
     .limit(bindparam("given_limit", type_=Integer))
 )
@@ -418,7 +437,13 @@ def book_parts(session: Session, document_id: int, at: datetime) -> None:
 _TAKEN_OVER: Final = _rows.state == DeliveryState.SENDING.value
 _CLAIM: Final = (
     update(_DELIVERIES)
-    .where(_rows.company_id == _COMPANY, _rows.id == _ID, _runnable(), _in_turn())
+    .where(
+        _rows.company_id == _COMPANY,
+        _rows.id == _ID,
+        or_(_rows.kind.not_in(FOR_PEOPLE), bindparam("given_for_person", type_=Boolean)),
+        _runnable(),
+        _in_turn(),
+    )
     .values(
         state=DeliveryState.SENDING.value,
         lease_until=database_now("given_lease_s"),
@@ -467,6 +492,7 @@ def claim(
     *,
     always_look: bool = False,
     savepoint: bool = True,
+    for_person: bool = False,
 ) -> Claimed | None:
     """Make a delivery ours for `lease_s` seconds; None if it is another's, not approved, or not its turn.
 
@@ -474,7 +500,8 @@ def claim(
     readable answer clears. A delivery whose holder vanished is taken over when its lease has been over for
     `quarantine_s` seconds, and is doubtful from then on. `always_look` makes first attempts look first too, as
     after a restore. Two claims at the same instant on one invoice: one gets None; without the `savepoint`, which
-    costs two more trips to the database, it gets `IntegrityError`, and its transaction is over.
+    costs two more trips to the database, it gets `IntegrityError`, and its transaction is over. A step of people is
+    claimed only `for_person`, when they have taken it.
     """
     try:
         # SQLite has one writer at a time, so that nobody can come between.
@@ -487,6 +514,7 @@ def claim(
                 given_lease_s=lease_s,
                 given_before_quarantine_s=-quarantine_s,
                 given_always_look=always_look,
+                given_for_person=for_person,
             ).one_or_none()
     except IntegrityError:
         # The table's own law let one of them through.

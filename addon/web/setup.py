@@ -26,7 +26,7 @@ Answer = Response | str | tuple[str, int]
 
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("rhythm", ("approve", "time_zone", "daily_at", "locked_period")),
-    ("sales", ("default_vat_percent", "export_without_vat", "customers", "invoice_text")),
+    ("sales", ("default_vat_percent", "export_without_vat", "customers", "existing_customers", "invoice_text")),
     (
         "vat",
         (
@@ -40,6 +40,18 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "vat_number_wait_days",
             "own_vat_number",
             "odd_vat",
+        ),
+    ),
+    (
+        "documents",
+        (
+            "sale_document",
+            "payments",
+            "mail_invoice",
+            "articles",
+            "payment_terms",
+            "cost_centre",
+            "project",
         ),
     ),
     ("currency", ("rate_source", "revalue_at_year_end")),

@@ -234,6 +234,12 @@ STEP_KINDS: Final[Mapping[str, Text]] = {
     "date_credit_note": _("Credit note dated"),
     "create_payment": _("Payment made"),
     "book_payment": _("Payment booked"),
+    "update_customer": _("Customer brought up to date"),
+    "create_article": _("Article made"),
+    "create_order": _("Order made"),
+    "await_invoice": _("Invoice booked by you"),
+    "await_payment": _("Payment booked by you"),
+    "mail_invoice": _("Invoice mailed to the buyer"),
     "post_voucher": _("Voucher written"),
 }
 
@@ -528,6 +534,16 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         _("When it was fetched, Settlement was not built. Kvitt has left the movement alone."),
         _("Try again: Settlement is there now."),
     ),
+    HoldReason.CODE_NOT_READY: HoldWords(
+        _("A cost centre, project or term of payment is missing"),
+        _("The document names a code that is not in your books, or that is closed."),
+        _("Add or open it in your books, or choose another one under Settings, and try again."),
+    ),
+    HoldReason.WAITED_FOR_GONE: HoldWords(
+        _("What waited for you to book it is gone"),
+        _("Kvitt made a draft, an order or an unbooked payment for you to book, and somebody took it away."),
+        _("Try again to have it made anew, or set the payment aside here, saying where it is booked."),
+    ),
     HoldReason.RULE_HOLDS: HoldWords(
         _("Your own rule says: ask me"),
         _("A rule that you made keeps movements like this one for a person to decide."),
@@ -596,7 +612,7 @@ NOT_POSSIBLE: Final[Mapping[str, Text]] = {
 WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.DAY_CLOSES: _("Fees of a day that has not closed"),
     WaitReason.INVOICE: _("An invoice or credit note that the shop has not made yet"),
-    WaitReason.BOOKING: _("An invoice that you have not booked yet"),
+    WaitReason.BOOKING: _("A draft, an order or an invoice that you have not booked yet"),
     WaitReason.SALE: _("The entry that this one takes back"),
     WaitReason.PAYOUT_PAID: _("Payouts under way to the bank"),
     WaitReason.PAYOUT_ITEMS: _("The list of a payout's movements"),
@@ -606,6 +622,7 @@ WAITS: Final[Mapping[WaitReason, Text]] = {
     WaitReason.EARLIER_ENTRIES: _("Earlier entries on the same foreign balance"),
     WaitReason.DISPUTE: _("The entry that a dispute began with"),
     WaitReason.CONVERSION: _("The other half of a currency conversion"),
+    WaitReason.PAYMENT_BOOKING: _("A payment that you book in your books"),
 }
 
 UNBOOKED: Final[Mapping[str, Text]] = {
@@ -713,6 +730,8 @@ FACTS: Final[Mapping[str, Text]] = {
     "gross": _("With VAT"),
     "tax": _("Tax"),
     "category": _("Category"),
+    "register": _("Register"),
+    "order": _("Order"),
 }
 
 FACT_VALUES: Final[Mapping[str, Text]] = {
@@ -778,6 +797,9 @@ CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
     ("currency", "missing"): _("The currency %(subject)s is not in your books."),
     ("currency", "not_automatic"): _("The currency %(subject)s has no automatic rates."),
     ("payment_mode", ""): _("No way of payment leads to account %(account)s."),
+    ("code", "missing"): _("%(code)s is not in your books. You have chosen it under Settings or in a rule."),
+    ("code", "inactive"): _("%(code)s is closed in your books. You have chosen it under Settings or in a rule."),
+    ("article_register", ""): _("Kvitt was not let in here: %(name)s."),
     ("locked_period", ""): _("The books are locked through %(through)s, and you start on %(start)s."),
     ("warehouse", ""): _("The warehouse module holds invoices back until their goods are marked as delivered."),
     ("oss_vat_code", ""): _(
@@ -867,7 +889,22 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     ),
     "locked_period": SettingWords(_("If a day lies in a locked period")),
     "customers": SettingWords(_("Buyers as customers")),
-    "sale_document": SettingWords(_("A sale becomes")),
+    "existing_customers": SettingWords(
+        _("Customers that are there"), _("Whether a name or VAT number that a buyer gives anew goes into your books.")
+    ),
+    "articles": SettingWords(_("Rows of invoices"), _("By the article number (SKU) that the shop tells.")),
+    "sale_document": SettingWords(
+        _("A sale becomes"), _("For a draft or an order the payment waits until you have booked the invoice.")
+    ),
+    "mail_invoice": SettingWords(
+        _("Mail the invoice to the buyer"), _("Your books mail it once, when it is booked. Off unless you choose it.")
+    ),
+    "payments": SettingWords(_("Payments"), _("Unbooked ones wait for your bookkeeper. Vouchers are always booked.")),
+    "payment_terms": SettingWords(
+        _("Terms of payment"), _("A code of your books. Whatever it is, paid invoices are due on their own date.")
+    ),
+    "cost_centre": SettingWords(_("Cost centre"), _("For sales and fees; a rule may say otherwise.")),
+    "project": SettingWords(_("Project"), _("For sales and fees; a rule may say otherwise.")),
     "invoice_text": SettingWords(_("Text on invoices"), _("Optional. Kvitt mails nothing to buyers.")),
     "default_vat_percent": SettingWords(
         _("VAT rate of your sales"), _("Taken where the payment itself does not tell.")
@@ -1031,6 +1068,18 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("locked_period", LockedRule.HOLD): _("Ask me"),
     ("locked_period", LockedRule.NEXT_OPEN_DAY): _("Book on the next open day, with a note"),
     ("customers", "per_buyer"): _("One customer for each buyer, by e-mail address"),
+    ("customers", "per_organisation"): _("One customer for each organisation number, else by e-mail address"),
+    ("existing_customers", "leave"): _("Leave them as they are"),
+    ("existing_customers", "update"): _("Bring them up to date"),
+    ("articles", "free_text"): _("Free text"),
+    ("articles", "matched"): _("The article with that number, where you have it"),
+    ("articles", "created"): _("The article with that number, made where it is missing"),
+    ("mail_invoice", "yes"): _("Yes"),
+    ("mail_invoice", "no"): _("No"),
+    ("payments", "booked"): _("Book them"),
+    ("payments", "unbooked"): _("Leave them unbooked for the bookkeeper"),
+    ("sale_document", "draft"): _("a draft that you book"),
+    ("sale_document", "order"): _("an order that you invoice and book"),
     ("customers", "collective"): _("One collective customer for each country and VAT treatment"),
     ("sale_document", "booked"): _("a booked invoice with its payment"),
     ("default_vat_percent", "25"): _("25 %"),
@@ -1207,6 +1256,8 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "freed": _("Bookings may go on"),
     "adopted": _("Found a document of ours in the books"),
     "undone": _("Undid a document that stood there twice"),
+    "mailed": _("Had an invoice mailed to the buyer"),
+    "not_mailed": _("An invoice was not mailed to the buyer, or may not have been"),
     "rule_saved": _("Saved an account rule"),
     "rule_moved": _("Moved an account rule"),
     "rule_deleted": _("Deleted an account rule"),

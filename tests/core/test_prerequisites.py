@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.core.books import Books, BooksCurrency, ChartAccount, Check, Identity, Remedy, Series
+from addon.core.books import Books, BooksCurrency, ChartAccount, Check, Code, Identity, Register, Remedy, Series
 from addon.core.dates import FinancialYear
 from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate
@@ -22,6 +22,7 @@ from addon.core.prerequisites import (
     propose_connection_accounts,
     propose_series,
 )
+from addon.core.saleform import SaleForm
 from addon.core.text import HOLD_TEXTS, check_reason, check_remedy, hold_text
 
 YEAR = FinancialYear("2", date(2026, 1, 1), date(2026, 12, 31), accrual=True)
@@ -86,7 +87,8 @@ def red(books: Books, needs: Needs = NEEDS) -> list[Check]:
 
 def test_books_that_are_ready_are_green_all_over() -> None:
     assert red(BOOKS) == []
-    assert {check.code for check in check_books(BOOKS, NEEDS)} == {entry.code for entry in PREREQUISITES}
+    needs = replace(NEEDS, codes=((Register.PAYMENT_TERMS, "30"),), scopes=("article",))
+    assert {check.code for check in check_books(BOOKS, needs)} == {entry.code for entry in PREREQUISITES}
 
 
 def without_account(books: Books, number: str) -> Books:
@@ -164,7 +166,36 @@ def test_each_condition_turns_its_own_line_red(
 
 
 def test_every_code_has_a_break() -> None:
-    assert {code for _, _, code, _ in BREAKS} | {"easy_vat"} == {entry.code for entry in PREREQUISITES}
+    others = {"easy_vat", "code", "article_register"}
+    assert {code for _, _, code, _ in BREAKS} | others == {entry.code for entry in PREREQUISITES}
+
+
+def test_what_settings_and_rules_name_must_be_there_and_open() -> None:
+    needs = replace(
+        NEEDS,
+        codes=((Register.COST_CENTRES, "A"), (Register.COST_CENTRES, "B"), (Register.PROJECTS, "P")),
+        scopes=("article", "order"),
+    )
+    books = replace(
+        BOOKS,
+        codes=(Code(Register.COST_CENTRES, "A"), Code(Register.COST_CENTRES, "B", open=False)),
+        registers=(Register.COST_CENTRES, Register.PROJECTS),
+        unreadable=("order",),
+    )
+    found = {(check.code, check.subject, dict(check.details).get("fault")) for check in red(books, needs)}
+    assert found == {
+        ("code", "cost_centres:B", "inactive"),
+        ("code", "projects:P", "missing"),
+        ("article_register", "order", None),
+        ("scope", "order", None),
+    }
+
+
+def test_an_account_that_demands_a_cost_centre_is_ready_where_its_rows_get_one() -> None:
+    accounts = tuple(replace(one, needs_cost_centre=one.number == "6570") for one in BOOKS.accounts)
+    books = replace(BOOKS, accounts=accounts)
+    assert {check.code for check in red(books)} == {"account"}
+    assert red(books, replace(NEEDS, form=SaleForm(cost_centre="SHOP"))) == []
 
 
 def test_years_touched_are_all_years_since_the_start() -> None:

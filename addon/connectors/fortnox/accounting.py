@@ -9,6 +9,7 @@ about the company that steps can use but do not need (units of currencies, modes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final, TypeVar, assert_never
@@ -21,12 +22,15 @@ from addon.core.books import (
     Books,
     BooksCurrency,
     ChartAccount,
+    Code,
     CustomerView,
     Identity,
     InvoiceView,
     Ledger,
     OrderField,
+    OrderView,
     PaymentView,
+    Register,
     Remedy,
     Repair,
     Series,
@@ -35,19 +39,25 @@ from addon.core.books import (
 )
 from addon.core.dates import FinancialYear
 from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
     BookInvoice,
     BookPayment,
+    CreateArticle,
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     CustomerVat,
     DateCreditNote,
     Invoice,
+    MailInvoice,
     PostVoucher,
     RoundInvoice,
     Settlement,
     Step,
+    UpdateCustomer,
 )
 from addon.core.holds import HoldReason
 from addon.core.money import Money
@@ -64,8 +74,14 @@ SCOPES: Final = (
     "currency",
     "inbox",
     "connectfile",
+    "article",
+    "order",
+    "costcenter",
+    "project",
 )
-"""What Kvitt asks a company's consent for: the least that its work needs; the last two for evidence at vouchers."""
+"""What Kvitt asks a company's consent for: the least that its work needs. Inbox and connectfile are for evidence at
+vouchers; the last four are used only where a company chooses rows with articles, orders, cost centres or projects,
+since a consent cannot be widened without a new installation."""
 
 PREREQUISITES: Final = (
     "invoicing method (ACCRUAL) in each financial year that is booked in",
@@ -107,6 +123,14 @@ _WRITTEN_REGISTERS: Final = {"customer": "customers", "invoice": "invoices", "pa
 _NOT_THERE: Final = frozenset({"2000434"})
 _NO_FILE: Final = "2000704"
 """A file, or the connection of one, that is not there."""
+MAILED: Final = "mailed"
+NOT_MAILED: Final = "not_mailed"
+_REGISTERS: Final[dict[Register, tuple[str, str, str, Callable[[translate.Row], Code]]]] = {
+    Register.PAYMENT_TERMS: ("termsofpayments", "TermsOfPayments", "settings", translate.terms_code),
+    Register.COST_CENTRES: ("costcenters", "CostCenters", "costcenter", translate.cost_centre),
+    Register.PROJECTS: ("projects", "Projects", "project", translate.project),
+}
+"""Where each register stands: path, wrapper, scope, and how its rows are read."""
 
 T = TypeVar("T")
 
@@ -251,9 +275,42 @@ class FortnoxAccounting:
             case _:
                 assert_never(repair.remedy)
 
+    def with_registers(self, books: Books, registers: Sequence[Register], scopes: Sequence[str]) -> Books:
+        """The same books with the codes of these registers, and `scopes` tried out. What is closed to us is named."""
+        reading = _Reading()
+        codes: list[Code] = []
+        for register in registers:
+            path, wrapper, scope, view = _REGISTERS[register]
+            codes += reading.rows(scope, lambda: tuple(self._client.pages(path, wrapper, view)))  # noqa: B023 - called at once
+        for scope in scopes:
+            reading.part(scope, partial(self._try_out, f"{scope}s"), None)
+        closed = {*reading.scopes, *reading.licences, *reading.unreadable}
+        return replace(
+            books,
+            codes=tuple(codes),
+            registers=tuple(one for one in registers if _REGISTERS[one][2] not in closed),
+            unreadable=(*books.unreadable, *(name for name in closed if name not in books.unreadable)),
+        )
+
+    def fetch_articles(self, changed_since: datetime | None) -> Iterator[str]:
+        """Numbers of articles, all or those changed since an instant, in pages."""
+        return self._client.pages("articles", "Articles", translate.article_row, _changed_filter(changed_since))
+
+    def fetch_orders(self, key_prefix: str, changed_since: datetime | None) -> Iterator[str]:
+        """Numbers of orders whose key begins with a prefix, from list pages."""
+        params = {"externalinvoicereference1": key_prefix, **_changed_filter(changed_since)}
+        for number, key, _ in self._client.pages("orders", "Orders", translate.order_row, params):
+            if key.startswith(key_prefix):
+                yield number
+
+    def get_order(self, number: str) -> OrderView:
+        """One order as it stands now. Raises `Rejected` if it is not there."""
+        return self._client.get_object(f"orders/{quote(number, safe='')}", "Order", translate.order_view)
+
     def fetch_customers(self, changed_since: datetime | None) -> Iterator[CustomerView]:
-        """Customers, all or those changed since an instant, in pages."""
-        return self._client.pages("customers", "Customers", translate.customer_view, _changed_filter(changed_since))
+        """Active customers, all or those changed since an instant, in pages."""
+        params = {"filter": "active", **_changed_filter(changed_since)}
+        return self._client.pages("customers", "Customers", translate.customer_view, params)
 
     # --- Writing ------------------------------------------------------------------------------------------
 
@@ -270,6 +327,25 @@ class FortnoxAccounting:
                 return self._write_invoice(
                     "POST", "invoices", translate.invoice_body(step.invoice, known.customer_number, unit)
                 )
+            case UpdateCustomer():
+                number = quote(known.customer_number, safe="")
+                body = translate.updated_customer_body(step.customer)
+                return StepAnswer(
+                    self._client.send_object(
+                        "PUT", f"customers/{number}", "Customer", translate.customer_view, body
+                    ).number
+                )
+            case CreateArticle():
+                return self._create_article(step)
+            case CreateOrder():
+                body = translate.order_body(step.invoice, known.customer_number, self._unit(step.invoice))
+                order = self._client.send_object("POST", "orders", "Order", translate.order_invoice_view, body)
+                return StepAnswer(order.number, invoice=order)
+            case MailInvoice():
+                self._client.act(f"invoices/{_invoice(known).number}/email")
+                return StepAnswer(MAILED)
+            case AwaitInvoice() | AwaitPayment():
+                raise Rejected("", f"{step.kind} is for a person to do")
             case RoundInvoice():
                 number = _invoice(known).number
                 return self._write_invoice("PUT", f"invoices/{number}", translate.rounded_invoice_body(step.invoice))
@@ -297,6 +373,30 @@ class FortnoxAccounting:
                 )
             case _:
                 assert_never(step)
+
+    def _create_article(self, step: CreateArticle) -> StepAnswer:
+        body = translate.article_body(step.number, step.description, step.account)
+        try:
+            number = self._client.send_object("POST", "articles", "Article", translate.article_row, body)
+        except Rejected as refusal:
+            if refusal.code != translate.ARTICLE_EXISTS:
+                raise
+            number = step.number  # a person, or another document of ours, was first
+        return StepAnswer(number)
+
+    def _find_order(self, step: CreateOrder) -> StepAnswer | None:
+        """The oldest order that carries the key and is not cancelled."""
+        params = {"externalinvoicereference1": step.invoice.key}
+        found = [
+            number
+            for number, key, cancelled in self._client.pages("orders", "Orders", translate.order_row, params)
+            if key == step.invoice.key and not cancelled
+        ]
+        if not found:
+            return None
+        path = f"orders/{min(found, key=_age)}"
+        order = self._client.get_object(path, "Order", translate.order_invoice_view)
+        return StepAnswer(order.number, invoice=order)
 
     def _unit(self, invoice: Invoice) -> int | None:
         """For how many units Fortnox quotes an invoice's currency, asked once where it is not plain; None: unknown."""
@@ -390,6 +490,18 @@ class FortnoxAccounting:
             case CreateInvoice():
                 copies = self._invoices_with_key(step.invoice.key, step.invoice.total)
                 return _invoice_answer(self.get_invoice(copies[0].number)) if copies else None
+            case UpdateCustomer():
+                return None  # the same again does no harm
+            case CreateArticle():
+                return None  # a second one of the number is refused, which says that it is there
+            case CreateOrder():
+                return self._find_order(step)
+            case MailInvoice():
+                # Never a second time: what may have gone out is not sent again, and says so.
+                return StepAnswer(MAILED if self.get_invoice(_invoice(known).number).sent else NOT_MAILED)
+            case AwaitInvoice():
+                invoice = self.get_invoice(_invoice(known).number)
+                return _invoice_answer(invoice) if invoice.booked else None
             case RoundInvoice():
                 invoice = self.get_invoice(_invoice(known).number)
                 return _invoice_answer(invoice) if invoice.total == step.invoice.total else None
@@ -404,7 +516,7 @@ class FortnoxAccounting:
                 return _invoice_answer(note) if dated else None
             case CreatePayment():
                 return self._find_payment(step.settlement, _invoice(known), known.taken_payments)
-            case BookPayment():
+            case BookPayment() | AwaitPayment():
                 payment = self._get_payment(known.payment_number)
                 return _payment_answer(payment) if payment.booked else None
             case PostVoucher():
@@ -414,13 +526,21 @@ class FortnoxAccounting:
                 assert_never(step)
 
     def _find_customer(self, step: CreateCustomer) -> StepAnswer | None:
-        """By exact e-mail address, else by exact name; their search finds parts of words. Oldest first."""
-        email, name = step.customer.email.strip().lower(), translate.customer_name(step.customer)
-        params = {"email": email} if email else {"name": name}
+        """By organisation number, e-mail address or name, the first that is told, exactly; their search finds parts
+        of words. Active ones only, oldest first."""
+        wanted = step.customer
+        email, name = wanted.email.strip().lower(), translate.customer_name(wanted)
+        field, text = ("email", email) if email else ("name", name)
+        searched = text
+        if wanted.organisation_number:
+            # Theirs may have a dash or not, and a search finds only what stands there in one piece.
+            field, text, searched = "organisationnumber", wanted.organisation_number, wanted.organisation_number[-4:]
         found = [
             customer
-            for customer in self._client.pages("customers", "Customers", translate.customer_view, params)
-            if (customer.email.lower() == email if email else customer.name == name)
+            for customer in self._client.pages(
+                "customers", "Customers", translate.customer_view, {field: searched, "filter": "active"}
+            )
+            if text == _told(customer, field)
         ]
         found.sort(key=lambda customer: _age(customer.number))
         # One buyer who is treated in two ways is two customers there: the invoice must get the right one.
@@ -523,6 +643,8 @@ class FortnoxAccounting:
         match step:
             case BookInvoice() | CreateInvoice():
                 self._client.send("PUT", f"invoices/{reference}/cancel")
+            case CreateOrder():
+                self._client.send("PUT", f"orders/{reference}/cancel")
             case BookPayment() | CreatePayment():
                 self._client.send("DELETE", f"invoicepayments/{reference}")
             case _:
@@ -699,6 +821,16 @@ class _Reading:
         """What a list gives, or nothing where the register behind `scope` is closed to us."""
         nothing: tuple[T, ...] = ()
         return self.part(scope, read, nothing)
+
+
+def _told(customer: CustomerView, field: str) -> str:
+    match field:
+        case "organisationnumber":
+            return "".join(digit for digit in customer.organisation_number if digit.isdecimal())
+        case "email":
+            return customer.email.strip().lower()
+        case _:
+            return customer.name
 
 
 def _digits(number: str) -> int:

@@ -98,6 +98,14 @@ class FortnoxClient:
         """Ask a question; the answer's JSON. Raises the errors of `addon.ports.errors`."""
         return self._call("GET", path, params, None)
 
+    def act(self, path: str) -> None:
+        """Ask for something that has an effect though it is a GET (mailing). Raises `OutcomeUnknown` where a plain
+        question could be asked again: whatever came of it may have happened."""
+        try:
+            self._call("GET", path, None, None)
+        except (BadReply, TryLater) as error:
+            raise OutcomeUnknown(f"GET {path}: {error}") from error
+
     def send(self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
         """Make one write; the answer's JSON, None for an answer without content."""
         return self._call(method, path, params, body)

@@ -20,11 +20,14 @@ from addon.core.accounts import Account, AccountRole
 from addon.core.books import (
     BooksCurrency,
     ChartAccount,
+    Code,
     CustomerView,
     Identity,
     InvoiceView,
     OrderField,
+    OrderView,
     PaymentView,
+    Register,
     Series,
     VoucherView,
 )
@@ -218,6 +221,7 @@ def read_fault(document: object) -> Fault | None:
 
 
 ALREADY_PAID: Final = "2003055"
+ARTICLE_EXISTS: Final = "2000013"
 INTERNAL_FAULTS: Final = frozenset({"1000003", "1000029"})
 """Fortnox's own faults, sent as 400 like a refusal; the write may have happened all the same."""
 LOGIN_REFUSED: Final = frozenset({"2000310", "2000311", "2004054"})
@@ -235,10 +239,12 @@ _REASON_OF_CODE: Final = {
     "2001265": HoldReason.ACCOUNT_NOT_READY,
     "2001403": HoldReason.ACCOUNT_NOT_READY,
     "2000946": HoldReason.ACCOUNT_NOT_READY,
-    "2000947": HoldReason.ACCOUNT_NOT_READY,
-    "2002821": HoldReason.ACCOUNT_NOT_READY,
+    "2000947": HoldReason.CODE_NOT_READY,
+    "2002821": HoldReason.CODE_NOT_READY,
     "2000427": HoldReason.CURRENCY_NOT_READY,
     ALREADY_PAID: HoldReason.ALREADY_PAID,
+    "2000429": HoldReason.CODE_NOT_READY,
+    "2001161": HoldReason.CODE_NOT_READY,
 }
 # For what has no known code: words of messages that integrators' help pages quote.
 _REASON_OF_WORDS: Final = (
@@ -302,7 +308,14 @@ def customer_body(customer: Customer) -> dict[str, Any]:
         body["Email"] = clean_text(customer.email, NAME_LENGTH)
     if customer.vat_number:
         body["VATNumber"] = clean_text(customer.vat_number, 30)
+    if customer.organisation_number:
+        body["OrganisationNumber"] = organisation_number(customer.organisation_number)
     return {"Customer": body}
+
+
+def organisation_number(digits: str) -> str:
+    """An organisation number as Fortnox writes it: a Swedish one has a dash."""
+    return f"{digits[:6]}-{digits[6:]}" if len(digits) == 10 else digits
 
 
 def invoice_rows(lines: Iterable[InvoiceLine]) -> list[dict[str, Any]]:
@@ -317,6 +330,7 @@ def invoice_rows(lines: Iterable[InvoiceLine]) -> list[dict[str, Any]]:
             "VAT": line.vat_percent,
             "Discount": 0,
             **_dimensions(line.cost_centre, line.project),
+            **({"ArticleNumber": line.article} if line.article else {}),
         }
         for line in lines
     ]
@@ -351,6 +365,10 @@ def invoice_body(invoice: Invoice, customer_number: str, unit: int | None) -> di
         body["YourOrderNumber"] = order_number
     if remarks := clean_text(invoice.text, REMARKS_LENGTH, lines=True):
         body["Remarks"] = remarks
+    if invoice.payment_terms:
+        body["TermsOfPayment"] = invoice.payment_terms
+    if invoice.mail_to:
+        body["EmailInformation"] = {"EmailAddressTo": clean_text(invoice.mail_to, NAME_LENGTH)}
     if invoice.rate is not None and invoice.currency != BOOKS_CURRENCY:
         body["CurrencyRate"] = rate_in_unit(invoice.rate, unit)
         # For a while Fortnox set the rate of foreign invoices to 1 whatever was sent, unless the unit was
@@ -358,6 +376,41 @@ def invoice_body(invoice: Invoice, customer_number: str, unit: int | None) -> di
         # is right anyway.
         body["CurrencyUnit"] = BLANK
     return {"Invoice": body}
+
+
+_NOT_ON_ORDERS: Final = frozenset({"DueDate", "InvoiceDate", "InvoiceRows"})
+
+
+def order_body(invoice: Invoice, customer_number: str, unit: int | None) -> dict[str, Any]:
+    """A new order of what would be an invoice; what of it an order does not have is left to the person who invoices."""
+    body = invoice_body(invoice, customer_number, unit)["Invoice"]
+    rows = [{**row, "OrderedQuantity": row["DeliveredQuantity"]} for row in body["InvoiceRows"]]
+    kept = {name: value for name, value in body.items() if name not in _NOT_ON_ORDERS}
+    day_text = invoice.invoice_date.isoformat()
+    return {"Order": {**kept, "OrderDate": day_text, "DeliveryDate": day_text, "OrderRows": rows}}
+
+
+def article_body(number: str, description: str, account: Account) -> dict[str, Any]:
+    """A new article without stock, sold on an account."""
+    return {
+        "Article": {
+            "ArticleNumber": number,
+            "Description": clean_text(description, DESCRIPTION_LENGTH) or number,
+            "Type": "SERVICE",
+            "StockGoods": False,
+            "SalesAccount": account_number(account),
+        }
+    }
+
+
+def updated_customer_body(customer: Customer) -> dict[str, Any]:
+    """What of a customer who is there is brought up to date: what the buyer told, and nothing else."""
+    told = {
+        "Name": customer_name(customer),
+        "VATNumber": clean_text(customer.vat_number, 30),
+        "OrganisationNumber": organisation_number(customer.organisation_number),
+    }
+    return {"Customer": {name: value for name, value in told.items() if value}}
 
 
 def rate_in_unit(rate: ExchangeRate, unit: int | None) -> Decimal:
@@ -511,7 +564,49 @@ def invoice_view(row: Row) -> InvoiceView:
         # On a credit note the field points back at the original.
         credit_number="" if is_credit or credited_by == "0" else credited_by,
         draft=flag(row.get("NotCompleted")),
+        sent=flag(row.get("Sent")),
     )
+
+
+def order_invoice_view(row: Row) -> InvoiceView:
+    """An order read as the invoice that it is to become, so that it can be compared with the plan."""
+    return invoice_view({**row, "InvoiceDate": row["OrderDate"], "Balance": row["Total"]})
+
+
+def order_view(row: Row) -> OrderView:
+    """`Order`; an order that was not invoiced has the reference 0."""
+    invoice = words(row.get("InvoiceReference"))
+    return OrderView(
+        number=str(whole(row["DocumentNumber"])),
+        cancelled=flag(row.get("Cancelled")),
+        invoice_number="" if invoice == "0" else invoice,
+    )
+
+
+def order_row(row: Row) -> tuple[str, str, bool]:
+    """Number, key and whether it is cancelled, of a row of a list of orders."""
+    number = str(whole(row["DocumentNumber"]))
+    return number, words(row.get("ExternalInvoiceReference1")), flag(row.get("Cancelled"))
+
+
+def article_row(row: Row) -> str:
+    """An article's number."""
+    return words(row["ArticleNumber"])
+
+
+def terms_code(row: Row) -> Code:
+    """A term of payment."""
+    return Code(Register.PAYMENT_TERMS, words(row["Code"]))
+
+
+def cost_centre(row: Row) -> Code:
+    """A cost centre; one that does not say otherwise is open."""
+    return Code(Register.COST_CENTRES, words(row["Code"]), row.get("Active") is None or flag(row["Active"]))
+
+
+def project(row: Row) -> Code:
+    """A project; nothing more is booked on one that is completed."""
+    return Code(Register.PROJECTS, words(row["ProjectNumber"]), words(row.get("Status")) != "COMPLETED")
 
 
 _ORDER_FIELDS: Final = {

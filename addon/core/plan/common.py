@@ -68,13 +68,15 @@ def account(policy: Policy, role: AccountRole, day: date, detail: str = "") -> A
     return found
 
 
-def require_ready(accounts: Iterable[Account], day: date, policy: Policy) -> None:
-    """Raise `CannotBook` unless each account exists, is active and wants no cost centre in the day's year."""
+def require_ready(accounts: Iterable[Account], day: date, policy: Policy, codes: tuple[str, str] = ("", "")) -> None:
+    """Raise `CannotBook` unless each account exists, is active and demands no cost centre or project in the day's year
+    but those that its row gets: the `codes` given, else the company's own."""
     year = policy.books.year_of(day)
     if year is None:
         raise CannotBook(HoldReason.NO_FINANCIAL_YEAR, day=day.isoformat())
     for wanted in accounts:
-        why = policy.books.fault_of(wanted.number, year.ref)
+        cost_centre, project = policy.form.codes_for(wanted.role)
+        why = policy.books.fault_of(wanted.number, year.ref, codes[0] or cost_centre, codes[1] or project)
         if why:
             raise CannotBook(
                 HoldReason.ACCOUNT_NOT_READY,

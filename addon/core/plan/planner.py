@@ -10,7 +10,7 @@ from functools import partial
 from typing import assert_never
 
 from addon.core.books import InvoiceView
-from addon.core.documents import CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
+from addon.core.documents import CreateArticle, CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.kinds import BouncedPayment, LostDispute
 from addon.core.money import Money
@@ -18,6 +18,7 @@ from addon.core.plan.captures import net_captures, with_companions
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.conversion import pair_of, plan_conversion, unpaired
 from addon.core.plan.dispute import plan_dispute, plan_dispute_credit, plan_dispute_loss, standing_of
+from addon.core.plan.in_form import in_form, sale_in_form
 from addon.core.plan.kinds import plan_plain, plan_reserve
 from addon.core.plan.match import await_invoice, order_of, plan_chosen, plan_matches
 from addon.core.plan.orphan import CREDIT, plan_orphan_refund
@@ -117,6 +118,7 @@ class _Planner:
         self.nought: list[PartRef] = []
         self.asides: list[Aside] = []
         self.routed = dict(situation.routed)
+        self.articles = set(situation.registers.articles)
         self.customers = set(situation.known_customers)
         self.carrying = dict(situation.carrying)
         self.payout_vouchers = dict(situation.payout_vouchers)
@@ -352,6 +354,11 @@ class _Planner:
                 assert_never(outcome)
 
     def keep_document(self, document: Document) -> None:
+        try:
+            document = in_form(document, self.policy)
+        except CannotBook as fault:
+            self.holds.append(Hold(document.parts, fault.reason, fault.facts))
+            return
         if document.key in self.keys:
             # A second movement of the same object, such as a charge captured twice: its keys are taken.
             another = f"another {document.kind.value} under the key {document.key}"
@@ -404,7 +411,8 @@ class _Planner:
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.SALE, None, (("order_number", order),))
         facts = VatFacts(self.situation.number_checks, self.oss_years)
         try:
-            return await_rate(movement, self.policy) or plan_sale(movement, self.policy, self.customers, facts)
+            waits = await_rate(movement, self.policy)
+            return waits or self.in_form(plan_sale(movement, self.policy, self.customers, facts), movement)
         except NumberWanted as wanted:
             until = entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
             about = (("vat_number", wanted.number), ("why", wanted.why))
@@ -483,6 +491,11 @@ class _Planner:
             parts = tuple(PartRef(half.ref, "amount") for half in pair)
             self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone.currency), self.policy))
             halves.clear()
+
+    def in_form(self, planned: Document, movement: Movement) -> Document:
+        shaped = sale_in_form(planned, movement, self.articles, self.situation.registers, self.policy)
+        self.articles.update(step.number for step in shaped.steps if isinstance(step, CreateArticle))
+        return shaped
 
     def refund(self, entry: OpenMovement) -> Outcome:
         movement = entry.movement

@@ -154,7 +154,15 @@ def _negative_invoice(key: str, sale: BookedSale, refund: Money, day: date, text
         [
             (
                 line,
-                InvoiceLine(line.description, -share, line.vat_percent, line.account, line.cost_centre, line.project),
+                InvoiceLine(
+                    line.description,
+                    -share,
+                    line.vat_percent,
+                    line.account,
+                    line.cost_centre,
+                    line.project,
+                    line.article,
+                ),
             )
             for line, share in zip(sold, refund_shares(sold, refund), strict=True)
             if share

@@ -92,7 +92,7 @@ def _voucher(movement: Movement, number: str, name: str, policy: Policy, rule: R
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     contra = Account(AccountRole.BY_RULE, number)
-    require_ready((contra,), day, policy)
+    require_ready((contra,), day, policy, (rule.cost_centre, rule.project) if rule else ("", ""))
     if movement.currency == policy.books_currency:
         require_precision(movement.amount, policy)
         worth, rate_note = movement.amount, ""
@@ -145,7 +145,7 @@ def routed_lines(lines: Sequence[InvoiceLine], routing: Routing, day: date, poli
         return tuple(lines)
     if rule.account:
         sales = Account(AccountRole.SALES, rule.account)
-        require_ready((sales,), day, policy)
+        require_ready((sales,), day, policy, (rule.cost_centre, rule.project))
         lines = [replace(line, account=sales) for line in lines]
     return tuple(
         replace(line, cost_centre=rule.cost_centre or line.cost_centre, project=rule.project or line.project)

@@ -49,6 +49,7 @@ from addon.core.plan.voucher_sale import plan_voucher_sale
 from addon.core.records import Buyer, Movement
 from addon.core.routing import Routing, route
 from addon.core.rules import Policy, rate_for
+from addon.core.saleform import organisation_number
 from addon.core.vat import OddVat, VatFacts, percent_text
 
 _NO_FACTS = VatFacts()
@@ -230,6 +231,18 @@ def customer_for(buyer: Buyer, vat: SaleVat, policy: Policy) -> Customer:
     country = buyer.country.strip().upper()
     if not (len(country) == 2 and country.isascii() and country.isalpha()):
         country = policy.books.identity.country
+    organisation = organisation_number(buyer.vat_number) if policy.form.by_organisation else ""
+    if organisation and not policy.collective_customers:
+        return Customer(
+            key=organisation_key(organisation),
+            name=buyer.name.strip() or email or organisation,
+            vat=vat.customer,
+            country=country,
+            email=email,
+            vat_number=buyer.vat_number,
+            private=False,
+            organisation_number=organisation,
+        )
     if email and not policy.collective_customers:
         return Customer(
             key=customer_key(email, vat.customer),
@@ -255,3 +268,8 @@ def customer_key(email: str, vat: CustomerVat = CustomerVat.DOMESTIC) -> str:
     """
     key = f"customer/{hashlib.sha256(email.strip().lower().encode()).hexdigest()[:24]}"
     return key if vat is CustomerVat.DOMESTIC else f"{key}/{vat.value}"
+
+
+def organisation_key(number: str) -> str:
+    """The key of the customer with an organisation number, whatever addresses it buys with."""
+    return f"customer/organisation/{number}"

@@ -62,6 +62,7 @@ class SaleLine:
     project: str = ""
     vat_credited: Money | None = None
     """The VAT in what has been credited, row by row as the ledger rounds; None where that is not known."""
+    article: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Registers:
+    """What the books have that documents may name: articles by number, and customers' names by our key."""
+
+    articles: frozenset[str] = frozenset()
+    customer_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that a plan reads. `matches` has the invoices found for a movement; a movement that is not in
     it was not searched for."""
@@ -197,6 +206,7 @@ class Situation:
     """Vouchers of payouts that are booked or planned, by payout."""
     currencies_coming: frozenset[str] = frozenset()
     """Currencies of sales that are planned and not booked: their invoices will tell the rate of their day."""
+    registers: Registers = Registers()
     routed: Mapping[str, RoutedSale] = field(default_factory=dict)
     """Sales that a rule took out of their usual course, by the provider's reference of the sale."""
     payout_of: Mapping[str, str] = field(default_factory=dict)

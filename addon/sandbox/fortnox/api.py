@@ -27,6 +27,7 @@ def register_api(app: Flask, world: FortnoxWorld) -> None:
     api.register_routes()
     api.article_routes()
     api.customer_routes()
+    api.order_routes()
     api.invoice_routes()
     api.payment_routes()
     api.voucher_routes()

@@ -312,6 +312,19 @@ class FortnoxCompany(Sales):
         self.bookkeep_invoice(self.need_invoice(number), by_person=True)
 
     @_locked
+    def person_invoices_order(self, number: int, on: date | None = None, *, booked: bool = True) -> Invoice:
+        """Turn an order into an invoice, and book it."""
+        invoice = self.invoice_order(self.need_order(number), on, by_person=True)
+        if booked:
+            self.bookkeep_invoice(invoice, by_person=True)
+        return invoice
+
+    @_locked
+    def person_cancels_order(self, number: int) -> None:
+        """Cancel an order."""
+        self.cancel_order(self.need_order(number))
+
+    @_locked
     def person_edits_invoice(self, number: int, **values: Any) -> Invoice:
         """Change an unbooked invoice, fields by their names in the interface."""
         invoice = self.need_invoice(number)

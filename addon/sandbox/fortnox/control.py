@@ -36,6 +36,8 @@ ACTIONS = frozenset(
         "person_adds_project",
         "person_books_invoice",
         "person_books_payment",
+        "person_cancels_order",
+        "person_invoices_order",
         "person_cancels_invoice",
         "person_creates_customer",
         "person_creates_invoice",

@@ -218,6 +218,18 @@ INVOICE: dict[str, Field] = {
     "YourReference": text(50),
 }  # fmt: skip
 
+_ORDER_ROW: dict[str, Field] = {**_INVOICE_ROW, "OrderedQuantity": AMOUNT}
+_NOT_ON_ORDERS = (
+    "CreditInvoiceReference DueDate EDIInformation EUQuarterlyReport InvoiceDate InvoiceRows InvoiceType OCR PaymentWay"
+).split()
+ORDER: dict[str, Field] = {
+    **{name: kind for name, kind in INVOICE.items() if name not in _NOT_ON_ORDERS},
+    "CopyRemarks": BOOLEAN,
+    "DeliveryState": text(20),
+    "OrderDate": DATE,
+    "OrderRows": rows(_ORDER_ROW),
+}
+
 _DELIVERY = choice("PRINT", "EMAIL", "PRINTSERVICE")
 CUSTOMER: dict[str, Field] = {
     **{

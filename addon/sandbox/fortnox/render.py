@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from addon.sandbox.fortnox.books import Account, Books, FinancialYear, ModeOfPayment, Series, Voucher
-from addon.sandbox.fortnox.sales import Currency, Customer, Invoice, InvoiceRow, Payment, Sales
+from addon.sandbox.fortnox.sales import Currency, Customer, Invoice, InvoiceRow, Order, Payment, Sales
 from addon.sandbox.fortnox.text import country_name
 from addon.sandbox.fortnox.wire import plain
 
@@ -265,6 +265,60 @@ def invoice_row(url: str, shown: Invoice) -> Shown:
         "Sent": shown.sent,
         "Total": shown.total,
         "FinalPayDate": shown.final_pay_date,
+    }
+
+
+_NOT_ON_ORDERS = (
+    "AccountingMethod Balance Booked ContractReference Credit CreditInvoiceReference DueDate EDIInformation "
+    "EUQuarterlyReport FinalPayDate InvoiceDate InvoicePeriodEnd InvoicePeriodStart InvoiceRows InvoiceType "
+    "LastRemindDate NoxFinans OCR OrderReference PaymentWay Reminders VoucherNumber VoucherSeries VoucherYear"
+).split()
+
+
+def order(url: str, shown: Order, books: Sales) -> Shown:
+    """An order in full: as its invoice would be, under an order's names."""
+    as_invoice = invoice(url, shown.shadow, books)
+    kept = {name: value for name, value in as_invoice.items() if name not in _NOT_ON_ORDERS}
+    return {
+        **kept,
+        "@url": f"{url}/orders/{shown.number}",
+        "@urlTaxReductionList": f"{url}/taxreductions?filter=orders&referencenumber={shown.number}",
+        "Cancelled": shown.cancelled,
+        "DocumentNumber": str(shown.number),
+        "InvoiceReference": str(shown.invoice_reference),
+        "OrderDate": shown.shadow.invoice_date,
+        "OrderRows": [
+            {
+                **{name: value for name, value in row.items() if name not in _NOT_ON_ORDER_ROWS},
+                "OrderedQuantity": row["DeliveredQuantity"],
+            }
+            for row in as_invoice["InvoiceRows"]
+        ],
+        "OrderType": "Order",
+    }
+
+
+_NOT_ON_ORDER_ROWS = ("PriceExcludingVAT", "TotalExcludingVAT")
+
+
+def order_row(url: str, shown: Order) -> Shown:
+    """An order in a list."""
+    text = shown.shadow.text
+    return {
+        "@url": f"{url}/orders/{shown.number}",
+        "Cancelled": shown.cancelled,
+        "Currency": shown.shadow.currency,
+        "CustomerName": text("CustomerName"),
+        "CustomerNumber": shown.shadow.customer_number,
+        "DeliveryDate": shown.shadow.values.get("DeliveryDate"),
+        "DocumentNumber": str(shown.number),
+        "ExternalInvoiceReference1": text("ExternalInvoiceReference1"),
+        "ExternalInvoiceReference2": text("ExternalInvoiceReference2"),
+        "OrderDate": shown.shadow.invoice_date,
+        "OrderType": "Order",
+        "Project": text("Project"),
+        "Sent": shown.shadow.sent,
+        "Total": shown.shadow.total,
     }
 
 

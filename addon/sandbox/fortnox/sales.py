@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from addon.sandbox.fortnox.errors import (
     CASH_METHOD_INVOICE,
     CURRENCY_AUTOMATIC,
     CUSTOMER_IN_USE,
+    CUSTOMER_INACTIVE,
     FIELD_MISSING,
     INVOICE_ALREADY_BOOKED,
     INVOICE_ALREADY_CREDITED,
@@ -25,6 +26,7 @@ from addon.sandbox.fortnox.errors import (
     INVOICE_IS_CANCELLED,
     INVOICE_NOT_COMPLETED,
     MODE_OF_PAYMENT_UNKNOWN,
+    ORDER_IS_CLOSED,
     OUTSIDE_INVOICE_YEAR,
     PAYMENT_ABOVE_BALANCE,
     PAYMENT_AMOUNTS_DISAGREE,
@@ -47,6 +49,7 @@ ONE = Decimal(1)
 HUNDRED = Decimal(100)
 _NO_VAT_TYPES = ("SEREVERSEDVAT", "EUREVERSEDVAT", "EXPORT")
 _MOST_ROWS = 500
+_ORDER_FIELDS = {"OrderDate": "InvoiceDate", "OrderRows": "InvoiceRows"}
 
 Posting: TypeAlias = list[VoucherRow]
 
@@ -159,6 +162,17 @@ class Invoice:
         return cents(amount * self.rate / self.unit)
 
 
+@dataclass(slots=True)
+class Order:
+    """A customer order: what it would be as an invoice, and the invoice that was made of it (0: none yet)."""
+
+    number: int
+    shadow: Invoice
+    modified_at: datetime
+    cancelled: bool = False
+    invoice_reference: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class WriteOff:
     """A part of the balance that is written off to an account, SEK."""
@@ -205,6 +219,8 @@ class Sales(Books):
         self.customers: dict[str, Customer] = {}
         self.invoices: dict[int, Invoice] = {}
         self.payments: dict[int, Payment] = {}
+        self.orders: dict[int, Order] = {}
+        self._next_order = 1
         self.currencies: dict[str, Currency] = {"SEK": Currency("SEK", "Svensk krona", automatic=False)}
         self.terms: dict[str, str] = dict(chart.TERMS_OF_PAYMENT)
         self.articles: dict[str, dict[str, Any]] = {}
@@ -317,16 +333,30 @@ class Sales(Books):
 
     def create_invoice(self, sent: dict[str, Any], *, by_person: bool = False) -> Invoice:
         """A new, unbooked invoice. Raises ApiError; nothing is kept then."""
+        number = sent.get("DocumentNumber") or self._next_invoice
+        if number in self.invoices:
+            raise ApiError(ALREADY_EXISTS, f"Fakturanummer {number} används redan.")
+        invoice = self._new_document(number, sent, by_person=by_person)
+        self._next_invoice = max(self._next_invoice, number)
+        while self._next_invoice in self.invoices:
+            self._next_invoice += 1
+        self._keep_invoice(invoice)
+        return invoice
+
+    def _keep_invoice(self, invoice: Invoice) -> None:
+        if not invoice.values.get("OCR"):
+            invoice.values["OCR"] = ocr_number(invoice.number)
+        self.invoices[invoice.number] = invoice
+        while self._next_invoice in self.invoices:
+            self._next_invoice += 1
+
+    def _new_document(self, number: int, sent: dict[str, Any], *, by_person: bool) -> Invoice:
         customer_number = sent.get("CustomerNumber", "")
         customer = self.customers.get(customer_number) if customer_number is not BLANK else None
         if customer is None:
             raise ApiError(2000204, f"Kunde inte hämta/hitta kund ({customer_number})")
-        number = sent.get("DocumentNumber") or self._next_invoice
-        if number in self.invoices:
-            raise ApiError(ALREADY_EXISTS, f"Fakturanummer {number} används redan.")
-        self._next_invoice = max(self._next_invoice, number)
-        while self._next_invoice in self.invoices:
-            self._next_invoice += 1
+        if customer.values.get("Active", True) is False:
+            raise ApiError(CUSTOMER_INACTIVE, f"Kunden är inte aktiv ({customer_number})")
         invoice_date = _value(sent, "InvoiceDate") or self.today()
         year = self.year_of(invoice_date)
         now = self.now()
@@ -349,11 +379,60 @@ class Sales(Books):
         )
         invoice.values.update(self._from_customer(customer))
         self._fill(invoice, sent, new=True)
-        if not invoice.values.get("OCR"):
-            invoice.values["OCR"] = ocr_number(number)
-        self.invoices[number] = invoice
-        while self._next_invoice in self.invoices:
-            self._next_invoice += 1
+        return invoice
+
+    # -- orders ------
+
+    def need_order(self, number: int) -> Order:
+        """The order, or 404 2000439."""
+        order = self.orders.get(number)
+        if order is None:
+            raise not_found(2000439, "Kan inte hitta ordern.")
+        return order
+
+    def create_order(self, sent: dict[str, Any], *, by_person: bool = False) -> Order:
+        """A new order. Raises ApiError."""
+        renamed = {_ORDER_FIELDS.get(name, name): value for name, value in sent.items()}
+        rows = renamed.get("InvoiceRows")
+        if isinstance(rows, list):
+            renamed["InvoiceRows"] = [
+                {name: value for name, value in item.items() if name != "OrderedQuantity"} for item in rows
+            ]
+        number = renamed.pop("DocumentNumber", None) or self._next_order
+        if number in self.orders:
+            raise ApiError(ALREADY_EXISTS, f"Ordernummer {number} används redan.")
+        order = Order(number, self._new_document(number, renamed, by_person=by_person), self.now())
+        self.orders[number] = order
+        self._next_order = max(self._next_order, number) + 1
+        return order
+
+    def cancel_order(self, order: Order) -> None:
+        """Cancel an order that was not invoiced."""
+        if order.cancelled or order.invoice_reference:
+            raise ApiError(ORDER_IS_CLOSED, "Ordern kan inte makuleras.")
+        order.cancelled, order.modified_at = True, self.now()
+
+    def invoice_order(self, order: Order, on: date | None = None, *, by_person: bool = False) -> Invoice:
+        """Make the invoice of an order, unbooked; its references go along."""
+        if order.cancelled or order.invoice_reference:
+            raise ApiError(ORDER_IS_CLOSED, "Ordern är redan fakturerad eller makulerad.")
+        day = on or order.shadow.invoice_date
+        values = dict(order.shadow.values)
+        if not self.switches.orders_hand_references_on:
+            values.pop("ExternalInvoiceReference1", None)
+        now = self.now()
+        invoice = replace(
+            order.shadow,
+            number=self._next_invoice,
+            values=values,
+            invoice_date=day,
+            due_date=day,
+            created_at=now,
+            modified_at=now,
+            by_person=by_person,
+        )
+        self._keep_invoice(invoice)
+        order.invoice_reference, order.modified_at = invoice.number, now
         return invoice
 
     def _from_customer(self, customer: Customer) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from addon.sandbox.fortnox.errors import (
 )
 from addon.sandbox.fortnox.fields import BLANK
 from addon.sandbox.fortnox.frame import Frame, Reply, without_blanks
-from addon.sandbox.fortnox.sales import Customer, Invoice, Payment
+from addon.sandbox.fortnox.sales import Customer, Invoice, Order, Payment
 
 
 class SalesInterface(Frame):
@@ -180,6 +180,61 @@ class SalesInterface(Frame):
         """DELETE customers/{CustomerNumber}."""
         company.delete_customer(self._customer(company, number).number)
         return Reply(status=204)
+
+    # -- orders ------
+
+    def order_routes(self) -> None:
+        """orders and their actions."""
+        self.route("GET", "/3/orders", "order", self.list_orders)
+        self.route("POST", "/3/orders", "order", self.create_order)
+        self.route("GET", "/3/orders/<int:number>", "order", self.get_order)
+        self.route("PUT", "/3/orders/<int:number>/cancel", "order", self.cancel_order)
+        self.route("PUT", "/3/orders/<int:number>/createinvoice", "order", self.invoice_order)
+
+    def _order(self, company: FortnoxCompany, order: Order) -> dict[str, Any]:
+        return {"Order": self.no_rights(company, render.order(self.url(), order, company))}
+
+    def list_orders(self, company: FortnoxCompany) -> Reply:
+        """GET orders; text filters match substrings whatever the case."""
+        names = {
+            "externalinvoicereference1": "ExternalInvoiceReference1",
+            "externalinvoicereference2": "ExternalInvoiceReference2",
+            "ourreference": "OurReference",
+            "yourreference": "YourReference",
+        }
+        parameters = self.parameters([*names, "filter", "customername", "customernumber", "documentnumber", "sent"])
+        items = list(company.orders.values())
+        for name, field in names.items():
+            if name in parameters:
+                wanted = parameters[name].lower()
+                items = [order for order in items if wanted in order.shadow.text(field).lower()]
+        since = self.modified_since(parameters)
+        if since is not None:
+            items = [order for order in items if order.modified_at >= since]
+        items = [order for order in items if self._listed(order.shadow)]
+        url = self.url()
+        return self.page("Orders", items, lambda order: render.order_row(url, order), parameters)
+
+    def get_order(self, company: FortnoxCompany, number: int) -> Reply:
+        """GET orders/{DocumentNumber}."""
+        return Reply(self._order(company, company.need_order(number)))
+
+    def create_order(self, company: FortnoxCompany) -> Reply:
+        """POST orders."""
+        order = company.create_order(self.sent("Order", fields.ORDER))
+        return Reply(self._order(company, order), 201, "orders")
+
+    def cancel_order(self, company: FortnoxCompany, number: int) -> Reply:
+        """PUT orders/{DocumentNumber}/cancel."""
+        order = company.need_order(number)
+        company.cancel_order(order)
+        return Reply(self._order(company, order))
+
+    def invoice_order(self, company: FortnoxCompany, number: int) -> Reply:
+        """PUT orders/{DocumentNumber}/createinvoice: the answer is the order."""
+        order = company.need_order(number)
+        company.invoice_order(order)
+        return Reply(self._order(company, order))
 
     # -- invoices ------
 

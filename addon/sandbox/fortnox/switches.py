@@ -58,3 +58,5 @@ class Switches:
     """Access tokens die with the consent; False: they live out their hour."""
     marketplace_state: str | None = None
     """State parameter that an activation begun in the marketplace sends along; None sends none."""
+    orders_hand_references_on: bool = True
+    """Whether the invoice that is made of an order gets the order's external references."""

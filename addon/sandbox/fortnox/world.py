@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SCOPES = (
     "companyinformation settings bookkeeping customer invoice payment currency article inbox connectfile "
-    "costcenter project profile"
+    "costcenter project profile order"
 )
 
 
