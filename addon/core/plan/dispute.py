@@ -166,12 +166,8 @@ def plan_dispute_credit(movement: Movement, fact: DisputeFact, sale: BookedSale,
     document = plan_refund(paid_back, sale, policy, disputes, -worth)
     return replace(
         document,
-        # Before the payment and its booking, which end the chain.
-        steps=(
-            *document.steps[:-2],
-            *_difference(movement, document, charged.books - worth, disputes, policy),
-            *document.steps[-2:],
-        ),
+        # First, so that the document is known by its credit note's number, which comes after.
+        steps=(*_difference(movement, document, charged.books - worth, disputes, policy), *document.steps),
         clearing=tuple(_untouched(effect.account, charged, policy) for effect in document.clearing),
         rule=(
             f"The dispute was lost and the sale is undone, by the company's setting: a credit note on invoice "
