@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, String, cast, exists, func, select
 from sqlalchemy.orm import Session
 
 from addon.core.delivery import DeliveryState, PartState
@@ -76,6 +76,7 @@ def load_disputes(
             DocumentRow.source_ref.in_(refs),
             DocumentRow.kind.in_(_DISPUTE_DOCUMENTS),
             DocumentRow.state != DeliveryState.REJECTED.value,
+            DocumentRow.undone_by.is_(None),
         )
         .order_by(DocumentRow.id)
     )
@@ -104,6 +105,7 @@ def load_reserves(
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.RESERVE.value,
             DocumentRow.state != DeliveryState.REJECTED.value,
+            DocumentRow.undone_by.is_(None),
         )
         .group_by(DocumentRow.clearing_currency)
     )
@@ -133,6 +135,7 @@ def load_moved(session: Session, connection_id: int, refs: set[str], books_curre
             DocumentRow.connection_id == connection_id,
             DocumentRow.source_ref.in_(refs),
             DocumentRow.kind.in_(kinds),
+            DocumentRow.undone_by.is_(None),
             # One that a person has taken over is that person's, and so is what becomes of it.
             ~exists().where(PartRow.document_id == DocumentRow.id, PartRow.state == PartState.SET_ASIDE.value),
         )
@@ -157,6 +160,7 @@ def load_claims(session: Session, connection_id: int, books_currency: str) -> tu
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind.in_(_CLAIM_DOCUMENTS),
             DocumentRow.state != DeliveryState.REJECTED.value,
+            DocumentRow.undone_by.is_(None),
         )
         .order_by(DocumentRow.id)
     )
@@ -172,6 +176,28 @@ def load_values_coming(session: Session, connection_id: int, books_currency: str
         DocumentRow.clearing_currency != books_currency,
     )
     return frozenset(session.scalars(query.distinct()))
+
+
+def later_of(row: DocumentRow) -> list[Select[str]]:
+    """Queries for keys of documents that relieve what this one put on an account: a dispute's end, a claim's."""
+    ends: dict[str, tuple[str, ...]] = {
+        DocumentKind.DISPUTE.value: (
+            DocumentKind.DISPUTE_WON.value,
+            DocumentKind.DISPUTE_LOST.value,
+            DocumentKind.REFUND.value,
+        ),
+        DocumentKind.BOUNCED_PAYMENT.value: (DocumentKind.PAID_AGAIN.value,),
+        DocumentKind.RETURNED_REFUND.value: (DocumentKind.REFUNDED_AGAIN.value,),
+    }
+    kinds = ends.get(row.kind)
+    if kinds is None:
+        return []
+    later = select(DocumentRow.key).where(DocumentRow.connection_id == row.connection_id, DocumentRow.kind.in_(kinds))
+    if row.kind == DocumentKind.DISPUTE.value:
+        return [later.where(DocumentRow.source_ref == row.source_ref)]
+    claim = dict(_pairs(row.payload["facts"])).get("claim", "")
+    # The facts are a list of pairs, the claim's among them: one text holds them all.
+    return [later.where(cast(DocumentRow.payload["facts"], String).contains(f'"{claim}"', autoescape=True))]
 
 
 def other_clearing(effect: ClearingEffect) -> dict[str, Any]:

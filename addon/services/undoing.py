@@ -28,6 +28,7 @@ from addon.ports.errors import Rejected
 from addon.services import activity, booking, previews
 from addon.services.context import Services
 from addon.services.reconciliation import read_ledger
+from addon.services.standing import later_of
 from addon.store.codec import decode
 from addon.store.models import DeliveryRow, DocumentRow, MovementRow, PartRow, RunItemRow, RunRow
 
@@ -193,6 +194,7 @@ def _hangs_on(session: Session, row: DocumentRow, run_id: int) -> str:
         DocumentRow.kind == DocumentKind.PAYOUT_REVERSAL.value,
     )
     queries = [by_original] if row.kind != DocumentKind.PAYOUT.value else [by_source]
+    queries += later_of(row)
     for query in queries:
         found = session.scalar(
             query.where(

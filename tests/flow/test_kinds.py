@@ -10,6 +10,7 @@ from addon.core.records import Movement, MovementKind
 from addon.ports.payments import Fetched, Page
 from addon.services import prerequisites
 from tests.flow.house import Bed, House, instant
+from tests.flow.test_undo import left, undoes
 from tests.support.town import WHO
 
 on_both_databases = pytest.mark.parametrize(
@@ -97,6 +98,19 @@ def test_part_of_a_sale_is_disputed_and_lost(plus: House) -> None:
     assert plus.books.balance(3001) == -480
     assert plus.books.balance(1516) == 0
     plus.all_is_well()
+
+
+def test_a_dispute_is_not_undone_while_its_end_stands(plus: House) -> None:
+    _, dispute = disputed(plus)
+    refund = plus.refunds(plus.sells("2026-03-03", 500_00), "2026-03-05")
+    plus.stripe.refund_fails(refund, at=instant("2026-03-09"))
+    plus.opens()
+    first = plus.runs()
+    plus.stripe.lose(dispute, at=instant("2026-03-20 09:00"))
+    plus.runs()
+    reasons = left(plus, undoes(plus, first.id, looks=True))
+    assert reasons["dispute"] == "needed"
+    assert "returned-refund" not in reasons, "nobody was refunded again"
 
 
 def test_disputes_are_asked_for_only_while_one_is_undecided(plus: House) -> None:
