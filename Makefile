@@ -3,12 +3,14 @@
 #   make demo [ARGS=--once]     the add-on against its own sandbox
 #   make test [ARGS=tests/unit] the tests, with real PostgreSQL, Redis and Chromium
 #   make check                  format, lint, types, import rules
+#   make coverage               how much of the core its own tests reach, by line and branch
+#   make mutants [ARGS=pattern] whether the core's tests notice small faults (docs/testing.md); takes long
 
 SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo dev test check bench format lock clean setup
+.PHONY: help demo dev test check coverage mutants bench format lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +39,13 @@ check: setup
 	$(BIN)/python tools/import_rules.py || status=1; \
 	if [ $$status = 0 ]; then echo "Format, lint, types and import rules: all well."; fi; exit $$status
 
+coverage: setup
+	@$(BIN)/pytest -q tests/core --cov=addon.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=98 $(ARGS)
+
+mutants: setup
+	@HYPOTHESIS_PROFILE=mutants nice -n 10 $(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results
+
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -52,5 +61,5 @@ lock: setup
 	@$(LOCK) --extra build --extra dev -o requirements-dev.lock
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage mutants
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

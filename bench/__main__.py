@@ -29,12 +29,15 @@ def _clocks() -> list[tuple[str, Measure]]:
     from bench.own_time import measure_own_time
     from bench.pace import measure_pace
     from bench.rates import measure_ingest, measure_planning
+    from bench.size import measure_memory, measure_pages
 
     return [
         ("planning", measure_planning),
         ("ingest", measure_ingest),
         ("own time per call", measure_own_time),
         ("use of the limit", measure_pace),
+        ("pages", measure_pages),
+        ("memory", measure_memory),
     ]
 
 

@@ -191,6 +191,24 @@ class _Pages:
         """There is nothing to give up."""
 
 
+class EndlessPages(_Pages):
+    """A provider that makes its pages when it is asked: a few movements, again and again under new references."""
+
+    def __init__(self, movements: Sequence[Fetched[Movement]], number: int) -> None:
+        super().__init__(movements)
+        self._number = number
+
+    def fetch_movements(self, since: datetime, until: datetime, cursor: str | None) -> Page[Fetched[Movement]]:
+        start = int(cursor or 0)
+        after = min(start + PAGE, self._number)
+        items = []
+        for place in range(start, after):
+            again, index = divmod(place, len(self._movements))
+            item = self._movements[index]
+            items.append(replace(item, value=_renamed(item.value, f"~{again}")))
+        return Page(tuple(items), str(after) if after < self._number else None)
+
+
 def measure_ingest(month: Month | None = None) -> list[Row]:
     """Movements stored in a second, page by page with their parts and raw records.
 
@@ -204,7 +222,7 @@ def measure_ingest(month: Month | None = None) -> list[Row]:
         for _ in range(INGEST_TRIES):
             owner_url, app_url = server.new_database(migrate)
             services = build_services({"KVITT_ENV": "test", "DATABASE_URL": app_url, "DATABASE_OWNER_URL": owner_url})
-            company_id, connection_id = _company(services.db, services.now())
+            company_id, connection_id = prepared_company(services.db, services.now())
 
             def fetch(
                 part: Sequence[Fetched[Movement]],
@@ -251,7 +269,8 @@ def _worked(server: PostgresServer) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _company(db: Database, now: datetime) -> tuple[int, int]:
+def prepared_company(db: Database, now: datetime) -> tuple[int, int]:
+    """A company with a connection, and nothing more; the ids of both."""
     with db.open() as session:
         company = Company(name="Prepared AB", accounting="fortnox", tenant="1", created_at=now)
         session.add(company)
