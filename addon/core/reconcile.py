@@ -182,6 +182,26 @@ def name_differences(
     return tuple(named)
 
 
+def without_opening(
+    entries: Sequence[LedgerEntry], opening: Money, start: date, ours: Iterable[str], books_currency: str
+) -> list[LedgerEntry]:
+    """The ledger's rows without a person's opening entry that is dated on the start date itself.
+
+    The opening stands beside the ledger in the identity, so that an entry which brings exactly it in must not count
+    twice. It should be dated the day before; one voucher on the start date that moves the account by just the opening
+    says the same. Only in the books' own currency is the amount known to the öre.
+    """
+    if not opening or opening.currency != books_currency:
+        return list(entries)
+    own = set(ours)
+    moved: dict[str, int] = {}
+    for entry in entries:
+        if entry.booking_date == start and entry.voucher not in own:
+            moved[entry.voucher] = moved.get(entry.voucher, 0) + entry.amount.minor
+    found = sorted(voucher for voucher, minor in moved.items() if minor == opening.minor)
+    return [entry for entry in entries if not found or entry.voucher != found[0]]
+
+
 @dataclass(frozen=True, slots=True)
 class PayoutProof:
     """Whether an itemised payout equals the sum of its movements' nets, to the smallest unit."""

@@ -18,7 +18,7 @@ from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import Document, DocumentKind, PostVoucher
 from addon.core.holds import WaitReason
 from addon.core.money import Money
-from addon.core.reconcile import BookedEffect, ClearingIdentity, NotBooked, clearing_identity
+from addon.core.reconcile import BookedEffect, ClearingIdentity, NotBooked, clearing_identity, without_opening
 from addon.core.records import Balance, PayoutState
 from addon.core.rules import Policy
 from addon.core.statement import UnsettledInvoice
@@ -88,6 +88,10 @@ def prove_connection(
         for currency in sorted(provider):
             rows = [row for number in sorted(numbers.get(currency, ())) for row in entries.get(number, ())]
             opened = Money(opening.get(currency, 0), currency)
+            if any(row.booking_date == start for row in rows):
+                effects = _effects(session, connection_id, currency, policy.books_currency)
+                ours = {voucher for effect in effects for voucher in effect.vouchers}
+                rows = without_opening(rows, opened, start, ours, policy.books_currency)
             identity = _identity(session, connection_id, policy, provider[currency], opened, rows)
             bank = _bank(session, connection_id, currency, banks.get(currency, ""), entries, policy, start)
             found = Identity(connection_id, connection.provider, identity, bank, tuple(left_open.pop(currency, ())))

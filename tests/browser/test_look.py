@@ -30,6 +30,8 @@ PAGES = {
     "activity": "/activity",
     "run": "/runs/{running}",
     "run-done": "/runs/{done}",
+    "undo": "/runs/{done}/undo",
+    "earlier-years": "/backfill",
     "error": "/transactions/999999",
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from addon.core.books import LedgerEntry
 from addon.core.money import CurrencyMismatch, Money
-from addon.core.reconcile import BookedEffect, NotBooked, clearing_identity, payout_proof
+from addon.core.reconcile import BookedEffect, NotBooked, clearing_identity, payout_proof, without_opening
 from addon.core.records import Itemisation, Payout, PayoutState
 from tests.core.samples import local, money
 
@@ -181,3 +181,17 @@ def test_a_foreign_line_proves_nothing() -> None:
     payout = Payout("po_1", money("1.00 SEK"), PayoutState.PAID, local(DAY), DAY, Itemisation.COMPLETE)
     with pytest.raises(CurrencyMismatch):
         payout_proof(payout, [money("1.00 EUR")])
+
+
+def test_an_opening_entry_on_the_start_date_does_not_count_twice() -> None:
+    start = date(2026, 3, 1)
+    opening = Money(500_00, "SEK")
+    theirs = LedgerEntry("A/1/2", start, "1686", opening)
+    own = LedgerEntry("V/1/2", start, "1686", opening)
+    later = LedgerEntry("A/2/2", date(2026, 3, 2), "1686", opening)
+    other = LedgerEntry("A/3/2", start, "1686", Money(1, "SEK"))
+    rows = [theirs, own, later, other]
+    assert without_opening(rows, opening, start, ["V/1/2"], "SEK") == [own, later, other]
+    assert without_opening(rows[1:], opening, start, ["V/1/2"], "SEK") == rows[1:]
+    assert without_opening(rows, Money(0, "SEK"), start, [], "SEK") == rows
+    assert without_opening(rows, Money(500_00, "EUR"), start, [], "SEK") == rows
