@@ -238,9 +238,10 @@ def choose(form: Form, words: str) -> tuple[str, str]:
     raise DemoFailed(f"no choice called {words!r} in the form for {form.action}")
 
 
-def ask_json(url: str, method: str = "GET") -> Any:
+def ask_json(url: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
     """Ask the simulated world's control address. Raises `DemoFailed`."""
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - loopback
+    data, headers = (None, {}) if body is None else (json.dumps(body).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=PAGE_TIMEOUT_S) as answer:
@@ -413,13 +414,19 @@ def _start_kvitt(children: Children, environment: Mapping[str, str], kvitt: str)
 
 @dataclass(frozen=True)
 class Part:
-    """A company of the demo and the mode that it chooses."""
+    """A company of the demo, the mode that it chooses, and what else it sets."""
 
     name: str
     mode: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    locked_days_back: int = 0
+    """Its bookkeeper has locked the books through the day so many days ago; 0: they are open."""
 
 
-PARTS: Final = (Part("Fjällbutiken AB", "plus"), Part("Norrsken Design AB", "basic"))
+PARTS: Final = (
+    Part("Fjällbutiken AB", "plus"),
+    Part("Norrsken Design AB", "basic", {"locked_period": "next_open_day"}, locked_days_back=25),
+)
 
 
 @dataclass
@@ -491,14 +498,25 @@ class Visit:
         self._arrived(page, "/settings", "saving the settings")
         page = self.browser.get(f"{self.stage.kvitt}/settings")
         form = page.get_form(r"/settings$")
-        page = self.browser.submit(page, form, {"fee_vat_confirmed_by": PERSON})
+        page = self.browser.submit(page, form, {"fee_vat_confirmed_by": PERSON, **self.part.settings})
         self._arrived(page, "/settings", "saving the settings")
+        self._lock_books()
         page = self.browser.get(f"{self.stage.kvitt}/welcome")
         check = page.find_form(r"/welcome/check$")
         if check is not None:
             self._arrived(self.browser.submit(page, check), "/welcome", "checking")
         self.repair()
         self.say(f"{self.part.mode.capitalize()} chosen, from {start} on")
+
+    def _lock_books(self) -> None:
+        """What the bookkeeper does over in the accounting system, where a month has been closed."""
+        if not self.part.locked_days_back:
+            return
+        through = (datetime.now(UTC) - timedelta(days=self.part.locked_days_back)).date()
+        tenant = laws.tenant(self.stage.services, self.company_id)
+        act = f"{self.stage.world['control']}/control/fortnox/companies/{tenant}/do/lock_period"
+        ask_json(act, "POST", {"until": through.isoformat()})
+        self.say(f"the bookkeeper has locked the books through {through.isoformat()}")
 
     def start_run(self) -> None:
         """Press Sync now."""
@@ -707,7 +725,7 @@ def tell_results(visits: Sequence[Visit], shelves: Sequence[Bookshelf], console:
         standing = held.standing(visit.stage.services, visit.company_id)
         kinds = standing.documents
         sales, refunds, matches = (kinds.get(name, 0) for name in ("sale", "refund", "match"))
-        vouchers = sum(kinds.get(name, 0) for name in ("fees", "payout", "payout_reversal"))
+        vouchers = sum(number for name, number in kinds.items() if name not in ("sale", "refund", "match"))
         shown.add_row(
             visit.part.name,
             visit.part.mode.capitalize(),
