@@ -179,6 +179,8 @@ class PostgresServer:
     binaries: Path = field(default_factory=_postgres_binaries)
     user: str | None = None
     group: int | None = None
+    durable: bool = False
+    """Whether what was committed outlives a killed server: for tests that kill it."""
     _databases: int = 0
     _templates: dict[Callable[[str], object], str] = field(default_factory=dict)
 
@@ -228,7 +230,7 @@ class PostgresServer:
             # Speed matters here, surviving a power cut does not.
             "fsync": "off",
             "full_page_writes": "off",
-            "synchronous_commit": "off",
+            "synchronous_commit": "on" if self.durable else "off",
             "shared_buffers": "64MB",
             "max_connections": "60",
             "timezone": "UTC",
@@ -307,11 +309,11 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
     """A PostgreSQL of our own for as long as the block lasts."""
     # Directly below the system's temporary folder: a socket's path may have some hundred characters only.
     with tempfile.TemporaryDirectory(prefix="kvitt-pg-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), durable=durable)
         try:
             server.initialise()
             yield server
