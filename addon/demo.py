@@ -424,7 +424,7 @@ class Part:
 
 
 PARTS: Final = (
-    Part("Fjällbutiken AB", "plus"),
+    Part("Fjällbutiken AB", "plus", {"oss": "always"}),
     Part("Norrsken Design AB", "basic", {"locked_period": "next_open_day"}, locked_days_back=25),
 )
 
