@@ -413,6 +413,19 @@ def _start_kvitt(children: Children, environment: Mapping[str, str], kvitt: str)
 
 
 @dataclass(frozen=True)
+class OssAccount:
+    """The accounts of one country's consumers: `percent` is that country's rate, `vat` the account of its VAT.
+
+    A rate with decimals fits no row of an invoice: such sales become vouchers, on accounts without a code.
+    """
+
+    country: str
+    percent: str
+    sales: int
+    vat: int
+
+
+@dataclass(frozen=True)
 class Part:
     """A company of the demo, the mode that it chooses, and what else it sets."""
 
@@ -421,10 +434,26 @@ class Part:
     settings: Mapping[str, str] = field(default_factory=dict)
     locked_days_back: int = 0
     """Its bookkeeper has locked the books through the day so many days ago; 0: they are open."""
+    abroad: tuple[OssAccount, ...] = ()
+    """Where its bookkeeper wants sales to consumers in other EU countries."""
 
 
 PARTS: Final = (
-    Part("Fjällbutiken AB", "plus", {"oss": "always"}),
+    Part(
+        "Fjällbutiken AB",
+        "plus",
+        {"oss": "always", "odd_vat": "voucher"},
+        abroad=(
+            OssAccount("DE", "19", 3111, 2672),
+            OssAccount("FR", "20", 3112, 2673),
+            OssAccount("NL", "21", 3113, 2674),
+            OssAccount("IE", "23", 3114, 2675),
+            OssAccount("PL", "23", 3115, 2675),
+            OssAccount("HU", "27", 3116, 2676),
+            OssAccount("DK", "25", 3117, 2677),
+            OssAccount("FI", "25.5", 3118, 2678),
+        ),
+    ),
     Part("Norrsken Design AB", "basic", {"locked_period": "next_open_day"}, locked_days_back=25),
 )
 
@@ -500,6 +529,7 @@ class Visit:
         form = page.get_form(r"/settings$")
         page = self.browser.submit(page, form, {"fee_vat_confirmed_by": PERSON, **self.part.settings})
         self._arrived(page, "/settings", "saving the settings")
+        self._prepare_accounts_abroad()
         self._lock_books()
         page = self.browser.get(f"{self.stage.kvitt}/welcome")
         check = page.find_form(r"/welcome/check$")
@@ -508,14 +538,34 @@ class Visit:
         self.repair()
         self.say(f"{self.part.mode.capitalize()} chosen, from {start} on")
 
+    def _in_the_books(self, action: str, **values: Any) -> None:
+        """What the bookkeeper does over in the accounting system."""
+        tenant = laws.tenant(self.stage.services, self.company_id)
+        ask_json(f"{self.stage.world['control']}/control/fortnox/companies/{tenant}/do/{action}", "POST", values)
+
+    def _prepare_accounts_abroad(self) -> None:
+        """Accounts for consumers in other EU countries: made in the books, then told to Kvitt on its page about VAT."""
+        for one in self.part.abroad:
+            fits = "." not in one.percent
+            name = f"Försäljning OSS {one.country} {one.percent} %"
+            self._in_the_books("add_account", number=one.sales, description=name, vat_code="OSS" if fits else "")
+            self._in_the_books("add_account", number=one.vat, description=f"Moms OSS {one.country}")
+            if fits and one.percent != "25":
+                self._in_the_books("add_vat_rate", percent=int(one.percent), account=one.vat)
+            page = self.browser.get(f"{self.stage.kvitt}/settings/vat")
+            given = {"country": one.country, "percent": one.percent, "sales": str(one.sales)}
+            form = page.get_form(r"/settings/vat/accounts$")
+            page = self.browser.submit(page, form, {**given, "vat": "" if fits else str(one.vat)})
+            self._arrived(page, "/settings/vat", "saving an account")
+        if self.part.abroad:
+            self.say(f"accounts for consumers in {', '.join(one.country for one in self.part.abroad)} chosen (OSS)")
+
     def _lock_books(self) -> None:
-        """What the bookkeeper does over in the accounting system, where a month has been closed."""
+        """Where a month has been closed."""
         if not self.part.locked_days_back:
             return
         through = (datetime.now(UTC) - timedelta(days=self.part.locked_days_back)).date()
-        tenant = laws.tenant(self.stage.services, self.company_id)
-        act = f"{self.stage.world['control']}/control/fortnox/companies/{tenant}/do/lock_period"
-        ask_json(act, "POST", {"until": through.isoformat()})
+        self._in_the_books("lock_period", until=through.isoformat())
         self.say(f"the bookkeeper has locked the books through {through.isoformat()}")
 
     def start_run(self) -> None:
@@ -724,8 +774,9 @@ def tell_results(visits: Sequence[Visit], shelves: Sequence[Bookshelf], console:
     for visit, shelf in zip(visits, shelves, strict=True):
         standing = held.standing(visit.stage.services, visit.company_id)
         kinds = standing.documents
-        sales, refunds, matches = (kinds.get(name, 0) for name in ("sale", "refund", "match"))
-        vouchers = sum(number for name, number in kinds.items() if name not in ("sale", "refund", "match"))
+        sales = laws.facts(visit.stage.services, visit.company_id).invoices
+        refunds, matches = (kinds.get(name, 0) for name in ("refund", "match"))
+        vouchers = sum(kinds.values()) - sales - refunds - matches
         shown.add_row(
             visit.part.name,
             visit.part.mode.capitalize(),

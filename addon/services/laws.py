@@ -53,9 +53,14 @@ def facts(services: Services, company_id: int) -> Facts:
             .tuples()
             .all()
         )
+        # A sale whose VAT rate no invoice can hold is a voucher.
         sales = session.scalar(
-            select(func.count(DocumentRow.id)).where(
-                DocumentRow.kind == DocumentKind.SALE.value, DocumentRow.state == DeliveryState.BOOKED.value
+            select(func.count(DeliveryRow.id))
+            .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+            .where(
+                DeliveryRow.kind == "create_invoice",
+                DocumentRow.kind == DocumentKind.SALE.value,
+                DocumentRow.state == DeliveryState.BOOKED.value,
             )
         )
         series = read_company(session).voucher_series
