@@ -27,6 +27,8 @@ PAGES = {
     "rules": "/settings/rules",
     "rule": "/settings/rules/2",
     "vat": "/settings/vat",
+    "fees": "/settings/fees",
+    "fees-month": "/settings/fees/month?month=2026-11",
     "activity": "/activity",
     "run": "/runs/{running}",
     "run-done": "/runs/{done}",
