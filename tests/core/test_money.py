@@ -193,3 +193,20 @@ def test_the_unit_of_a_rate_counts() -> None:
 def test_a_rate_is_positive(rate: str, unit: int) -> None:
     with pytest.raises(ValueError, match="positive"):
         ExchangeRate("EUR", "SEK", Decimal(rate), unit, YEARS[0].first_day, "test")
+
+
+@pytest.mark.parametrize(
+    ("minor", "weights", "shares"),
+    [
+        (10, (1, 2, 4), (1, 3, 6)),
+        (-10, (1, 2, 4), (-1, -3, -6)),
+        (10, (5, 2), (7, 3)),
+        (1, (1, 1, 1), (1, 0, 0)),
+        (2, (1, 1, 1), (1, 1, 0)),
+        (0, (3, 1), (0, 0)),
+    ],
+)
+def test_what_is_left_of_a_split_goes_to_the_largest_remainders(
+    minor: int, weights: tuple[int, ...], shares: tuple[int, ...]
+) -> None:
+    assert Money(minor, "SEK").allocate(weights) == tuple(Money(share, "SEK") for share in shares)

@@ -195,3 +195,33 @@ def test_an_opening_entry_on_the_start_date_does_not_count_twice() -> None:
     assert without_opening(rows[1:], opening, start, ["V/1/2"], "SEK") == rows[1:]
     assert without_opening(rows, Money(0, "SEK"), start, [], "SEK") == rows
     assert without_opening(rows, Money(500_00, "EUR"), start, [], "SEK") == rows
+
+
+def test_what_a_proof_says_of_itself() -> None:
+    """A reader files it: its reference, sums, currency and dates must be the right ones."""
+    payout = Payout("po_1", money("10.00 SEK"), PayoutState.PAID, local(DAY), DAY, Itemisation.COMPLETE)
+    proof = payout_proof(payout, [money("6.00 SEK"), money("3.00 SEK")])
+    told = (proof.payout_ref, proof.amount, proof.items, proof.difference)
+    assert told == ("po_1", money("10.00 SEK"), money("9.00 SEK"), money("1.00 SEK"))
+    entries = (*ENTRIES, entry("A/9/1", "-5.00 SEK", "bank charges"))
+    open_parts = not_booked(held="1.00")
+    identity = clearing_identity(money("212.50 SEK"), money("0.00 SEK"), entries, EFFECTS, open_parts, "SEK")
+    assert (identity.currency, identity.not_booked) == ("SEK", open_parts)
+    assert [difference.booking_date for difference in identity.named] == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("stands", "name"),
+    [
+        ("1130.01 SEK", "rounding"),
+        ("1130.99 SEK", "rounding"),
+        ("1131.00 SEK", "exchange"),
+        ("1300.00 SEK", "voucher_differs"),
+    ],
+)
+def test_a_foreign_voucher_that_differs_is_named_by_how_much(stands: str, name: str) -> None:
+    sale = replace(effect("stripe/ch_1/sale", ["C/1/1"], "100.00 EUR", "1130.00 SEK"), foreign=True)
+    identity = clearing_identity(
+        money("100.00 EUR"), money("0.00 EUR"), (entry("C/1/1", stands),), (sale,), not_booked("EUR"), "SEK"
+    )
+    assert [difference.name for difference in identity.named] == [name]
