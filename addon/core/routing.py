@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, assert_never
 
+from addon.core.money import Money
 from addon.core.records import Movement, MovementKind
 
 
@@ -299,6 +300,9 @@ class RoutedSale:
     name: str
     contra_account: str = ""
     where: str = ""
+    balance: Money | None = None
+    books: Money | None = None
+    """What it put onto the clearing account, in the balance's and the books' currency; None where it was set aside."""
 
 
 def follows(movement: Movement, sale: RoutedSale | None) -> RoutedSale | None:

@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.money import Money
+from addon.core.vat import OssAmount
 
 MOST_VOUCHER_ROWS: Final = 500
 """Rows of one voucher. Fortnox tells no limit for vouchers; for invoices it is 500, and we go by that."""
@@ -91,6 +93,8 @@ class SettledSale:
     paid: Money
     shares: tuple[SettledShare, ...]
     given: tuple[GivenBack, ...] = ()
+    oss: tuple[OssAmount, ...] = ()
+    """What the sale added to the OSS figures, of which its refunds take their share."""
 
     def refunded(self) -> Money:
         """What has gone back to the buyer so far."""
@@ -132,7 +136,13 @@ def sale_fact(source: str, sale: SettledSale) -> tuple[str, str]:
         ]
         for share in sale.shares
     ]
-    return _SALE + source, _text({"paid": [sale.paid.minor, sale.paid.currency], "shares": shares})
+    value: dict[str, Any] = {"paid": [sale.paid.minor, sale.paid.currency], "shares": shares}
+    if sale.oss:
+        value["oss"] = [
+            [one.country, str(one.percent), one.net.minor, one.vat.minor, one.day.isoformat(), one.abroad]
+            for one in sale.oss
+        ]
+    return _SALE + source, _text(value)
 
 
 def refund_fact(original: str, given: GivenBack) -> tuple[str, str]:
@@ -178,7 +188,18 @@ class _Found:
             )
             for gross, vat, percent, role, number, vat_number in told["shares"]
         )
-        return SettledSale(Money(*told["paid"]), shares)
+        oss = tuple(
+            OssAmount(
+                country,
+                Decimal(percent),
+                Money(net, self.home),
+                Money(vat, self.home),
+                date.fromisoformat(day),
+                abroad,
+            )
+            for country, percent, net, vat, day, abroad in told.get("oss", ())
+        )
+        return SettledSale(Money(*told["paid"]), shares, oss=oss)
 
     def _refund(self, source: str, told: Mapping[str, Any]) -> GivenBack:
         shares = tuple((Money(gross, self.home), Money(vat, self.home)) for gross, vat in told["shares"])

@@ -45,9 +45,9 @@ from addon.core.plan import (
     plan,
 )
 from addon.core.plan.common import opening_rate
-from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
+from addon.core.plan.refund import credited_by_line
 from addon.core.plan.situation import Registers, YearEnd
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Itemisation, Movement, MovementKind, Payout
@@ -265,7 +265,14 @@ def load_situation(
 
 # --- Gathering for Settlement ----------------------------------------------------------------------------------
 
-_BACKWARDS = frozenset({MovementKind.REFUND, MovementKind.SALE_REVERSAL, MovementKind.REFUND_REVERSAL})
+_BACKWARDS = frozenset(
+    {
+        MovementKind.REFUND,
+        MovementKind.SALE_REVERSAL,
+        MovementKind.REFUND_REVERSAL,
+        MovementKind.DISPUTE_LOST,
+    }
+)
 """What takes a sale back, or takes that back again."""
 
 
@@ -333,7 +340,7 @@ def _load_settled(
         rows = session.execute(
             select(DocumentRow.id, DocumentRow.payload["facts"]).where(
                 DocumentRow.id.in_(booked_in),
-                DocumentRow.kind == DocumentKind.SETTLEMENT.value,
+                DocumentRow.kind.in_((DocumentKind.SETTLEMENT.value, DocumentKind.DISPUTE_LOST.value)),
                 DocumentRow.undone_by.is_(None),
             )
         )
@@ -465,22 +472,14 @@ def booked_sale(row: DocumentRow, refunds: Sequence[DocumentRow]) -> BookedSale:
     if document.sold:
         return _sold_by_voucher(row, document, refunds)
     invoice = _invoice_of(document)
-    credited = [Money.zero(invoice.currency) for _ in invoice.lines]
-    vat_credited = list(credited)
-    refunded = Money.zero(invoice.currency)
-    for refund_row in refunds:
-        refund = decode(Document, refund_row.payload)
-        refunded = refunded - refund.total
-        if any(isinstance(step, CreditInvoice) for step in refund.steps):
-            credited = [line.gross for line in invoice.lines]
-            continue
-        for line in _invoice_of(refund).lines:
-            for index, sold in enumerate(invoice.lines):
-                same = (sold.description, sold.vat_percent, sold.account)
-                if same == (line.description, line.vat_percent, line.account):
-                    credited[index] = credited[index] - line.gross
-                    vat_credited[index] = vat_credited[index] + vat_of_credit(line)
-                    break
+    back = [decode(Document, refund.payload) for refund in refunds]
+    refunded = -Money.total((refund.total for refund in back), invoice.currency)
+    whole = any(isinstance(step, CreditInvoice) for refund in back for step in refund.steps)
+    notes = [refund for refund in back if not any(isinstance(step, CreditInvoice) for step in refund.steps)]
+    rows = (line for refund in notes for line in _invoice_of(refund).lines)
+    credited, vat_credited = credited_by_line(invoice.lines, rows)
+    if whole:
+        credited = tuple(line.gross for line in invoice.lines)
     total_minor = row.invoice_total_minor
     return BookedSale(
         key=row.key,

@@ -10,10 +10,10 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from addon.core.documents import Document
+from addon.core.documents import Document, DocumentKind
 from addon.core.money import Money
 from addon.core.vat import OSS_LIMITS, OssYear, VatRules
-from addon.store.models import OssRow
+from addon.store.models import DocumentRow, OssRow
 
 
 def store(session: Session, document: Document, document_id: int) -> None:
@@ -36,16 +36,17 @@ def store(session: Session, document: Document, document_id: int) -> None:
 def load_years(session: Session, currency: str) -> dict[int, OssYear]:
     """What was sold by calendar year, planned documents included, without what a person adds to it."""
     sums: dict[int, int] = defaultdict(int)
-    crossed: set[int] = set()
-    query = (
-        select(OssRow.day, OssRow.abroad, func.sum(OssRow.net_minor).label("net"))
-        .where(OssRow.currency == currency)
-        .group_by(OssRow.day, OssRow.abroad)
-    )
-    for row in session.execute(query):
+    query = select(OssRow.day, func.sum(OssRow.net_minor).label("net")).where(OssRow.currency == currency)
+    for row in session.execute(query.group_by(OssRow.day)):
         sums[row.day.year] += int(row.net)
-        if row.abroad:
-            crossed.add(row.day.year)
+    # What goes back next year is no sale abroad of that year, and what was undone was none at all.
+    stands = DocumentRow.undone_by.is_(None) & (DocumentRow.kind != DocumentKind.UNDO.value)
+    sold_abroad = (
+        select(OssRow.day)
+        .join(DocumentRow, DocumentRow.id == OssRow.document_id)
+        .where(OssRow.currency == currency, OssRow.abroad.is_(True), OssRow.net_minor > 0, stands)
+    )
+    crossed = {day.year for day in session.scalars(sold_abroad.distinct())}
     return {year: OssYear(Money(net, currency), year in crossed) for year, net in sorted(sums.items())}
 
 

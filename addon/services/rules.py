@@ -64,6 +64,7 @@ def load_routed(session: Session, connection_id: int, originals: Iterable[str]) 
             DocumentRow.connection_id == connection_id,
             DocumentRow.kind == DocumentKind.ROUTED.value,
             DocumentRow.state != DeliveryState.REJECTED.value,
+            DocumentRow.undone_by.is_(None),
             DocumentRow.source_ref.in_(chunk),
         )
         for source, payload in session.execute(documents):

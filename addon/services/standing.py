@@ -121,7 +121,13 @@ def load_moved(session: Session, connection_id: int, refs: set[str], books_curre
     """What the documents of these sales and refunds did to the clearing account."""
     if not refs:
         return {}
-    kinds = (DocumentKind.SALE.value, DocumentKind.MATCH.value, DocumentKind.REFUND.value)
+    kinds = (
+        DocumentKind.SALE.value,
+        DocumentKind.MATCH.value,
+        DocumentKind.REFUND.value,
+        DocumentKind.PAID_AGAIN.value,
+        DocumentKind.REFUNDED_AGAIN.value,
+    )
     rows = session.execute(
         select(
             DocumentRow.source_ref,

@@ -43,9 +43,9 @@ from addon.core.plan import (
     plan,
 )
 from addon.core.plan.dispute import standing_of
-from addon.core.plan.exact_vat import vat_of_credit
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
+from addon.core.plan.refund import credited_by_line
 from addon.core.plan.returns import open_claims
 from addon.core.plan.revaluation import revaluation_key
 from addon.core.plan.routed import routed_sale
@@ -278,7 +278,8 @@ class Company:
     def _moved(self) -> dict[str, Moved]:
         found = {}
         for document in self.documents():
-            if document.kind in (DocumentKind.SALE, DocumentKind.MATCH, DocumentKind.REFUND):
+            kinds = (DocumentKind.SALE, DocumentKind.MATCH, DocumentKind.REFUND)
+            if document.kind in (*kinds, DocumentKind.PAID_AGAIN, DocumentKind.REFUNDED_AGAIN):
                 landed = self.landed.get(document.key)
                 effect = document.clearing[0]
                 facts = dict(document.facts)
@@ -321,17 +322,11 @@ class Company:
                 for other in self.documents()
                 if other.kind is DocumentKind.REFUND and dict(other.facts)["original"] == source
             ]
-            credited = [Money.zero(invoice.currency)] * len(invoice.lines)
-            vat_credited = list(credited)
-            places = {line.description: index for index, line in reversed(list(enumerate(invoice.lines)))}
-            for refund in refunds:
-                if any(isinstance(step, CreditInvoice) for step in refund.steps):
-                    credited = [line.gross for line in invoice.lines]
-                    continue
-                for line in _invoice(refund).lines:
-                    if line.description in places:
-                        credited[places[line.description]] -= line.gross
-                        vat_credited[places[line.description]] += vat_of_credit(line)
+            notes = [one for one in refunds if not any(isinstance(step, CreditInvoice) for step in one.steps)]
+            rows = (line for one in notes for line in _invoice(one).lines)
+            credited, vat_credited = credited_by_line(invoice.lines, rows)
+            if len(notes) < len(refunds):
+                credited = tuple(line.gross for line in invoice.lines)
             found[source] = BookedSale(
                 key=document.key,
                 invoice_key=invoice.key,

@@ -52,7 +52,7 @@ def _withdrawn(movement: Movement, fact: DisputeFact, stock: Stock, policy: Poli
         DocumentKind.DISPUTE,
         f"{movement_key(movement, policy)}/dispute",
         day,
-        reference_text(policy, f"dispute {_named(movement)} {movement.amount}", note),
+        reference_text(policy, f"dispute {named(movement)} {movement.amount}", note),
         (clearing, worth.clearing),
         [(disputes, -worth.clearing)],
         _OPENED_RULE,
@@ -78,13 +78,13 @@ def _returned(movement: Movement, fact: DisputeFact, last: bool, policy: Policy)
             about = (("currency", movement.currency), ("amount", str(movement.amount)))
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.RATE, until, about)
         value = rate.convert(movement.amount)
-    relieved = _relieved(movement, charged, _is_won(fact) and last)
+    relieved = _relieved(movement, charged, fact, _is_won(fact) and last)
     return entry(
         movement,
         DocumentKind.DISPUTE_WON,
         f"{movement_key(movement, policy)}/dispute-won",
         day,
-        reference_text(policy, f"dispute {_named(movement)} came back {movement.amount}", note),
+        reference_text(policy, f"dispute {named(movement)} came back {movement.amount}", note),
         (clearing, value),
         [(disputes, -relieved.books)],
         _WON_RULE,
@@ -101,7 +101,8 @@ def _disputes_account(fact: DisputeFact, day: date, policy: Policy) -> Account:
     return fact.account
 
 
-def _named(movement: Movement) -> str:
+def named(movement: Movement) -> str:
+    """A dispute and the payment that it is about, as texts name them."""
     about = f" of {movement.original_ref}" if movement.original_ref else ""
     return f"{movement.source_ref or movement.ref}{about}"
 
@@ -110,12 +111,19 @@ def _is_won(fact: DisputeFact) -> bool:
     return fact.dispute is not None and fact.dispute.state is DisputeState.WON
 
 
-def _relieved(movement: Movement, charged: Carrying, closes: bool) -> Carrying:
-    """What a return takes off the account for disputes: its share, or all of it where that closes the dispute."""
+def _relieved(movement: Movement, charged: Carrying, fact: DisputeFact, closes: bool) -> Carrying:
+    """What a return takes off the account for disputes: its share, or all of it where that closes the dispute.
+
+    Where buyer and balance have one currency no exchange can explain a difference: then only what was charged beyond
+    the disputed amount, by small rows of the provider's own, may stay away.
+    """
     rest = charged.balance - movement.amount
     if not rest:
         return charged
     near = abs(Decimal(rest.minor)) <= _CLOSES_WITHIN * charged.balance.minor
+    asked = fact.dispute.amount if fact.dispute is not None else None
+    if asked is not None and asked.currency == movement.currency:
+        near = near and 0 < rest.minor <= (charged.balance - asked).minor
     if rest.minor > 0 and not closes:
         return Carrying(movement.amount, share_of(charged, movement.amount))
     if not near:
@@ -133,12 +141,12 @@ def plan_dispute_loss(movement: Movement, fact: DisputeFact, policy: Policy) -> 
 
     Output VAT stays: it may be reduced only when the loss is established.
     """
-    charged, disputes = _charged_in_full(movement, fact)
+    charged, disputes = charged_in_full(movement, fact)
     day, note = open_day(day_of(movement, policy), policy)
     require_ready((disputes,), day, policy)
     loss = account(policy, AccountRole.DISPUTE_LOSS, day)
     clearing = account(policy, AccountRole.CLEARING, day, charged.balance.currency)
-    text = reference_text(policy, f"dispute {_named(movement)} lost {charged.balance}", note)
+    text = reference_text(policy, f"dispute {named(movement)} lost {charged.balance}", note)
     key = f"{base_key(movement, policy)}/dispute-lost"
     lines = balanced([(loss, charged.books, text), (disputes, -charged.books, text)], day, policy)
     return Document(
@@ -147,20 +155,20 @@ def plan_dispute_loss(movement: Movement, fact: DisputeFact, policy: Policy) -> 
         booking_date=day,
         total=-charged.balance,
         parts=(PartRef(movement.ref, "amount"),),
-        clearing=(_untouched(clearing, charged, policy),),
+        clearing=(untouched(clearing, charged, policy),),
         steps=(PostVoucher(key, Voucher(key, day, text, lines)),),
         rule=(
             "The dispute was lost and the goods are gone: a loss, by the company's setting. "
             "Output VAT stays until the loss is established."
         ),
-        facts=(("source", movement.source_ref), *_facts(movement, _minus(charged), disputes)),
+        facts=(("source", movement.source_ref), *settled_facts(movement, charged, disputes)),
     )
 
 
 def plan_dispute_credit(movement: Movement, fact: DisputeFact, sale: BookedSale, policy: Policy) -> Document:
     """Plan the credit note of a lost dispute, settled against the account for disputes. Raises `CannotBook`."""
-    charged, disputes = _charged_in_full(movement, fact)
-    asked = fact.dispute.amount if fact.dispute is not None else charged.balance
+    charged, disputes = charged_in_full(movement, fact)
+    asked = stays_withdrawn(movement, fact, charged, _value_of(sale, policy))
     worth = asked if asked.currency == policy.books_currency else charged.books
     paid_back = replace(movement, amount=-charged.balance, presented=-asked)
     document = plan_refund(paid_back, sale, policy, disputes, -worth)
@@ -168,13 +176,42 @@ def plan_dispute_credit(movement: Movement, fact: DisputeFact, sale: BookedSale,
         document,
         # First, so that the document is known by its credit note's number, which comes after.
         steps=(*_difference(movement, document, charged.books - worth, disputes, policy), *document.steps),
-        clearing=tuple(_untouched(effect.account, charged, policy) for effect in document.clearing),
+        clearing=tuple(untouched(effect.account, charged, policy) for effect in document.clearing),
         rule=(
-            f"The dispute was lost and the sale is undone, by the company's setting: a credit note on invoice "
-            f"{sale.number}, settled against the account for disputes."
+            "The dispute was lost and the sale is undone, by the company's setting: "
+            + ("a voucher takes its rows back" if sale.sold else f"a credit note on invoice {sale.number}, settled")
+            + " against the account for disputes."
         ),
-        facts=(*document.facts, *_facts(movement, _minus(charged), disputes)),
+        facts=(*document.facts, *settled_facts(movement, charged, disputes)),
     )
+
+
+def stays_withdrawn(movement: Movement, fact: DisputeFact, charged: Carrying, per_one: Decimal) -> Money:
+    """What a lost dispute takes from a sale: what was asked for, unless some of it has come back since.
+
+    In the currency of the dispute's own record; `per_one` is what one unit of that was in the books when it was sold.
+    Raises `CannotBook` where the record and what stands on the account cannot be the same money.
+    """
+    asked = fact.dispute.amount if fact.dispute is not None else charged.balance
+    if asked.currency == charged.balance.currency:
+        return min(asked, charged.balance)
+    expected = asked.to_decimal() * per_one
+    if abs(expected - charged.books.to_decimal()) > _CLOSES_WITHIN * expected:
+        raise CannotBook(
+            HoldReason.AMOUNT_DIFFERS,
+            dispute=movement.source_ref,
+            open=str(charged.balance),
+            paid=str(asked),
+        )
+    return asked
+
+
+def _value_of(sale: BookedSale, policy: Policy) -> Decimal:
+    """What one unit of what the buyer paid in was in the books when it was sold."""
+    gross = sum((line.gross.to_decimal() for line in sale.sold), Decimal(0))
+    if not gross or sale.paid.currency == policy.books_currency:
+        return sale.rate
+    return sum(((line.net + line.vat).to_decimal() for line in sale.sold), Decimal(0)) / gross
 
 
 def _difference(
@@ -184,11 +221,12 @@ def _difference(
     if not rest:
         return ()
     day, key = document.booking_date, f"{base_key(movement, policy)}/dispute-rest"
-    text = reference_text(policy, f"dispute {_named(movement)} lost, exchange difference")
+    text = reference_text(policy, f"dispute {named(movement)} lost, exchange difference")
     return (PostVoucher(key, Voucher(key, day, text, balanced([(disputes, -rest, text)], day, policy))),)
 
 
-def _charged_in_full(movement: Movement, fact: DisputeFact) -> tuple[Carrying, Account]:
+def charged_in_full(movement: Movement, fact: DisputeFact) -> tuple[Carrying, Account]:
+    """What stands on the account for disputes when one is lost, and which account that is. Raises `CannotBook`."""
     standing = [one for one in fact.charged if one.balance]
     if len(standing) != 1 or fact.account is None or standing[0].books.minor <= 0:
         open_amounts = ", ".join(str(one.balance) for one in standing)
@@ -196,13 +234,14 @@ def _charged_in_full(movement: Movement, fact: DisputeFact) -> tuple[Carrying, A
     return standing[0], fact.account
 
 
-def _untouched(clearing: Account, charged: Carrying, policy: Policy) -> ClearingEffect:
+def untouched(clearing: Account, charged: Carrying, policy: Policy) -> ClearingEffect:
     """The clearing account has no share in what becomes of a lost dispute: it lost the money at the beginning."""
     return ClearingEffect(clearing, Money.zero(charged.balance.currency), Money.zero(policy.books_currency))
 
 
-def _minus(charged: Carrying) -> Carrying:
-    return Carrying(-charged.balance, -charged.books)
+def settled_facts(movement: Movement, charged: Carrying, disputes: Account) -> tuple[tuple[str, str], ...]:
+    """What a document remembers that takes all off the account for disputes that stands there."""
+    return _facts(movement, Carrying(-charged.balance, -charged.books), disputes)
 
 
 # --- what stands on the account -------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from addon.core.plan.returns import (
 from addon.core.plan.revaluation import comes_after, plan_revaluation
 from addon.core.plan.routed import plan_by_rule, routed_sale
 from addon.core.plan.sale import order_number, plan_sale
+from addon.core.plan.settled_dispute import plan_settled_dispute
 from addon.core.plan.settlement import SettlementDesk
 from addon.core.plan.situation import (
     Aside,
@@ -225,6 +226,8 @@ class _Planner:
                 self.take_return(entry, part)
             case MovementKind.DISPUTE | MovementKind.DISPUTE_REVERSAL:
                 self.attempt((part,), lambda: self.dispute(movement))
+            case MovementKind.DISPUTE_LOST if self.lost_elsewhere(movement):
+                self.nought.append(part)
             case MovementKind.DISPUTE_LOST:
                 self.attempt((part,), lambda: self.dispute_lost(entry))
             case MovementKind.RESERVE:
@@ -256,7 +259,10 @@ class _Planner:
     def taken_by_rule(self, movement: Movement, part: PartRef) -> bool:
         """Whether the company's own rules take a movement out of its usual course."""
         try:
-            outcome = plan_by_rule(movement, part, self.routed.get(movement.original_ref), self.policy)
+            stock = self.stock(movement.currency)
+            outcome = plan_by_rule(movement, part, self.routed.get(movement.original_ref), stock, self.policy)
+            if isinstance(outcome, Document):
+                outcome = self.awaits_year_end(movement) or outcome
         except CannotBook as fault:
             outcome = Hold((part,), fault.reason, fault.facts)
         if outcome is None:
@@ -345,6 +351,7 @@ class _Planner:
                 self.holds.append(outcome)
             case Aside():
                 self.asides.append(outcome)
+                self.settle_dispute_rows(outcome.parts)
             case Wait():
                 if outcome.until is not None and self.policy.today > outcome.until and outcome.reason in _OVERDUE:
                     self.holds.append(Hold(outcome.parts, _OVERDUE[outcome.reason], outcome.facts))
@@ -394,9 +401,13 @@ class _Planner:
             fact = self.disputes.get(dispute, DisputeFact(None))
             charged, where = standing_of((document.facts,), home, fact.charged)
             self.disputes[dispute] = replace(fact, charged=charged, account=fact.account or where)
-        for part in document.parts:
-            self.dispute_rows[dispute].discard(part.movement_ref)
+        self.settle_dispute_rows(document.parts)
         self.bouncing = [one for one in self.bouncing if PartRef(one.ref, "amount") not in document.parts]
+
+    def settle_dispute_rows(self, parts: tuple[PartRef, ...]) -> None:
+        """These parts have found their place: a dispute whose rows they are waits for them no longer."""
+        for rows in self.dispute_rows.values():
+            rows.difference_update(part.movement_ref for part in parts)
 
     def hold(self, parts: tuple[PartRef, ...], reason: HoldReason, **facts: str) -> None:
         self.holds.append(Hold(parts, reason, tuple(facts.items())))
@@ -454,6 +465,12 @@ class _Planner:
         last = not self.dispute_rows[movement.source_ref] - {movement.ref}
         return plan_dispute(movement, fact, last, self.stock(movement.currency), self.policy)
 
+    def lost_elsewhere(self, movement: Movement) -> bool:
+        """Whether a lost dispute's money went the way of a sale that a rule took out of its usual course."""
+        fact = self.disputes.get(movement.source_ref, DisputeFact(None))
+        stands = self.dispute_rows[movement.source_ref] or any(charged.balance for charged in fact.charged)
+        return movement.original_ref in self.routed and not stands
+
     def dispute_lost(self, entry: OpenMovement) -> Outcome:
         """A lost dispute: written off, or its sale undone. Nothing where a person has taken the dispute over."""
         movement, policy = entry.movement, self.policy
@@ -473,8 +490,15 @@ class _Planner:
     def dispute_credit(self, entry: OpenMovement, fact: DisputeFact) -> Outcome:
         movement = entry.movement
         part = (PartRef(movement.ref, "amount"),)
-        if self.policy.mode is not Mode.PLUS:
+        if self.policy.mode is Mode.BASIC:
             return Hold(part, HoldReason.CREDIT_NOTE_BY_HAND, (("dispute", movement.source_ref),))
+        if self.settlement.concerns(movement.original_ref):
+            return Wait(part, WaitReason.SALE, None, (("original", movement.original_ref),))
+        settled = self.settlement.settled.get(movement.original_ref)
+        if settled is not None:
+            undone, rest = plan_settled_dispute(movement, fact, settled, self.policy)
+            self.settlement.settled[movement.original_ref] = rest
+            return undone
         sale = self.awaited_sale(entry)
         if not isinstance(sale, BookedSale):
             return sale

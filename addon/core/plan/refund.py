@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from addon.core.accounts import Account, AccountRole
@@ -36,7 +36,7 @@ from addon.core.plan.common import (
     source_of,
     vat_of,
 )
-from addon.core.plan.exact_vat import with_exact_vat
+from addon.core.plan.exact_vat import vat_of_credit, with_exact_vat
 from addon.core.plan.sale import books_value
 from addon.core.plan.situation import BookedSale, CannotBook, SaleLine
 from addon.core.plan.vat import share_of_oss
@@ -67,7 +67,7 @@ def plan_refund(
     if given_back.currency != sale.paid.currency:
         raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(sale.paid), refunded=str(given_back))
     if sale.sold:
-        return plan_voucher_refund(movement, sale, policy)
+        return plan_voucher_refund(movement, sale, policy, against, worth)
     refund = -given_back
     sold = [line for line in sale.lines if not line.rounding]
     uncredited = Money.total((line.gross - line.credited for line in sold), sale.paid.currency)
@@ -203,3 +203,29 @@ def refund_shares(lines: Sequence[SaleLine], refund: Money) -> tuple[Money, ...]
     """How much of each line a refund gives back: by what is left of each, so that the last takes all of it."""
     left = [line.gross - line.credited for line in lines]
     return refund.allocate([amount.minor for amount in left])
+
+
+def credited_by_line(
+    sold: Sequence[InvoiceLine], credits: Iterable[InvoiceLine]
+) -> tuple[tuple[Money, ...], tuple[Money, ...]]:
+    """How much of each row of an invoice has been credited by rows of credit notes: gross, and the VAT in that.
+
+    Rows find each other by text, rate and account. Where two rows of the invoice share all of them, each takes no more
+    than it has left.
+    """
+    gone = [Money.zero(line.gross.currency) for line in sold]
+    vat = list(gone)
+    for credit in credits:
+        alike = [index for index, line in enumerate(sold) if _identity(line) == _identity(credit)]
+        left = -credit.gross
+        fits = [index for index in alike if left <= sold[index].gross - gone[index]][:1]
+        for number, index in enumerate(fits or alike):
+            if not number:
+                vat[index] = vat[index] + vat_of_credit(credit)
+            share = min(left, sold[index].gross - gone[index])
+            gone[index], left = gone[index] + share, left - share
+    return tuple(gone), tuple(vat)
+
+
+def _identity(line: InvoiceLine) -> tuple[str, int, Account]:
+    return (line.description, line.vat_percent, line.account)

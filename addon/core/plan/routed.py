@@ -18,7 +18,7 @@ from addon.core.documents import (
     PartRef,
     PostVoucher,
     Voucher,
-    signed_line,
+    VoucherLine,
 )
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import Money
@@ -29,11 +29,11 @@ from addon.core.plan.common import (
     invoice_rate,
     open_day,
     reference_text,
-    require_precision,
     require_ready,
     source_of,
 )
-from addon.core.plan.situation import Aside, CannotBook, Outcome
+from addon.core.plan.situation import Aside, CannotBook, Carrying, Outcome
+from addon.core.plan.value import Stock, balanced, share_of, worth_of
 from addon.core.plan.vat import NumberWanted, SaleVat, VatLine, vat_of_sale
 from addon.core.records import Movement, MovementKind
 from addon.core.routing import Action, RoutedSale, Routing, Rule, follows, route, vat_percent
@@ -41,16 +41,19 @@ from addon.core.rules import Mode, Policy
 from addon.core.vat import VatFacts
 
 
-def plan_by_rule(movement: Movement, part: PartRef, sale: RoutedSale | None, policy: Policy) -> Outcome | None:
+def plan_by_rule(
+    movement: Movement, part: PartRef, sale: RoutedSale | None, stock: Stock, policy: Policy
+) -> Outcome | None:
     """What the rules make of a movement's amount; None if it takes its usual course. Raises `CannotBook`.
 
     `sale` is how a rule took the movement's sale out of the usual course: then that is followed before any rule.
+    `stock` is what the movement's balance holds before it.
     """
     followed = follows(movement, sale)
     if followed is not None:
         if not followed.contra_account:
             return _aside(part, followed.where, followed.name)
-        return _voucher(movement, followed.contra_account, followed.name, policy)
+        return _voucher(movement, followed.contra_account, followed.name, stock, policy, followed)
     routing = route(movement, policy.rules)
     if routing.rule is None or not routing.leaves_usual_course:
         return None
@@ -62,7 +65,7 @@ def plan_by_rule(movement: Movement, part: PartRef, sale: RoutedSale | None, pol
             facts = (("rule", rule.name), ("amount", str(movement.amount)))
             return Hold((part,), HoldReason.RULE_HOLDS, facts)
         case Action.BOOK:
-            return _voucher(movement, rule.contra_account, rule.name, policy, rule)
+            return _voucher(movement, rule.contra_account, rule.name, stock, policy, rule=rule)
 
 
 def routed_sale(movement: Movement, outcome: Outcome) -> RoutedSale | None:
@@ -79,39 +82,52 @@ def routed_sale(movement: Movement, outcome: Outcome) -> RoutedSale | None:
 def routed_by(document: Document) -> RoutedSale:
     """The same, of a document that is planned or booked."""
     facts = dict(document.facts)
-    return RoutedSale(facts["rule"], facts["contra_account"])
+    (effect,) = document.clearing
+    return RoutedSale(facts["rule"], facts["contra_account"], balance=effect.balance, books=effect.books)
 
 
 def _aside(part: PartRef, where: str, name: str) -> Aside:
     return Aside((part,), where, name)
 
 
-def _voucher(movement: Movement, number: str, name: str, policy: Policy, rule: Rule | None = None) -> Document | Wait:
-    """Clearing against the account that a rule names, gross, without VAT, on the movement's own day."""
+def _voucher(
+    movement: Movement,
+    number: str,
+    name: str,
+    stock: Stock,
+    policy: Policy,
+    sale: RoutedSale | None = None,
+    rule: Rule | None = None,
+) -> Document | Wait:
+    """Clearing against the account that a rule names, gross, without VAT, on the movement's own day.
+
+    Money that leaves a foreign balance takes its carrying value with it. What goes back of a `sale` stands against the
+    account at what the sale put there; the rest is exchange difference.
+    """
     part = (PartRef(movement.ref, "amount"),)
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     contra = Account(AccountRole.BY_RULE, number)
     require_ready((contra,), day, policy, (rule.cost_centre, rule.project) if rule else ("", ""))
-    if movement.currency == policy.books_currency:
-        require_precision(movement.amount, policy)
-        worth, rate_note = movement.amount, ""
-    else:
+    rate_note = ""
+    if movement.currency != policy.books_currency:
         rate = invoice_rate(policy, movement.currency, day_of(movement, policy))
         if rate is None:
             until = day_of(movement, policy) + timedelta(days=policy.wait_days)
             return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), ("day", day.isoformat())))
-        worth = rate.convert(movement.amount)
-        rate_note = f", {rate.rate} per {rate.unit} {movement.currency} of {rate.fixed_on.isoformat()}"
-    if not worth:
-        raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(movement.amount), decimals=str(policy.decimals))
+        if movement.amount.minor > 0:
+            rate_note = f", {rate.rate} per {rate.unit} {movement.currency} of {rate.fixed_on.isoformat()}"
+    worth = worth_of(movement, stock, policy)
+    if isinstance(worth, Wait):
+        return worth
     # Several movements may name one object (a dispute's money and its fee): each has a voucher of its own.
     key = f"{base_key(replace(movement, source_ref=''), policy)}/rule"
     what = f"{movement.kind.value.replace('_', ' ')} {source_of(movement)} {movement.amount}{rate_note}, {name}"
-    against = signed_line(contra, -worth, name)
+    against = _sold_at(sale, movement) or worth.today
+    lines = balanced([(clearing, worth.clearing, name), (contra, -against, name)], day, policy)
     if rule is not None:
-        against = replace(against, cost_centre=rule.cost_centre, project=rule.project)
-    lines = (signed_line(clearing, worth, name), against)
+        codes = (rule.cost_centre, rule.project)
+        lines = tuple(_with_codes(line, codes) if line.account == contra else line for line in lines)
     routing = Routing(rule)
     return Document(
         key=key,
@@ -119,11 +135,22 @@ def _voucher(movement: Movement, number: str, name: str, policy: Policy, rule: R
         booking_date=day,
         total=movement.amount,
         parts=part,
-        clearing=(ClearingEffect(clearing, movement.amount, worth),),
+        clearing=(ClearingEffect(clearing, movement.amount, worth.clearing),),
         steps=(PostVoucher(key, Voucher(key, day, reference_text(policy, what, note), lines)),),
         rule=routing.why or f'The same way as its sale, by your rule "{name}": against account {number}.',
         facts=(("source", source_of(movement)), ("rule", name), ("contra_account", number)),
     )
+
+
+def _with_codes(line: VoucherLine, codes: tuple[str, str]) -> VoucherLine:
+    return replace(line, cost_centre=codes[0], project=codes[1])
+
+
+def _sold_at(sale: RoutedSale | None, movement: Movement) -> Money | None:
+    """What goes back of a sale was worth when it was sold; None where that cannot be told."""
+    if sale is None or not sale.balance or sale.books is None or sale.balance.currency != movement.currency:
+        return None
+    return share_of(Carrying(sale.balance, sale.books), movement.amount)
 
 
 def vat_by_rule(paid: Money, what: str, routing: Routing, policy: Policy) -> SaleVat | None:

@@ -37,7 +37,7 @@ from addon.core.plan.common import (
 from addon.core.plan.routed import vat_by_rule
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import BookedSale, CannotBook, OpenMovement, Outcome, PayoutFact, Situation
-from addon.core.plan.vat import NumberWanted, SaleVat, add_oss, vat_of_sale
+from addon.core.plan.vat import NumberWanted, SaleVat, add_oss, share_of_oss, vat_of_sale
 from addon.core.plan.voucher import fee_treatment, fee_vat_lines
 from addon.core.records import FeeKind, Itemisation, Movement, MovementKind, PartKind
 from addon.core.routing import route
@@ -150,6 +150,13 @@ class SettlementDesk:
         if item is None:
             item = self.items[entry.movement.ref] = _Item(entry, day_of(entry.movement, self.policy))
         return item
+
+    def concerns(self, source: str) -> bool:
+        """Whether a payment, or what goes back of it, lies on the desk."""
+        return any(
+            item.amount is not None and source in (source_of(item.movement), item.movement.original_ref)
+            for item in self.items.values()
+        )
 
     def finish(self) -> list[Outcome]:
         """Every part that was taken, in a document, a hold or a wait."""
@@ -303,7 +310,7 @@ class SettlementDesk:
         rate, worth = self._worth(item, paid)
         require_precision(worth, self.policy)
         try:
-            shares, item.why = self._shares(item, paid, worth, booked_on)
+            shares, item.why, oss = self._shares(item, paid, worth, booked_on)
         except NumberWanted as wanted:
             until = item.entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
             raise _Await(WaitReason.VAT_NUMBER, until, vat_number=wanted.number, why=wanted.why) from None
@@ -312,7 +319,9 @@ class SettlementDesk:
         signed = [(share.contra, share.vat - share.gross) for share in shares]
         signed += [(share.vat_account, -share.vat) for share in shares if share.vat_account is not None]
         self._rows(item, booked_on, signed, worth, text, "sales")
-        sale = SettledSale(paid, shares)
+        item.oss = oss
+        self.oss_years = add_oss(self.oss_years, oss)
+        sale = SettledSale(paid, shares, oss=oss)
         self.settled[source] = sale
         item.facts.append(sale_fact(source, sale))
 
@@ -330,16 +339,17 @@ class SettlementDesk:
         rate = self._require_rate(invoice_rate(self.policy, paid.currency, item.day), paid.currency, item.day)
         return rate, rate.convert(paid)
 
-    def _shares(self, item: _Item, paid: Money, worth: Money, booked_on: date) -> tuple[tuple[SettledShare, ...], str]:
-        """How a sale is booked, by VAT treatment, and the rule that says so. Raises `_Await`."""
+    def _shares(
+        self, item: _Item, paid: Money, worth: Money, booked_on: date
+    ) -> tuple[tuple[SettledShare, ...], str, tuple[OssAmount, ...]]:
+        """How a sale is booked, by VAT treatment, the rule that says so, and its OSS figures. Raises `_Await`."""
         movement = item.movement
         nothing = Money.zero(worth.currency)
         if self.policy.settlement.contra is SettlementContra.ACCOUNT:
             contra = account(self.policy, AccountRole.SETTLEMENT_CONTRA, booked_on)
-            return (SettledShare(worth, nothing, Decimal(0), contra),), "Against the one account that was chosen."
+            return (SettledShare(worth, nothing, Decimal(0), contra),), "Against the one account that was chosen.", ()
         treated = treatments(movement, paid, self.policy, VatFacts(self.situation.number_checks, self.oss_years))
-        self.oss_years = add_oss(self.oss_years, treated.oss)
-        item.oss, found = treated.oss, []
+        found = []
         for line, gross in zip(
             treated.lines, worth.allocate([line.gross.minor for line in treated.lines]), strict=True
         ):
@@ -348,7 +358,7 @@ class SettlementDesk:
             sales = self._sales_account(movement, treatment, booked_on)
             owed = account(self.policy, AccountRole.OUTPUT_VAT, booked_on, treatment) if percent else None
             found.append(SettledShare(gross, vat, percent, sales, owed if vat else None))
-        return tuple(found), treated.why
+        return tuple(found), treated.why, treated.oss
 
     def _sales_account(self, movement: Movement, treatment: str, booked_on: date) -> Account:
         """The account of a VAT treatment, or the one that a rule of the company's own names."""
@@ -371,7 +381,7 @@ class SettlementDesk:
             self._rows(item, booked_on, signed, worth, text, f"{_words(movement)}s")
             return
         came_back = movement.kind is MovementKind.REFUND_REVERSAL
-        given = _reversal(movement, sale, paid) if came_back else _refund(movement, sale, paid)
+        given = _reversal(movement, sale, paid) if came_back else refund_of(movement, sale, paid)
         require_ready((share.contra for share in sale.shares), booked_on, self.policy)
         require_ready((share.vat_account for share in sale.shares if share.vat_account), booked_on, self.policy)
         signed = []
@@ -383,6 +393,12 @@ class SettlementDesk:
         text = f"{_words(movement)} {source_of(movement)} of {movement.original_ref}"
         self._rows(item, booked_on, signed, worth, text, f"{_words(movement)}s")
         item.why = "A refund goes back at the VAT, rate and accounts of its sale."
+        item.oss = share_of_oss(sale.oss, -paid, sale.paid, booked_on)
+        self.oss_years = add_oss(self.oss_years, item.oss)
+        if movement.original_ref not in self.settled:
+            # It has an invoice: from now on its refunds must find what vouchers have given back, too.
+            item.facts.append(sale_fact(movement.original_ref, sale))
+            item.facts += [refund_fact(movement.original_ref, before) for before in sale.given]
         self.settled[movement.original_ref] = sale.with_given(given)
         item.facts.append(refund_fact(movement.original_ref, given))
 
@@ -413,11 +429,13 @@ class SettlementDesk:
             percent = Decimal(line.vat_percent)
             owed = None
             if percent:
-                owed = account(self.policy, AccountRole.OUTPUT_VAT, booked_on, f"{country}{line.vat_percent}")
+                abroad = {one.country for one in sale.oss if one.abroad and one.percent == percent}
+                place = f"OSS-{abroad.pop()}" if abroad else country
+                owed = account(self.policy, AccountRole.OUTPUT_VAT, booked_on, f"{place}{line.vat_percent}")
             vat = gross.tax_included(percent) if percent else zero
             shares.append(SettledShare(gross, vat, percent, line.account, owed))
             gone.append((credited, credited.tax_included(percent) if percent else zero))
-        found = SettledSale(sale.paid, tuple(shares))
+        found = SettledSale(sale.paid, tuple(shares), oss=sale.oss)
         return found.with_given(GivenBack("", sale.refunded, tuple(gone))) if sale.refunded else found
 
     def _rows(
@@ -563,8 +581,9 @@ def treatments(movement: Movement, paid: Money, policy: Policy, facts: VatFacts)
     return ruled or vat_of_sale(movement, paid, day_of(movement, policy), policy, facts, what)
 
 
-def _refund(movement: Movement, sale: SettledSale, paid: Money) -> GivenBack:
-    """What a refund takes off each share: by what is left of them, and all of that if it completes the sale."""
+def refund_of(movement: Movement, sale: SettledSale, paid: Money) -> GivenBack:
+    """What a refund of `paid`, negative, takes off each share: by what is left of them, and all of that if it completes
+    the sale. Raises `CannotBook`."""
     back, refunded = -paid, sale.refunded()
     if back.currency != sale.paid.currency:
         raise CannotBook(HoldReason.AMOUNT_DIFFERS, paid=str(sale.paid), refunded=str(back))

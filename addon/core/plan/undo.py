@@ -122,6 +122,7 @@ def plan_undo(standing: Standing, policy: Policy, who: str, today: date | None =
             ("by", who),
             *((name, value) for name, value in document.facts if name in ("source", "order_number")),
         ),
+        oss=tuple(replace(amount, net=-amount.net, vat=-amount.vat, day=day) for amount in document.oss),
     )
 
 

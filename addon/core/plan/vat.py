@@ -597,7 +597,9 @@ def add_oss(years: Mapping[int, OssYear], amounts: Sequence[OssAmount]) -> dict[
     result = dict(years)
     for amount in amounts:
         known = result.get(amount.day.year, OssYear(Money.zero(amount.net.currency)))
-        result[amount.day.year] = OssYear(known.net + amount.net, known.crossed or amount.abroad)
+        # What goes back next year is no sale abroad of that year.
+        taxed_abroad = amount.abroad and amount.net.minor > 0
+        result[amount.day.year] = OssYear(known.net + amount.net, known.crossed or taxed_abroad)
     return result
 
 

@@ -75,8 +75,18 @@ def plan_voucher_sale(
     )
 
 
-def plan_voucher_refund(movement: Movement, sale: BookedSale, policy: Policy) -> Document:
-    """Plan a refund of a sale that is a voucher: its rows the other way round, in shares. Raises `CannotBook`."""
+def plan_voucher_refund(
+    movement: Movement,
+    sale: BookedSale,
+    policy: Policy,
+    against: Account | None = None,
+    taken: Money | None = None,
+) -> Document:
+    """Plan a refund of a sale that is a voucher: its rows the other way round, in shares. Raises `CannotBook`.
+
+    `against` is the account that it is settled on, and `taken` (negative) what that is in the books, where the money
+    did not leave the balance now: a lost dispute's stands on the account for disputes.
+    """
     given_back = movement.presented or movement.amount
     refund = -given_back
     left = Money.total((line.gross for line in sale.sold), refund.currency)
@@ -95,13 +105,15 @@ def plan_voucher_refund(movement: Movement, sale: BookedSale, policy: Policy) ->
     require_ready((line.account for line in back), day, policy)
     worth = Money.total((line.net + line.vat for line in back), policy.books_currency)
     paid_back = movement.amount if movement.currency == policy.books_currency else worth
+    if taken is not None:
+        paid_back = taken
     key = base_key(movement, policy)
     what = f"refund {source_of(movement)} of sale {movement.original_ref}"
     voucher = Voucher(
         f"{key}/voucher",
         day,
         reference_text(policy, what, note),
-        _rows(clearing, paid_back, back, policy, day),
+        _rows(against or clearing, paid_back, back, policy, day),
     )
     return Document(
         key=f"{key}/refund",
