@@ -163,16 +163,20 @@ class NumberCheck:
     reason: str = ""
 
 
+LONGEST_NUMBER: Final = 20
+"""No country's is longer than 14; what a buyer typed beyond this is cut, and the number is malformed all the same."""
+
+
 def plain_number(text: str, country: str = "") -> str:
     """A VAT number without spaces and signs, its country in front: `DE 136 695 976` is DE136695976.
 
     Where it begins with no country, the one given is put in front (Greece writes EL).
     """
-    number = re.sub(r"[^0-9A-Z+*]", "", text.upper())[:20]
+    number = re.sub(r"[^0-9A-Z+*]", "", text.upper())
     if number and not number[:2].isalpha():
         prefix = "EL" if country.upper() == "GR" else country.upper()
         number = prefix + number
-    return number
+    return number[:LONGEST_NUMBER]
 
 
 def country_of(number: str) -> str:

@@ -384,6 +384,11 @@ def _leave_to_person(session: Session, delivery_id: int, now: datetime) -> None:
     mark_waiting(session, row.document_id, step, number, now)
 
 
+def _leave_next_to_person(work: _Chain, session: Session) -> None:
+    for delivery_id in deliveries.open_steps(session, work.document_id)[:1]:
+        _leave_to_person(session, delivery_id, work.services.now())
+
+
 def _prepared(work: _Chain, session: Session, claimed: Claimed, begun: float) -> _Attempt:
     doubted = _doubted(work, session, claimed)
     return _Attempt(
@@ -477,8 +482,7 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
                 next_claimed = _claimed(work, session)
                 following = Progress.LATER if next_claimed is None else _prepared(work, session, next_claimed, begun)
             else:
-                for delivery_id in deliveries.open_steps(session, work.document_id)[:1]:
-                    _leave_to_person(session, delivery_id, work.services.now())
+                _leave_next_to_person(work, session)
     except BaseException:
         work.desk.log.put_back(calls)
         raise
@@ -916,16 +920,26 @@ def _tell_mailed(session: Session, step: MailInvoice, answer: StepAnswer, now: d
 def taken_by_person(
     services: Services, company_id: int, run_id: int | None, delivery_id: int, answer: StepAnswer, desk: Desk
 ) -> bool:
-    """Record that a person has taken a step that waited for them; the document's next step may go."""
-    begun = monotonic_time.monotonic()
-    with services.db.company(company_id) as session:
-        claimed = deliveries.claim(session, delivery_id, services.lease_s, services.quarantine_s, for_person=True)
-        if claimed is None:
-            return False
-        work = _Chain(services, company_id, run_id, claimed.document_id, desk, lambda: True)
-        attempt = _prepared(work, session, claimed, begun)
-    _answered(work, attempt, claimed.step, answer, go_on=False)
-    return True
+    """Record that a person has taken a step that waited for them; the document's next step may go.
+
+    Nothing is written over there, so claim and answer share a commit: there is no instant at which a crash would
+    leave the step claimed, and out of sight of those who look at what waits.
+    """
+    calls = desk.log.take()
+    try:
+        with services.db.company(company_id) as session:
+            claimed = deliveries.claim(session, delivery_id, services.lease_s, services.quarantine_s, for_person=True)
+            if claimed is not None:
+                work = _Chain(services, company_id, run_id, claimed.document_id, desk, lambda: True)
+                known = _known(work, session, claimed, looking=claimed.look_first)
+                last = deliveries.record_booked(session, claimed, answer)
+                _recorded(session, claimed, claimed.step, known, answer, last, desk)
+                _leave_next_to_person(work, session)
+            save_calls(session, calls, run_id, claimed.delivery_id if claimed is not None else None)
+    except BaseException:
+        desk.log.put_back(calls)
+        raise
+    return claimed is not None
 
 
 def _remember_customer(session: Session, step: CreateCustomer | UpdateCustomer, answer: StepAnswer) -> None:

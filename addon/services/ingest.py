@@ -92,26 +92,33 @@ def _movements(services: Services, company_id: int, connection_id: int, source: 
     if not fetch.until:
         with services.db.company_reading(company_id) as session:
             connection = session.get_one(Connection, connection_id)
-            company_zone = zone_of(session, company_id)
-            start = start_instant(connection, company_zone)
-            overlap = max(OVERLAP, timedelta(seconds=source.capabilities.lateness_s))
-            since = start if connection.fetched_until is None else max(start, connection.fetched_until - overlap)
+            since = _since(session, company_id, connection, source)
         fetch = Fetch("movements", None, since.isoformat(), now.isoformat(), fetch.fetched)
     page = source.fetch_movements(
         datetime.fromisoformat(fetch.since), datetime.fromisoformat(fetch.until), fetch.cursor
     )
     with services.db.company(company_id) as session:
         new = store_movements(session, company_id, connection_id, page.items, now)
+        fetched = fetch.fetched + new
         if page.next_cursor is None:
-            session.execute(
-                update(Connection)
-                .where(Connection.id == connection_id)
-                .values(fetched_until=datetime.fromisoformat(fetch.until))
-            )
-    fetched = fetch.fetched + new
+            connection = session.scalars(
+                select(Connection).where(Connection.id == connection_id).with_for_update()
+            ).one()
+            if _since(session, company_id, connection, source) < datetime.fromisoformat(fetch.since):
+                # A person has moved the start back meanwhile: what lies before is still to come.
+                return Fetch("movements", fetched=fetched)
+            connection.fetched_until = datetime.fromisoformat(fetch.until)
     if page.next_cursor is not None:
         return Fetch("movements", page.next_cursor, fetch.since, fetch.until, fetched)
     return Fetch("payouts", fetched=fetched)
+
+
+def _since(session: Session, company_id: int, connection: Connection, source: PaymentSource) -> datetime:
+    """From when movements are fetched: what is fetched already is overlapped by as much as they may come late."""
+    start = start_instant(connection, zone_of(session, company_id))
+    if connection.fetched_until is None:
+        return start
+    return max(start, connection.fetched_until - max(OVERLAP, timedelta(seconds=source.capabilities.lateness_s)))
 
 
 def zone_of(session: Session, company_id: int) -> ZoneInfo:

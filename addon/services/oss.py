@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -60,6 +60,11 @@ class Meter:
     crossed: bool
 
     @property
+    def over(self) -> bool:
+        """Whether this year's sales themselves stand above the threshold."""
+        return self.limit is not None and self.sold.minor > self.limit.minor
+
+    @property
     def share(self) -> int:
         """The part of the threshold that is used, in per cent, a hundred at most."""
         if self.limit is None or not self.limit:
@@ -74,8 +79,8 @@ def meter(session: Session, rules: VatRules, currency: str, today: date) -> Mete
     if rules.oss_before_year == today.year:
         sold = sold + Money(rules.oss_before_minor, currency)
     limit = OSS_LIMITS.get(currency)
-    over = limit is not None and sold.minor > limit
-    return Meter(today.year, sold, Money(limit, currency) if limit is not None else None, known.crossed or over)
+    found = Meter(today.year, sold, Money(limit, currency) if limit is not None else None, known.crossed)
+    return replace(found, crossed=known.crossed or found.over)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from fpdf.fonts import FontFace
 from addon.core.money import Money
 from addon.services.tables import Cell, Sheet, plain
 
-MOST_ROWS: Final = 2_000
-"""So many rows of a table are printed; the attached data has all of them."""
+MOST_ROWS: Final = 300
+"""So many rows of a table are printed, which is some seconds' work; the attached data has all of them."""
 _LONGEST_CELL: Final = 300
 
 

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, func, select
+from sqlalchemy.orm import Session
 
 from addon.core.bank import BankFinding, BankLine, compare_bank
 from addon.core.dates import booking_date
@@ -104,8 +105,7 @@ def proof_page(services: Services, company_id: int) -> ProofPage:
         zone = ZoneInfo(company.time_zone)
         connections = {row.id: row for row in session.scalars(select(Connection))}
         rows: dict[tuple[int, str], list[ProofRow]] = defaultdict(list)
-        since = now - timedelta(days=HISTORY_DAYS)
-        for row in session.scalars(select(ProofRow).where(ProofRow.at >= since).order_by(ProofRow.id.desc())):
+        for row in _last_of_days(session, now - timedelta(days=HISTORY_DAYS), zone):
             if row.connection_id in connections:
                 rows[row.connection_id, row.currency].append(row)
         accounts = tuple(
@@ -123,6 +123,27 @@ def proof_page(services: Services, company_id: int) -> ProofPage:
         today,
         statements.last_month(today),
     )
+
+
+def _last_of_days(session: Session, since: datetime, zone: ZoneInfo) -> list[ProofRow]:
+    """The last proof of each account and day, newest first.
+
+    A shop that sells all day is proved after each sale: of those only one an hour is looked at, and one a day read.
+    """
+    hour = func.substr(cast(ProofRow.at, String), 1, 13)
+    hourly = (
+        select(func.max(ProofRow.id))
+        .where(ProofRow.at >= since)
+        .group_by(ProofRow.connection_id, ProofRow.currency, hour)
+    )
+    last: dict[tuple[int, str, date], int] = {}
+    for row in session.execute(
+        select(ProofRow.id, ProofRow.connection_id, ProofRow.currency, ProofRow.at)
+        .where(ProofRow.id.in_(hourly))
+        .order_by(ProofRow.id.desc())
+    ):
+        last.setdefault((row.connection_id, row.currency, booking_date(row.at, zone)), row.id)
+    return list(session.scalars(select(ProofRow).where(ProofRow.id.in_(last.values())).order_by(ProofRow.id.desc())))
 
 
 def _history(provider: str, home: str, rows: list[ProofRow], zone: ZoneInfo) -> AccountHistory:

@@ -27,8 +27,10 @@ from addon.store.models import Company, Connection, MovementRow, PartRow
 
 DAYS: Final = 90
 SHOWN: Final = 10
-MOST_TRIED: Final = 20_000
+MOST_TRIED: Final = 5_000
 """Movements that are looked at, newest first: a page must answer while a person waits."""
+MOST_COUNTED: Final = 1_000
+"""The same for the list of rules, which is opened often."""
 _PAGE: Final = 1000
 
 
@@ -106,13 +108,13 @@ def preview_rule(
 
 
 def count_hits(services: Services, company_id: int) -> dict[int, int]:
-    """How many of the last months' movements each rule decides over, by the rule's number."""
+    """How many of the last months' newest `MOST_COUNTED` movements each rule decides over, by the rule's number."""
     since = services.now() - timedelta(days=DAYS)
     found: Counter[int] = Counter()
     with services.db.company_reading(company_id) as session:
         stored = stored_rules(session)
         kinds = sorted({kind for one in stored for kind in one.rule.kinds})
-        for row in _newest(session, since, kinds, None) if stored else ():
+        for row in _newest(session, since, kinds, None, MOST_COUNTED) if stored else ():
             movement = decode(Movement, row.value)
             mine = [one for one in stored if one.connection_id in (None, row.connection_id)]
             decided = next((one for one in mine if one.rule.fits(movement)), None)
@@ -148,7 +150,11 @@ def _policies(services: Services, session: Session, company_id: int) -> dict[int
 
 
 def _newest(
-    session: Session, since: datetime, kinds: Iterable[MovementKind], connection_id: int | None
+    session: Session,
+    since: datetime,
+    kinds: Iterable[MovementKind],
+    connection_id: int | None,
+    most: int = MOST_TRIED,
 ) -> Iterator[Any]:
     """Movements of these kinds with their amounts' states, newest first, read in pages."""
     query = (
@@ -161,7 +167,7 @@ def _newest(
     if connection_id is not None:
         query = query.where(MovementRow.connection_id == connection_id)
     after = query
-    for _ in range(MOST_TRIED // _PAGE):
+    for _ in range(most // _PAGE):
         rows = session.execute(after).all()
         yield from rows
         if len(rows) < _PAGE:

@@ -109,6 +109,8 @@ class Desk:
     ledger: dict[str, dict[str, list[LedgerEntry]]] = field(default_factory=dict)
     """Ledger rows by account and voucher."""
     entries: list[LedgerEntry] = field(default_factory=list)
+    credits: dict[str, set[str]] | None = None
+    """Numbers of credit notes by the key of the invoice that they credit, read once for a slice."""
 
     def read(self, rows: Sequence[DocumentRow]) -> None:
         """Read back the clearing accounts that these documents stand on, once for each financial year."""
@@ -164,14 +166,19 @@ def _invoice_fault(view: InvoiceView, row: DocumentRow, document: Document) -> d
     return None
 
 
-def _own_credits(session: Session, invoice_key: str) -> set[str]:
+def _own_credits(session: Session, desk: Desk, invoice_key: str) -> set[str]:
     """Numbers of credit notes that we made of an invoice by the system's own action."""
-    rows = session.execute(
-        select(DeliveryRow.payload, DeliveryRow.reference).where(
-            DeliveryRow.kind == "credit_invoice", DeliveryRow.reference != "", DeliveryRow.key.like("%/credit")
+    if desk.credits is None:
+        rows = session.execute(
+            select(DeliveryRow.payload["invoice_key"].as_string(), DeliveryRow.reference).where(
+                DeliveryRow.kind == "credit_invoice", DeliveryRow.reference != ""
+            )
         )
-    )
-    return {reference for payload, reference in rows if payload.get("invoice_key") == invoice_key}
+        found: dict[str, set[str]] = defaultdict(set)
+        for key, reference in rows:
+            found[str(key)].add(reference)
+        desk.credits = dict(found)
+    return desk.credits.get(invoice_key, set())
 
 
 def _hangs_on(session: Session, row: DocumentRow, run_id: int) -> str:
@@ -225,7 +232,7 @@ def _plan_one(
     with services.db.company_reading(company_id) as session:
         needed = _hangs_on(session, row, run_id)
         ours = next((step for step in document.steps if isinstance(step, CreateInvoice | CreditInvoice)), None)
-        credits = _own_credits(session, ours.key) if isinstance(ours, CreateInvoice) else set()
+        credits = _own_credits(session, desk, ours.key) if isinstance(ours, CreateInvoice) else set()
         credited = _credited(session, document)
     if needed:
         return left(LeftAlone.NEEDED, document=needed, sale=needed)

@@ -39,6 +39,7 @@ def listed() -> str:
         stored=rules.all_rules(services(), company_id),
         hits=rule_preview.count_hits(services(), company_id),
         days=rule_preview.DAYS,
+        counted=rule_preview.MOST_COUNTED,
         in_words=words.rule_conditions,
         outcome=words.rule_outcome,
     )

@@ -53,6 +53,11 @@ _MENU: Final = {
     "rules.edit": "setup.settings",
     "rules.change": "setup.settings",
     "setup.change_connection": "setup.settings",
+    "vat.shown": "setup.settings",
+    "fees.profile": "setup.settings",
+    "fees.confirm": "setup.settings",
+    "fees.month": "setup.settings",
+    "fees.enter": "setup.settings",
 }
 """Pages that belong to an entry of the menu other than their own."""
 

@@ -211,6 +211,7 @@ def test_a_number_of_no_eu_country_makes_a_consumer_or_is_held() -> None:
 def test_numbers_are_read_plainly() -> None:
     assert plain_number("nl 0044.95445-b01") == "NL004495445B01"
     assert plain_number("") == ""
+    assert plain_number("1" * 40, "DE") == "DE" + "1" * 18, "what a buyer types never outgrows the table of checks"
     assert (country_of("EL1"), country_of("XI1"), country_of("CHE1")) == ("GR", "", "")
 
 

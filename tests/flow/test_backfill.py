@@ -1,7 +1,11 @@
 """An earlier year: looked at without a trace, then brought in exactly once, with the identity still there."""
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 
+from addon.connectors.stripe.source import StripeSource
 from addon.services import backfill, previews, runs
 from tests.flow.house import Bed, House
 from tests.support.town import WHO
@@ -42,3 +46,29 @@ def test_a_year_is_looked_at_and_brought_in_once(bed: Bed) -> None:
         runs.want_backfill(house.town.services, house.company_id, 2026, WHO, looks=False)
     with pytest.raises(backfill.CannotGoBack):
         runs.want_backfill(house.town.services, house.company_id, 2024, WHO, looks=True)
+
+
+def test_a_start_that_moves_back_while_a_run_fetches_leaves_nothing_out(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-01-12", 1_000_00)
+    house.sells("2026-03-10", 300_00)
+    house.opens("plus", "2026-03-01")
+    house.runs()
+    services, begun = house.town.services, []
+    fetch = StripeSource.fetch_movements
+
+    def meanwhile(self: StripeSource, since: datetime, until: datetime, cursor: str | None = None) -> Any:
+        page = fetch(self, since, until, cursor)
+        if not begun:
+            begun.append(backfill.begin(services, house.company_id, 2026, WHO))
+        return page
+
+    monkeypatch.setattr(StripeSource, "fetch_movements", meanwhile)
+    house.runs()
+    house.runs()
+    assert begun
+    assert house.kinds()["sale"] == 2
+    assert house.proves()["SEK"].identity.opening.minor == 0
+    house.all_is_well()

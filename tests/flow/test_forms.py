@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
+from addon.core.books import StepAnswer
 from addon.core.delivery import PartState
 from addon.core.documents import Document
 from addon.services import prerequisites
+from addon.store import deliveries
 from addon.store.codec import decode
 from addon.store.models import ActivityRow
 from tests.flow.house import Bed, House
@@ -40,6 +43,33 @@ def test_a_draft_waits_for_a_person_and_then_its_payment_follows(bed: Bed) -> No
     house.runs()
     assert house.waiting() == []
     assert house.kinds()["sale"] == 1
+    house.all_is_well()
+
+
+def test_a_process_that_dies_while_it_sees_a_draft_booked_loses_nothing(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(BaseException):
+        """The process is gone."""
+
+    house = opened(bed, sale_document="draft")
+    house.runs()
+    house.books.person_books_invoice(invoice_of(house).number)
+    record = deliveries.record_booked
+
+    def dies(session: Session, claimed: deliveries.Claimed, answer: StepAnswer) -> bool:
+        if claimed.step.kind == "await_invoice":
+            raise Stop
+        return record(session, claimed, answer)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(deliveries, "record_booked", dies)
+        with pytest.raises(Stop):
+            house.runs()
+    assert house.waiting() == ["booking"]
+    house.runs()
+    assert house.waiting() == []
+    assert invoice_of(house).balance == 0
     house.all_is_well()
 
 

@@ -82,5 +82,6 @@ def test_meter_return_and_checks_are_shown(house: House, filled: Filled) -> None
             )
         )
     text = seen(house, filled)
-    assert "threshold is crossed" in text and "190,00" in text and "none yet" in text
+    assert "have been taxed in the buyer" in text and "threshold is crossed" not in text, "1,000 of 99,680 SEK is below"
+    assert "190,00" in text and "none yet" in text
     assert "WAPI1" in text and "<b>Bergmann</b>" in text
