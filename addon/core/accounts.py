@@ -66,6 +66,8 @@ class AccountRole(StrEnum):
     """VAT on sales that stand in vouchers, one account for each VAT treatment; on invoices the system posts it."""
     SETTLEMENT_CONTRA = "settlement_contra"
     """What settlement vouchers book payments against, where the sales themselves are booked elsewhere."""
+    OPENING_CONTRA = "opening_contra"
+    """What the opening voucher is booked against: where the books have what the provider owed at the start."""
 
 
 class AccountNotMapped(LookupError):

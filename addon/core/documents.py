@@ -411,6 +411,8 @@ class DocumentKind(StrEnum):
     """Voucher that values a foreign balance at the end of a financial year."""
     CORRECTION = "correction"
     """Voucher that takes back what the accounting system wrote a second time."""
+    OPENING = "opening"
+    """Voucher of what the provider owed when a connection started; a person approves it."""
 
 
 @dataclass(frozen=True, slots=True)

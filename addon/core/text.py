@@ -72,6 +72,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     "approval": "needs a person's approval for each voucher",
     "not_automatic": "has no automatic rate",
     "not_mapped": "has no account",
+    "same_account": "is the provider's own",
 }
 
 _REMEDIES: Final[Mapping[Remedy, str]] = {

@@ -227,7 +227,7 @@ def load_situation(
     }
     payout_of = _load_payout_of(session, connection_id, movements) if settling else {}
     connection = session.get_one(Connection, connection_id)
-    opened = _opening_carrying(connection, policy)
+    opened = opening_carrying(connection, policy)
     if connection.opening:
         unvalued = frozenset(currency for currency, carrying in opened.items() if carrying is None)
     else:
@@ -589,10 +589,10 @@ def _load_fee_vouchers(session: Session, connection_id: int) -> dict[tuple[str, 
 
 def _year_ends(session: Session, connection_id: int, policy: Policy) -> tuple[YearEnd, ...]:
     connection = session.get_one(Connection, connection_id)
-    return load_year_ends(session, connection, policy, _opening_carrying(connection, policy))
+    return load_year_ends(session, connection, policy, opening_carrying(connection, policy))
 
 
-def _opening_carrying(connection: Connection, policy: Policy) -> dict[str, Carrying | None]:
+def opening_carrying(connection: Connection, policy: Policy) -> dict[str, Carrying | None]:
     """What each foreign balance opened with is carried at; None where no rate is known that could tell.
 
     It is valued near the start date, and from the first payout on at that same value: the whole of it leaves the
@@ -614,19 +614,19 @@ def _opening_carrying(connection: Connection, policy: Policy) -> dict[str, Carry
     return found
 
 
-def _keep_opening_values(session: Session, connection_id: int, documents: Iterable[Document], policy: Policy) -> None:
+def keep_opening_values(session: Session, connection_id: int, documents: Iterable[Document], policy: Policy) -> None:
     """Fix the value of each opening that a planned payout was the first to need. The caller commits."""
     relieved = {
         effect.balance.currency
         for document in documents
-        if document.kind in (DocumentKind.PAYOUT, DocumentKind.REVALUATION)
+        if document.kind in (DocumentKind.PAYOUT, DocumentKind.REVALUATION, DocumentKind.OPENING)
         for effect in document.clearing
     }
     connection = session.get_one(Connection, connection_id)
     start = start_day(connection, policy.zone).isoformat()
     values = {
         currency: {"start": start, "opening_minor": carrying.balance.minor, "books_minor": carrying.books.minor}
-        for currency, carrying in _opening_carrying(connection, policy).items()
+        for currency, carrying in opening_carrying(connection, policy).items()
         if currency in relieved and carrying is not None
     }
     before = connection.settings.get(OPENING_VALUES, {})
@@ -1173,9 +1173,9 @@ def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who:
     """
     now = services.now()
     with services.db.company(company_id) as session:
-        _discard(session, _documents_of(session, part_ids, DeliveryState.PROPOSED), now)
+        discard(session, _documents_of(session, part_ids, DeliveryState.PROPOSED), now)
         refused = _documents_of(session, part_ids, DeliveryState.REJECTED)
-        _discard(session, [one for one in refused if _nothing_stands(session, one)], now)
+        discard(session, [one for one in refused if nothing_stands(session, one)], now)
         rows = session.scalars(
             select(PartRow).where(
                 PartRow.id.in_(part_ids),
@@ -1211,7 +1211,7 @@ def _documents_of(session: Session, part_ids: Sequence[int], state: DeliveryStat
     return list(session.scalars(query))
 
 
-def _nothing_stands(session: Session, document_id: int) -> bool:
+def nothing_stands(session: Session, document_id: int) -> bool:
     """Whether nothing of a document is or may be in the accounting system, customers apart: it can be planned anew."""
     left = session.scalar(
         select(DeliveryRow.id)
@@ -1228,7 +1228,7 @@ def _nothing_stands(session: Session, document_id: int) -> bool:
     return left is None
 
 
-def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> None:
+def discard(session: Session, document_ids: Sequence[int], now: datetime) -> None:
     """Forget documents of which nothing stands; their parts are open again.
 
     Where one was to make a customer whom others need, the first of those makes them instead.
@@ -1266,10 +1266,10 @@ def _discard(session: Session, document_ids: Sequence[int], now: datetime) -> No
 
 def drop_unwritten(session: Session, document_id: int, who: str, now: datetime) -> bool:
     """Forget a document of which nothing was ever sent, and set its parts aside as undone. The caller commits."""
-    if not _nothing_stands(session, document_id):
+    if not nothing_stands(session, document_id):
         return False
     parts = list(session.scalars(select(PartRow.id).where(PartRow.document_id == document_id)))
-    _discard(session, [document_id], now)
+    discard(session, [document_id], now)
     session.execute(
         update(PartRow)
         .where(PartRow.id.in_(parts))
@@ -1343,9 +1343,9 @@ def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str
     with services.db.company(company_id) as session:
         ids = set(session.scalars(select(PartRow.id).where(PartRow.id.in_(part_ids), PartRow.state.in_(states))))
         refused = _documents_of(session, sorted(ids), DeliveryState.REJECTED)
-        anew = [one for one in refused if _nothing_stands(session, one)]
+        anew = [one for one in refused if nothing_stands(session, one)]
         go_on = [one for one in refused if one not in anew]
-        _discard(session, anew, now)
+        discard(session, anew, now)
         session.execute(
             update(PartRow)
             .where(PartRow.id.in_(ids), PartRow.document_id.is_(None))
@@ -1384,7 +1384,7 @@ def forget_before_start(services: Services, company_id: int, connection_id: int)
         )
         parts = list(session.scalars(select(PartRow.id).where(PartRow.movement_id.in_(early))))
         for start in range(0, len(parts), 500):
-            _discard(session, _documents_of(session, parts[start : start + 500], DeliveryState.PROPOSED), now)
+            discard(session, _documents_of(session, parts[start : start + 500], DeliveryState.PROPOSED), now)
         kept = select(PartRow.movement_id).where(PartRow.movement_id.in_(early), PartRow.document_id.is_not(None))
         gone = sorted(set(session.scalars(early)) - set(session.scalars(kept)))
         for start in range(0, len(gone), 500):
@@ -1460,7 +1460,7 @@ def plan_pass(
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))
         stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
-        _keep_opening_values(session, connection_id, result.documents, policy)
+        keep_opening_values(session, connection_id, result.documents, policy)
         still_open = session.scalar(
             select(func.count())
             .select_from(PartRow)
@@ -1488,11 +1488,15 @@ __all__ = [
     "Planned",
     "Wait",
     "approve",
+    "discard",
     "find_matches",
     "forget_before_start",
+    "keep_opening_values",
     "load_open",
     "load_proposed",
     "load_situation",
+    "nothing_stands",
+    "opening_carrying",
     "plan_pass",
     "refuse",
     "retry",

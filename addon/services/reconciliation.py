@@ -88,7 +88,9 @@ def prove_connection(
         for currency in sorted(provider):
             rows = [row for number in sorted(numbers.get(currency, ())) for row in entries.get(number, ())]
             opened = Money(opening.get(currency, 0), currency)
-            if any(row.booking_date == start for row in rows):
+            own = _opening_vouchers(session, connection_id, currency, start)
+            rows = [row for row in rows if row.voucher not in own]
+            if not own and any(row.booking_date == start for row in rows):
                 effects = _effects(session, connection_id, currency, policy.books_currency)
                 ours = {voucher for effect in effects for voucher in effect.vouchers}
                 rows = without_opening(rows, opened, start, ours, policy.books_currency)
@@ -114,6 +116,18 @@ def prove_connection(
                         found.open_invoices,
                     )
     return tuple(proved)
+
+
+def _opening_vouchers(session: Session, connection_id: int, currency: str, start: date) -> set[str]:
+    """Vouchers by which Kvitt brought this start's opening in: it stands beside the ledger, so they must not count."""
+    rows = session.execute(
+        select(DocumentRow.key, DocumentRow.vouchers).where(
+            DocumentRow.connection_id == connection_id,
+            DocumentRow.kind == DocumentKind.OPENING.value,
+            DocumentRow.clearing_currency == currency,
+        )
+    )
+    return {voucher for row in rows if row.key.endswith(f"/{start.isoformat()}") for voucher in row.vouchers}
 
 
 def _thin_out(session: Session, connection_id: int, currency: str, now: datetime, policy: Policy) -> None:

@@ -39,6 +39,7 @@ from addon.services import (
     customers,
     delivery,
     evidence,
+    opening,
     prerequisites,
     previews,
     rates,
@@ -602,6 +603,12 @@ def _plan(work: _Slice) -> SliceResult | str:
     for connection_id in _connection_ids(work):
         if connection_id in settled:
             continue
+        opening.propose(
+            work.services,
+            work.company_id,
+            connection_id,
+            _policy_loader(work.services, work.company_id, connection_id),
+        )
         more = True
         while more:
             _note(work, "Planning")

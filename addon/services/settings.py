@@ -307,6 +307,7 @@ COMPANY_ACCOUNTS: Final = (
     "financing",
     "contributions",
     "adjustments",
+    "opening_contra",
 )
 """Account roles that a company maps. Customer claims are the accounting system's own and only read."""
 

@@ -92,8 +92,9 @@ def undoable(services: Services, company_id: int, run_id: int) -> Undoable:
     return Undoable(run_id, run.trigger, tuple(standing.items()), undone, unwritten)
 
 
-_NEVER: Final = (DocumentKind.UNDO.value, DocumentKind.CORRECTION.value)
-"""What takes something back is not taken back itself: a person says "book again" of the parts instead."""
+_NEVER: Final = (DocumentKind.UNDO.value, DocumentKind.CORRECTION.value, DocumentKind.OPENING.value)
+"""What takes something back is not taken back itself: a person says "book again" of the parts instead. An opening is of
+no run."""
 
 
 # --- Looking at the books ---------------------------------------------------------------------------------------

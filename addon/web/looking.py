@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from addon.core.dates import booking_date
-from addon.services import activity, backfill, booking, pages, prerequisites, previews, runs, undoing
+from addon.services import activity, backfill, booking, opening, pages, prerequisites, previews, runs, undoing
 from addon.services.pages import NotHere
 from addon.web import access, words
 from addon.web.access import Audience, audience, services, visitor
@@ -185,7 +185,8 @@ def approve() -> Answer:
 
 def _refuse(company_id: int, documents: Sequence[int], who: str) -> Answer:
     where = " ".join(request.form.get("where", "").split())[:200]
-    refused = booking.refuse(services(), company_id, documents, who, where)
+    refused = opening.refuse(services(), company_id, documents, who)
+    refused += booking.refuse(services(), company_id, documents, who, where)
     if refused:
         flash(
             ngettext(

@@ -10,9 +10,10 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from addon.core.books import OrderField
+from addon.core.plan.situation import CannotBook
 from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import connections, evidence, installation, outlook, pages, prerequisites
+from addon.services import connections, evidence, installation, opening, outlook, pages, prerequisites, runs
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
 from addon.services.settings import SETTINGS, Setting, SettingFault
@@ -23,6 +24,7 @@ from addon.web.limits import CONNECT, limiter
 setup = Blueprint("setup", __name__)
 
 Answer = Response | str | tuple[str, int]
+_TRIGGER: Final = "click"
 
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("rhythm", ("approve", "time_zone", "daily_at", "locked_period")),
@@ -98,7 +100,40 @@ def _welcome() -> str:
         ways=connections.ways(services(), "stripe"),
         figures=pages.mode_figures(services(), company_id),
         check_sentence=words.check_sentence,
+        openings=opening.questions(services(), company_id),
+        chart=pages.chart(services(), company_id),
     )
+
+
+@setup.post("/welcome/opening/<int:connection_id>")
+@audience(Audience.COMPANY)
+def answer_opening(connection_id: int) -> Answer:
+    """Whether the books have an opening already, or which account it is booked against."""
+    company_id, who = visitor().company_id, visitor().who
+    currency = request.form.get("currency", "")
+    account = request.form.get("account", "").split(" ")[0][:20]
+    back = redirect(url_for("setup.welcome") + "#opening", 303)
+    try:
+        if request.form.get("answer") == "in_books":
+            opening.in_books(services(), company_id, connection_id, currency, who)
+            flash(_("Noted: your books have it already."), "done")
+            return back
+        opening.book(services(), company_id, connection_id, currency, account, who)
+    except opening.NoSuchQuestion:
+        flash(_("This has been answered already."), "wait")
+        return back
+    except ValueError:
+        flash(_("That is no account number."), "stop")
+        return back
+    except CannotBook as reason:
+        told = words.HOLDS[reason.reason]
+        why = dict(reason.facts).get("why", "")
+        more = f" ({account}: {words.FACT_VALUES[why]})" if why in words.FACT_VALUES else ""
+        flash(_("Not booked: %(why)s", why=f"{told.title}{more}."), "stop")
+        return back
+    run_id = runs.want(services(), company_id, _TRIGGER)
+    flash(_("The opening voucher is approved, and is written now."), "done")
+    return redirect(url_for("books.run", run_id=run_id), 303)
 
 
 @setup.post("/welcome/check")

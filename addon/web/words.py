@@ -216,6 +216,7 @@ DOCUMENT_KINDS: Final[Mapping[str, Text]] = {
     DocumentKind.UNDO: _("Undoes an earlier document"),
     DocumentKind.REVALUATION: _("Voucher: balance valued at the end of the year"),
     DocumentKind.CORRECTION: _("Voucher: a second copy taken back"),
+    DocumentKind.OPENING: _("Voucher: what the provider owed at the start"),
 }
 
 DOCUMENT_NUMBERS: Final[Mapping[str, Text]] = {
@@ -292,6 +293,7 @@ ROLES: Final[Mapping[str, Text]] = {
     "financing": _("The provider's advances and loans"),
     "contributions": _("Contributions"),
     "adjustments": _("The provider's adjustments"),
+    "opening_contra": _("Opening: where your books have what the provider owed at the start"),
     "by_rule": _("The account of your own rule"),
 }
 
@@ -736,6 +738,7 @@ FACTS: Final[Mapping[str, Text]] = {
 
 FACT_VALUES: Final[Mapping[str, Text]] = {
     "not_mapped": _("no account is chosen"),
+    "same_account": _("it is the provider's own account"),
     "missing": _("it is not in the chart of accounts"),
     "order_number": _("it has the same order number"),
     "mark": _("another connection's mark, with the same amount and day"),
@@ -1229,6 +1232,8 @@ LEFT_ALONE: Final[Mapping[LeftAlone, Text]] = {
 ACTIVITIES: Final[Mapping[str, Text]] = {
     "run_undone": _("Had a run undone"),
     "decided": _("Decided how held movements are booked"),
+    "opening_in_books": _("Said that the books have the opening already"),
+    "opening_chosen": _("Chose the account of the opening voucher"),
     "backfill_begun": _("Moved the start back to bring an earlier year in"),
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),

@@ -532,6 +532,9 @@ class Company:
         for landed in self.landed.values():
             assert landed.books is not None, landed.document.key
             by_account[landed.document.clearing[0].account.number] += landed.books
+            if landed.document.kind is DocumentKind.OPENING:
+                # It stands beside what is counted: the account itself begins with it.
+                by_account[landed.document.clearing[0].account.number] += _opened(landed.document)
             for effect in landed.document.clearing[1:]:
                 assert effect.books is not None
                 by_account[effect.account.number] += effect.books
@@ -540,7 +543,11 @@ class Company:
         if self.policy.mode is Mode.PLUS:
             assert not self.stands_at("1510")
         if self.policy.mode is Mode.PLUS and home in self.currencies():
-            assert self.stands_at("1686") == self.sum_of(home, "booked")
+            opened = [
+                landed.document for landed in self.landed.values() if landed.document.kind is DocumentKind.OPENING
+            ]
+            begun = Money.total((_opened(one) for one in opened if one.total.currency == home), home)
+            assert self.stands_at("1686") == self.sum_of(home, "booked") + begun
 
     def _land(self, document: Document) -> Landed:
         landed = Landed(document, books=document.clearing[0].books)
@@ -674,6 +681,11 @@ class Company:
 
 def rest_currency(settlement: Settlement) -> str:
     return settlement.amount.currency
+
+
+def _opened(document: Document) -> Money:
+    (step,) = (step for step in document.steps if isinstance(step, PostVoucher))
+    return next(line.signed for line in step.voucher.lines if line.account.role is AccountRole.CLEARING)
 
 
 def _invoice(document: Document) -> Invoice:

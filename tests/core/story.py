@@ -14,6 +14,8 @@ from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.matching import MatchChoice, MatchRules
 from addon.core.money import Money
+from addon.core.plan.opening import Opening, plan_opening
+from addon.core.plan.situation import CannotBook, Carrying
 from addon.core.records import (
     Buyer,
     Dispute,
@@ -114,6 +116,8 @@ class Story:
                 self.company.choices[ref] = MatchChoice(
                     decision.get("invoice", ""), decision.get("order", ""), accept_difference=accepts
                 )
+            case ["opening", amount, currency, "from", day, *worth]:
+                self._opening(Money.from_decimal(Decimal(amount), currency), date.fromisoformat(day), worth)
             case ["plan", day]:
                 self._plan(f"plan {day}", date.fromisoformat(day))
             case ["book"]:
@@ -142,6 +146,20 @@ class Story:
                 said[field] = value
         rule = Rule("", name, Action(action), tuple(conditions), kinds, **said)
         self.company.policy = replace(self.company.policy, rules=(*self.company.policy.rules, rule))
+
+    def _opening(self, balance: Money, start: date, worth: list[str]) -> None:
+        """The voucher of an opening, which a person has approved."""
+        books = Money.from_decimal(Decimal(worth[1]), "SEK") if worth else balance
+        try:
+            document = plan_opening(Opening(start, Carrying(balance, books)), self.company.policy)
+        except CannotBook as reason:
+            self._heading("opening")
+            self.out += [
+                f"cannot {reason.reason.value}  {', '.join(f'{name}={value}' for name, value in reason.facts)}"
+            ]
+            return
+        assert document is not None
+        self.company.planned[document.key] = document
 
     def _heading(self, text: str) -> None:
         self.out += ([""] if self.out else []) + [f"=== {text}"]

@@ -13,6 +13,7 @@ from tests.flow import house as flow
 from tests.flow.house import House
 from tests.support.town import WHO, new_sqlite
 from tests.web.conftest import make_app
+from tests.web.html import check_html, words_of
 from tests.web.test_actions import press
 
 
@@ -86,3 +87,31 @@ def test_settlement_is_a_quiet_third_choice_with_settings_of_its_own(desk: tuple
     page = client.get("/settings").text
     assert '<option value="daily" selected>' in page
     assert 'value="1580"' in page
+
+
+def test_the_opening_is_asked_for_once_on_get_started(desk: tuple[House, FlaskClient]) -> None:
+    first, client = desk
+    assert "What was owed to you" not in client.get("/welcome").text, "nothing was"
+    shop = House(first.town, first.world.add_business("Mitt i livet AB", "556677-9999", balance_currencies=("sek",)))
+    shop.sells("2026-03-02", 1_000_00)
+    shop.opens("plus", "2026-03-04")
+    shop.runs()
+    client.set_cookie("kvitt", installation.sign_in(shop.town.services, shop.company_id, WHO))
+    answer = client.get("/welcome")
+    check_html(answer.text)
+    assert "Stripe owes you" in words_of(answer.text)
+    assert "Do your books say so already?" in answer.text
+    address = f"/welcome/opening/{shop.connection_id}"
+    assert "not in the chart" in press(client, address, currency="SEK", answer="book", account="x1580")
+    assert "it is the provider" in press(client, address, currency="SEK", answer="book", account="1686")
+    assert "answered already" in press(client, address, currency="NOK", answer="book", account="1580")
+    assert "answered already" in press(client, "/welcome/opening/999", currency="SEK", answer="in_books")
+    assert "have it already" in press(client, address, currency="SEK", answer="in_books")
+    assert "said Test Person" in words_of(client.get("/welcome").text)
+    assert "approved" in press(client, address, currency="SEK", answer="book", account="1580")
+    assert "on its way into your books" in client.get("/welcome").text
+    shop.runs()
+    text = words_of(client.get("/welcome").text)
+    assert "Booked against account 1580" in text
+    assert "Chose the account of the opening voucher" in client.get("/activity").text
+    shop.all_is_well()
