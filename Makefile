@@ -3,6 +3,7 @@
 #   make demo [ARGS=--once]     the add-on against its own sandbox
 #   make test [ARGS=tests/unit] the tests, with real PostgreSQL, Redis and Chromium
 #   make check                  format, lint, types, import rules
+#   make translations           collect the texts of the pages and compile the languages (docs/operations.md)
 #   make coverage               how much of the core its own tests reach, by line and branch
 #   make mutants [ARGS=pattern] whether the core's tests notice small faults (docs/testing.md); takes long
 
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo dev test check coverage mutants bench format lock clean setup
+.PHONY: help demo dev test check coverage mutants translations bench format lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +46,9 @@ coverage: setup
 mutants: setup
 	@HYPOTHESIS_PROFILE=mutants nice -n 10 $(BIN)/mutmut run $(ARGS)
 	@$(BIN)/mutmut results
+
+translations: setup
+	@$(BIN)/python tools/translations.py $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

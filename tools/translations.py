@@ -37,7 +37,10 @@ def collected() -> Catalog:
 
 
 def update(language: str, texts: Catalog) -> int:
-    """Bring one language up to date and compile it; how many of its texts are not translated."""
+    """Bring one language up to date and compile it; how many of its texts are not translated.
+
+    Nothing in either file depends on the time or on places in the sources, so that a second run changes nothing.
+    """
     folder = CATALOGUES / language / "LC_MESSAGES"
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "messages.po"
@@ -45,13 +48,23 @@ def update(language: str, texts: Catalog) -> int:
         with source.open("rb") as file:
             catalogue = read_po(file, locale=language)
     else:
-        catalogue = Catalog(locale=language, project="Kvitt", charset="utf-8")
-    catalogue.update(texts, no_fuzzy_matching=True)
+        catalogue = Catalog(locale=language, project="Kvitt", charset="utf-8", fuzzy=False)
+    catalogue.update(texts, no_fuzzy_matching=True, update_creation_date=False)
     with source.open("wb") as file:
         write_po(file, catalogue, no_location=True, sort_output=True, ignore_obsolete=True, width=110)
     with (folder / "messages.mo").open("wb") as file:
         write_mo(file, catalogue)
-    return sum(not message.string for message in catalogue if message.id)
+    return len(missing(catalogue))
+
+
+def missing(catalogue: Catalog) -> list[str]:
+    """The texts that a catalogue has no translation of, each plural form counted as one."""
+    found = []
+    for message in catalogue:
+        forms = message.string if isinstance(message.string, tuple) else (message.string,)
+        if message.id and (message.fuzzy or not all(forms)):
+            found.append(message.id if isinstance(message.id, str) else message.id[0])
+    return found
 
 
 def main(languages: list[str]) -> int:

@@ -21,8 +21,16 @@ def languages() -> tuple[str, ...]:
 
 
 def chosen_language() -> str:
-    """The language that the browser would rather read, of those that there are."""
-    return request.accept_languages.best_match(languages(), SOURCE_LANGUAGE)
+    """The language that the browser would rather read, of those that there are.
+
+    Only the language counts, not its country: "sv-SE,en;q=0.9" asks for Swedish.
+    """
+    there = languages()
+    for tag, quality in request.accept_languages:
+        language = tag.replace("_", "-").partition("-")[0].lower()
+        if quality > 0 and language in there:
+            return language
+    return SOURCE_LANGUAGE
 
 
 def install(app: Flask) -> None:

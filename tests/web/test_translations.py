@@ -1,12 +1,14 @@
 """Every text goes through gettext, so that a catalogue is all that another language needs."""
 
 import ast
+import io
 import re
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
+from babel.messages.mofile import read_mo, write_mo
+from babel.messages.pofile import read_po
 
 from addon.core.prerequisites import PREREQUISITES
 from addon.web import texts
@@ -17,7 +19,36 @@ from tools import translations
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-NOT_WORDS = {"Kvitt", "kvitt", "ms", "UTC", "OSS"}
+NOT_WORDS = {"Kvitt", "kvitt", "ms", "OSS", "UTC"}
+LANGUAGES = sorted(path.name for path in translations.CATALOGUES.glob("*") if path.is_dir())
+HOW = "Run `make translations`, translate what is empty in messages.po, and run it again."
+
+
+def catalogue_of(language: str, suffix: str) -> Catalog:
+    path = translations.CATALOGUES / language / "LC_MESSAGES" / f"messages.{suffix}"
+    if suffix == "mo":
+        return read_mo(io.BytesIO(path.read_bytes()))
+    return read_po(io.BytesIO(path.read_bytes()), locale=language)
+
+
+def texts_of(catalogue: Catalog) -> dict[str, tuple[str, ...]]:
+    """Each text's translation in all its forms; a translation that is not certain counts as none."""
+    return {
+        message.id if isinstance(message.id, str) else message.id[0]: (
+            ()
+            if message.fuzzy
+            else (message.string,)
+            if isinstance(message.string, str)
+            else tuple(message.string or ())
+        )
+        for message in catalogue
+        if message.id
+    }
+
+
+def parts_of(text: str) -> list[str]:
+    """What a translation must keep as it is: placeholders and tags."""
+    return sorted(re.findall(r"%\(\w+\)[a-z]|</?[a-z]+[^>]*>", text))
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -77,3 +108,65 @@ def test_a_browser_is_answered_in_its_language(
     assert "21 nov. 2026" in client.get("/transactions", headers={"Accept-Language": "sv"}).text
     english = client.get("/overview", headers={"Accept-Language": "de"}).text
     assert '<html lang="en">' in english and "Sync now" in english
+
+
+def test_swedish_is_there() -> None:
+    assert "sv" in LANGUAGES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_is_without_a_translation(language: str) -> None:
+    translated = texts_of(catalogue_of(language, "po"))
+    missing = [text for text in texts_of(translations.collected()) if not all(translated.get(text) or ("",))]
+    if missing:
+        pytest.fail(f"{len(missing)} texts have no translation ({language}). {HOW}\n" + "\n".join(missing))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_keeps_placeholders_and_tags(language: str) -> None:
+    forms = {text: forms for text, forms in texts_of(catalogue_of(language, "po")).items() if any(forms)}
+    wrong = [form for text, each in forms.items() for form in each if parts_of(form) != parts_of(text)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_compiled_catalogue_is_that_of_the_texts(language: str) -> None:
+    """The compiled one is in the repository, so that a fresh copy needs no step to be read in every language."""
+    written, compiled = texts_of(catalogue_of(language, "po")), texts_of(catalogue_of(language, "mo"))
+    assert {text for text in written if written[text] != compiled.get(text)} == set(), HOW
+    assert set(compiled) <= set(written), HOW
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        (None, "en"),
+        ("sv", "sv"),
+        ("sv-SE,en;q=0.9", "sv"),
+        ("SV-se", "sv"),
+        ("en-GB,sv;q=0.5", "en"),
+        ("de,fr;q=0.8,sv;q=0.1", "sv"),
+        ("sv;q=0,de", "en"),
+        ("*", "en"),
+        ("de", "en"),
+    ],
+)
+def test_the_language_is_the_one_that_the_browser_would_rather_read(
+    house: House, header: str | None, language: str
+) -> None:
+    page = house.app.test_client().get("/", headers={"Accept-Language": header} if header else {}).text
+    assert f'<html lang="{language}">' in page
+    assert ("Varje betalning i din bokföring" in page) == (language == "sv")
+
+
+def test_the_pages_of_a_company_are_swedish(house: House, filled: Filled) -> None:
+    client = house.client(filled.company)
+    for address, words in {
+        "/overview": "Utbetalningar på väg",
+        "/inbox": "Lägg de markerade åt sidan",
+        "/settings": "Moms på försäljning",
+        "/welcome": "Din bokföring",
+    }.items():
+        page = client.get(address, headers={"Accept-Language": "sv"}).text
+        check_html(page)
+        assert words.lower() in words_of(page).lower(), address
