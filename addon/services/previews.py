@@ -43,7 +43,7 @@ from addon.services import booking, joining
 from addon.services.booking import Search
 from addon.services.context import Services
 from addon.services.ingest import zone_of
-from addon.services.tables import harmless
+from addon.services.tables import harmless, plain
 from addon.store import deliveries
 from addon.store.codec import decode, encode
 from addon.store.models import (
@@ -778,7 +778,7 @@ def as_xlsx(services: Services, company_id: int, run_id: int, asked: Asked | Non
                 elif isinstance(cell, Decimal):
                     sheet.write_number(number, column, float(cell), money)  # a cell of a spreadsheet is a float
                 elif cell is not None:
-                    sheet.write_string(number, column, str(cell))
+                    sheet.write_string(number, column, plain(str(cell)))
         _write_totals(book, totals(services, company_id, run_id), bold, money)
     return out.getvalue()
 

@@ -6,6 +6,7 @@ not tell of (an order's invoice without our key, a payment that was taken away) 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -108,12 +109,10 @@ def _waiting(session: Session) -> list[_Waiting]:
         )
         .order_by(DeliveryRow.id)
     ).all()
+    steps = _steps_of(session, [document.id for _, document in rows])
     found = []
     for row, document in rows:
-        steps = session.scalars(
-            select(DeliveryRow).where(DeliveryRow.document_id == document.id).order_by(DeliveryRow.seq)
-        ).all()
-        before = [step for step in steps if step.seq < row.seq]
+        before = [step for step in steps[document.id] if step.seq < row.seq]
         if any(step.state != DeliveryState.BOOKED.value for step in before):
             continue
         step = decode_step(row.payload)
@@ -132,6 +131,20 @@ def _waiting(session: Session) -> list[_Waiting]:
                 _total(decode(Document, document.payload)),
             )
         )
+    return found
+
+
+_CHUNK: Final = 500
+
+
+def _steps_of(session: Session, document_ids: Sequence[int]) -> dict[int, list[DeliveryRow]]:
+    """The steps of documents, in turn, some hundred documents at a time."""
+    found: dict[int, list[DeliveryRow]] = defaultdict(list)
+    for start in range(0, len(document_ids), _CHUNK):
+        chunk = document_ids[start : start + _CHUNK]
+        query = select(DeliveryRow).where(DeliveryRow.document_id.in_(chunk)).order_by(DeliveryRow.seq)
+        for step in session.scalars(query):
+            found[step.document_id].append(step)
     return found
 
 

@@ -24,7 +24,10 @@ _STEP_BY_KIND: Final[Mapping[str, type[Step]]] = {
 }
 _EXPLANATIONS: Final = ("rule", "facts")
 _ADDED: Final = frozenset(
-    {"cost_centre", "project", "oss", "sold", "article", "payment_terms", "mail_to", "organisation_number"}
+    {
+        *("cost_centre", "project", "oss", "sold", "article", "payment_terms", "mail_to", "organisation_number"),
+        *("vat_exact", "vat_code", "draft"),
+    }
 )
 """Fields that came after the first release: where they say nothing they are left out of fingerprints, which so stay
 comparable with those stored before."""

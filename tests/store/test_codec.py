@@ -27,11 +27,15 @@ from addon.core.books import (
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import FinancialYear
 from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
     BookInvoice,
     BookPayment,
     ClearingEffect,
+    CreateArticle,
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     Customer,
@@ -41,11 +45,13 @@ from addon.core.documents import (
     DocumentKind,
     Invoice,
     InvoiceLine,
+    MailInvoice,
     PartRef,
     PostVoucher,
     RoundInvoice,
     Settlement,
     Step,
+    UpdateCustomer,
     Voucher,
     signed_line,
 )
@@ -140,7 +146,13 @@ customers = st.builds(Customer, texts, texts, st.sampled_from(CustomerVat), text
 settlements = st.builds(Settlement, texts, moneys, st.none() | moneys, days, accounts, st.none() | moneys)
 step_strategies: dict[type[Any], st.SearchStrategy[Any]] = {
     CreateCustomer: st.builds(CreateCustomer, texts, customers),
+    UpdateCustomer: st.builds(UpdateCustomer, texts, customers, texts),
+    CreateArticle: st.builds(CreateArticle, texts, texts, texts, accounts),
     CreateInvoice: st.builds(CreateInvoice, texts, invoices(), texts),
+    CreateOrder: st.builds(CreateOrder, texts, invoices(), texts),
+    AwaitInvoice: st.builds(AwaitInvoice, texts, texts, st.booleans()),
+    AwaitPayment: st.builds(AwaitPayment, texts, texts),
+    MailInvoice: st.builds(MailInvoice, texts, texts),
     RoundInvoice: st.builds(RoundInvoice, texts, texts, invoices()),
     BookInvoice: st.builds(BookInvoice, texts, texts, st.none() | invoices(), st.none() | moneys),
     CreditInvoice: st.builds(CreditInvoice, texts, texts, moneys, days, texts),

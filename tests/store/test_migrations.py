@@ -13,10 +13,21 @@ from sqlalchemy.orm import Mapper
 
 from addon.bootstrap import require_wall
 from addon.config import ConfigurationError
+from addon.core.documents import Document
+from addon.store.codec import decode
 from addon.store.database import Database, make_engine
 from addon.store.migrate import alembic_config, migrate, role_is_walled, schema_is_current, wall_is_missing
-from addon.store.models import OPEN_TABLES, ActivityRow, Base, OfCompany, PartRow
-from tests.store.conftest import AT, World
+from addon.store.models import (
+    OPEN_TABLES,
+    ActivityRow,
+    Base,
+    DeliveryRow,
+    DocumentRow,
+    MovementRow,
+    OfCompany,
+    PartRow,
+)
+from tests.store.conftest import AT, World, furnish, voucher
 
 
 def business_tables() -> set[str]:
@@ -84,6 +95,58 @@ def test_the_first_migration_can_be_taken_back(kind: str, tmp_path: Path, reques
     engine.dispose()
     migrate(db.owner_url)
     assert schema_is_current(db)
+    db.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_rows_of_the_former_schema_come_along(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if kind == "sqlite":
+        db = Database(f"sqlite:///{tmp_path}/own.db")
+    else:
+        db = Database(*reversed(request.getfixturevalue("new_postgres_database")()))
+    migrate(db.owner_url)
+    world = furnish(db)
+    (delivery_id,) = world.plan(voucher("payout/po_1"))
+    with db.company(world.first) as session:
+        movement = MovementRow(
+            connection_id=world.first_connection,
+            ref="txn_1",
+            kind="sale",
+            occurred_at=AT,
+            booking_date=AT.date(),
+            amount_minor=12_50,
+            net_minor=12_50,
+            currency="SEK",
+            value={},
+            raw={},
+            fetched_at=AT,
+        )
+        session.add(movement)
+        session.flush()
+        part = PartRow(
+            connection_id=world.first_connection,
+            movement_id=movement.id,
+            name="amount",
+            kind="amount",
+            amount_minor=12_50,
+            currency="SEK",
+            changed_at=AT,
+        )
+        session.add(part)
+    engine = make_engine(db.owner_url, foreign_keys=False)
+    config = alembic_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        downgrade(config, "0002")
+    engine.dispose()
+    migrate(db.owner_url)
+    with db.company_reading(world.first) as session:
+        part = session.scalars(select(PartRow)).one()
+        assert (part.service, part.decision, part.match_choice) == ("payment", "", {})
+        row = session.scalars(select(DocumentRow)).one()
+        assert (row.undone_by, row.other_clearing_account, row.other_clearing_minor) == (None, "", 0)
+        assert decode(Document, row.payload) == voucher("payout/po_1")
+        assert session.get_one(DeliveryRow, delivery_id).kind == "post_voucher"
     db.close()
 
 
