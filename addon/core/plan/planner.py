@@ -226,6 +226,9 @@ class _Planner:
                 self.take_return(entry, part)
             case MovementKind.DISPUTE | MovementKind.DISPUTE_REVERSAL:
                 self.attempt((part,), lambda: self.dispute(movement))
+            case MovementKind.DISPUTE_LOST if movement.amount:
+                # The end of a dispute moves no money: one that claims to is something else.
+                self.hold((part,), HoldReason.DISPUTE_UNKNOWN, dispute=movement.source_ref, amount=str(movement.amount))
             case MovementKind.DISPUTE_LOST if self.lost_elsewhere(movement):
                 self.nought.append(part)
             case MovementKind.DISPUTE_LOST:
