@@ -23,6 +23,7 @@ from addon.core.books import Books
 from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.documents import Document
+from addon.core.holds import HoldReason
 from addon.core.money import Money
 from addon.core.prerequisites import PREREQUISITES
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
@@ -1492,6 +1493,8 @@ class Progress:
     has_booked: bool
     looked: bool
     """Whether somebody has looked at what would be booked."""
+    invoiced_elsewhere: int = 0
+    """Sales that are held because another connection has invoiced them; stops counting at `COUNT_LIMIT`."""
 
     @property
     def red(self) -> tuple[CheckLine, ...]:
@@ -1548,6 +1551,12 @@ def progress(services: Services, company_id: int) -> Progress:
             has_booked=session.scalar(select(DocumentRow.id).where(DocumentRow.state == "booked").limit(1)) is not None,
             looked=session.scalar(select(ActivityRow.id).where(ActivityRow.what == "preview_looked").limit(1))
             is not None,
+            invoiced_elsewhere=_count(
+                session,
+                select(PartRow.id).where(
+                    PartRow.state == PartState.HELD.value, PartRow.reason == HoldReason.ALREADY_INVOICED.value
+                ),
+            ),
         )
 
 

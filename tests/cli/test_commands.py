@@ -130,6 +130,39 @@ def test_the_main_job_from_a_terminal(place: tuple[Town, Terminal], tmp_path: Pa
         assert result.stdout.strip()
 
 
+def test_an_earlier_year_is_looked_at_and_a_run_undone_from_a_terminal(place: tuple[Town, Terminal]) -> None:
+    kvitt, kvitt_command = place
+    business = shop(kvitt)
+    early = kvitt.world.clock.now() - timedelta(days=20)
+    business.stripe.charge(
+        500_00, "sek", metadata={"order_id": "77"}, at=early, email="early@example.com", name="Early"
+    )
+    kvitt.world.catch_up()
+    kvitt.set_up(business, "plus", start(kvitt))
+    name = "Fjällbutiken AB"
+    ran = kvitt_command.json("sync", name)["run"]
+    invoices = len(business.fortnox.invoices)
+
+    year = str(early.year)
+    seen = kvitt_command.json("backfill", name, "--year", year, "--dry-run")
+    assert [one["total"] for one in seen["documents"] if one["kind"] == "sale"] == ["500.00"]
+    assert "500" in kvitt_command("backfill", name, "--year", year, "--dry-run").output
+    assert kvitt_command("backfill", name, "--year", "2004").exit_code == 2
+    assert len(business.fortnox.invoices) == invoices, "a look writes nothing"
+
+    looked = kvitt_command.json("undo", name, "--run", str(ran), "--dry-run")
+    assert looked["dry_run"] is True and looked["undoes"] == ran
+    assert looked["left_alone"] == looked["refused"] == []
+    assert len(business.fortnox.invoices) == invoices
+    undone = kvitt_command.json("undo", name, "--run", str(ran))
+    assert [one["key"] for one in undone["documents"]] == [one["key"] for one in looked["documents"]]
+    assert business.fortnox.balance(3001) == 0
+    again = kvitt_command("undo", name, "--run", str(ran))
+    assert again.exit_code == 0, "undone already is well"
+    assert "left alone" in again.output
+    assert kvitt_command("undo", name, "--run", "99999").exit_code == 2
+
+
 def test_held_items_give_status_one(place: tuple[Town, Terminal]) -> None:
     kvitt, kvitt_command = place
     business = shop(kvitt, 0)

@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import select
 
 from addon.connectors.fortnox.accounting import FortnoxAccounting
-from addon.services import delivery
+from addon.services import delivery, runs, undoing
 from addon.store.models import CompanyWork, DeliveryRow
 from tests.flow.house import Bed, House
+from tests.support.town import WHO
 
 STEPS = (
     "create_customer",
@@ -97,11 +98,12 @@ def time_goes_by(house: House) -> None:
         work.lease_until = work.lease_until - by if work.lease_until else None
 
 
-def runs_until_it_is_done(house: House, most: int = 30) -> int:
-    """Run, die, and be started again; how many times it died."""
+def runs_until_it_is_done(house: House, most: int = 30, run_id: int | None = None) -> int:
+    """Run, die, and be started again; how many times it died. With `run_id`: that run, until it has ended."""
     for deaths in range(most):
         try:
-            house.runs()
+            view = runs.run_to_end(house.town.services, house.company_id, run_id=run_id, patience_s=60)
+            assert view.state == "done", view
         except Stop:
             time_goes_by(house)
         else:
@@ -137,6 +139,38 @@ def test_wherever_the_process_stops_each_document_stands_once(
     assert len(house.books.invoices) == 3
     assert len(house.books.payments) == 3
     house.all_is_well()
+
+
+UNDOING = {"create_invoice", "book_invoice", "credit_invoice", "create_payment", "book_payment", "post_voucher"}
+"""Steps that an undo of a sale, a credit note and a payout is made of, at the least."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["before the call", "after the call", "before the commit"])
+def test_wherever_an_undo_stops_it_is_finished_and_each_document_is_taken_back_once(
+    bed: Bed, stopping: Callable[[str], Stops], point: str
+) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.refunds(house.sells("2026-03-02", 1_000_00), "2026-03-04", 400_00)
+    house.sells("2026-03-03", 400_00)
+    house.opens("plus")
+    run = house.runs().id
+    standing = {row.key for row in house.documents()}
+    services, company = house.town.services, house.company_id
+    made = runs.want_undo(services, company, run, WHO, looks=False)
+    stops = stopping(point)
+    deaths = runs_until_it_is_done(house, run_id=made)
+    assert set(stops.struck) >= UNDOING, stops.struck
+    assert deaths >= 2
+    assert {row.key for row in house.documents("undo")} == {f"{key}/undo" for key in standing}
+    assert not undoing.outcome(services, company, made).left
+    for number in (1686, 1930, 3001, 2611, 6570):
+        assert house.books.balance(number) == 0, number
+    house.nothing_twice()
+    house.proves()
+    house.books.check()
+    runs_until_it_is_done(house)
+    assert {row.key for row in house.documents("undo")} == {f"{key}/undo" for key in standing}
 
 
 def test_a_process_that_stops_while_it_looks_looks_again(bed: Bed, stopping: Callable[[str], Stops]) -> None:

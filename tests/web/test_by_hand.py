@@ -115,3 +115,19 @@ def test_the_opening_is_asked_for_once_on_get_started(desk: tuple[House, FlaskCl
     assert "Booked against account 1580" in text
     assert "Chose the account of the opening voucher" in client.get("/activity").text
     shop.all_is_well()
+
+
+def test_get_started_warns_of_another_connection_that_invoices_the_same_sales(
+    desk: tuple[House, FlaskClient],
+) -> None:
+    first, client = desk
+    assert "Another connection invoices" not in client.get("/welcome").text
+    shop = House(first.town, first.world.add_business("Dubbel AB", "556677-7777", balance_currencies=("sek",)))
+    shop.sells("2026-03-02", 1_000_00, order="4711")
+    shop.invoices("4711", 1_000, "2026-03-02")
+    shop.opens("plus")
+    shop.runs()
+    client.set_cookie("kvitt", installation.sign_in(shop.town.services, shop.company_id, WHO))
+    answer = client.get("/welcome")
+    check_html(answer.text)
+    assert "1 sale has an invoice in your books that Kvitt did not make." in words_of(answer.text)
