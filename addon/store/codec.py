@@ -31,6 +31,8 @@ _ADDED: Final = frozenset(
 )
 """Fields that came after the first release: where they say nothing they are left out of fingerprints, which so stay
 comparable with those stored before."""
+_ADDED_TO: Final[Mapping[str, str]] = {"credit_invoice": "invoice_number"}
+"""The same for a field of one kind of step whose name another kind has had from the first."""
 
 
 class Undecodable(ValueError):
@@ -104,5 +106,8 @@ def fingerprint(document: Document) -> str:
 
 def _as_first(data: Any) -> Any:
     if isinstance(data, dict):
-        return {name: _as_first(value) for name, value in data.items() if name not in _ADDED or value}
+        late = _ADDED_TO.get(data.get("kind", ""))
+        return {
+            name: _as_first(value) for name, value in data.items() if value or (name not in _ADDED and name != late)
+        }
     return [_as_first(value) for value in data] if isinstance(data, list) else data

@@ -13,6 +13,7 @@ from addon.sandbox.fortnox.faults import Fault
 from addon.sandbox.world import Business
 from addon.services import installation, policy, prerequisites, settings
 from addon.services.connections import load_books
+from addon.services.settings import AS_PAYMENTS, OTHER_FEES
 from addon.store.models import ActivityRow, CheckRow, Company, Connection, RateRow
 from tests.services.conftest import add_shop
 from tests.support.town import WHO, Town
@@ -112,7 +113,8 @@ def test_a_line_keeps_its_number_and_gone_lines_go(kvitt: Town, shop: Business) 
     company_id = kvitt.install(shop)
     prerequisites.check(kvitt.services, company_id)
     first = {(one.check.code, one.check.subject): one.id for one in prerequisites.latest(kvitt.services, company_id)}
-    settings.change(kvitt.services, company_id, WHO, {"fee_vat": FeeVat.EXEMPT.value})
+    as_payments = {f"fee_vat.{kind.value}": AS_PAYMENTS for kind in OTHER_FEES}
+    settings.change(kvitt.services, company_id, WHO, {"fee_vat": FeeVat.EXEMPT.value, **as_payments})
     prerequisites.check(kvitt.services, company_id)
     second = {(one.check.code, one.check.subject): one.id for one in prerequisites.latest(kvitt.services, company_id)}
     assert ("account", "4535") in first
