@@ -160,12 +160,6 @@ step_strategies: dict[type[Any], st.SearchStrategy[Any]] = {
     CreatePayment: st.builds(CreatePayment, texts, settlements, texts, texts),
     BookPayment: st.builds(BookPayment, texts, texts),
     PostVoucher: st.builds(PostVoucher, texts, vouchers()),
-    UpdateCustomer: st.builds(UpdateCustomer, texts, customers, texts),
-    CreateArticle: st.builds(CreateArticle, texts, texts, texts, accounts),
-    CreateOrder: st.builds(CreateOrder, texts, invoices(), texts),
-    AwaitInvoice: st.builds(AwaitInvoice, texts, texts, st.booleans()),
-    AwaitPayment: st.builds(AwaitPayment, texts, texts),
-    MailInvoice: st.builds(MailInvoice, texts, texts),
 }
 steps: st.SearchStrategy[Step] = st.one_of(*step_strategies.values())
 documents = st.builds(
