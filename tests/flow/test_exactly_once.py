@@ -6,6 +6,7 @@ every write and a world for every row: what one fault leaves to another, a retry
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -181,6 +182,31 @@ def test_an_invoice_that_is_made_after_it_was_given_up_is_cancelled(plus: House)
     plus.time("2026-03-21 11:00")
     plus.runs()
     plus.all_is_well()
+
+
+def test_an_invoice_that_stands_booked_twice_is_credited_by_a_note_that_names_the_copy(plus: House) -> None:
+    plus.sells("2026-03-02", 1_000_00)
+    plus.opens()
+    plus.fault("zombie", WRITES["create invoice"])
+    plus.runs()
+    plus.world.fortnox.run_zombies()
+    first, copy = plus.our_invoices()
+    plus.books.person_books_invoice(copy.number)
+    assert plus.books.balance(3001) == -1600
+    plus.time("2026-03-21 11:00")
+    plus.runs()
+    (correction,) = [row for row in plus.documents("correction") if row.state == "booked"]
+    assert correction.key.endswith(f"/undo/{copy.number}")
+    (note,) = [invoice for invoice in plus.books.invoices.values() if invoice.total < 0]
+    assert note.booked
+    assert f"takes back invoice {copy.number}," in json.dumps(correction.payload)
+    assert plus.books.balance(3001) == -800, "the sale stands once"
+    assert not any(plus.books.invoices[number].balance for number in (first.number, copy.number, note.number))
+    plus.time("2026-03-23 11:00")
+    plus.runs()
+    assert len(plus.documents("correction")) == 1, "once is enough"
+    plus.proves()
+    plus.books.check()
 
 
 def test_a_zombie_between_create_and_book_is_fenced_off(plus: House) -> None:
