@@ -154,9 +154,20 @@ def serve(folder: Path) -> Iterator[Site]:
             *("--threads", "8", "--no-control-socket", "--graceful-timeout", "3"),
         )
         web = _start(stack, folder / "web.log", web_command, settings, pass_fds=(door.fileno(),))
+        _wait_for(address, web)
         worker = _start(stack, folder / "worker.log", ("-m", "addon", "worker"), settings)
         stack.callback(web.child.terminate)  # both end at the same time, and then each is waited for
         yield Site(address, Town(world, running, services, nudged), web, worker)
+
+
+def _wait_for(address: str, web: Process) -> None:
+    """The first page costs the imports of all pages: on a busy machine more than a person's patience in a test."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/readyz", timeout=90) as answer:
+            assert answer.status == 200, web.log_tail()
+    except OSError as error:
+        raise AssertionError(f"the pages do not answer: {error}\n{web.log_tail()}") from error
 
 
 def _start(

@@ -10,8 +10,8 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from addon.core.money import Money
-from addon.services import paper
-from addon.services.paper import Attached, Paper, latin, pdf
+from addon.services import printing
+from addon.services.paper import Attached, Paper, pdf
 from addon.services.tables import Sheet, csv_text, harmless, xlsx
 
 AT = datetime(2026, 3, 20, 10, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_a_paper_shows_every_name_and_carries_its_data() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "MOST_ROWS", 60)
+    monkeypatch.setattr(printing, "MOST_ROWS", 60)
     words = text_of(pdf(a_paper(Sheet("Long", ("n", "what"), [(number, "x" * 400) for number in range(70)]))))
     assert "and 10 rows more" in words
 
@@ -114,4 +114,4 @@ def test_a_long_table_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_letters_without_a_place_are_written_visibly(text: str, written: str) -> None:
-    assert latin(text) == written
+    assert printing.latin(text) == written
