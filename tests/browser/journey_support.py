@@ -353,7 +353,7 @@ class Person:
         """Press one of the two; where a script counts the figures, wait for them first."""
         expect(self.page.locator(".modes .counting, .modes .figures").first).to_be_visible()
         if self.scripted:
-            expect(self.page.locator(".modes .figures")).to_have_count(2)
+            expect(self.page.locator(".modes .figures")).to_have_count(3)
         self.press(f"Choose {mode}")
         self.sees("Saved.")
 

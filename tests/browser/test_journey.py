@@ -298,7 +298,7 @@ def test_without_scripts_everything_works_too(site: Site, meet: Meet) -> None:
     ida.at("/welcome")
     ida.repair_each()
     ida.press("Count it for my company")
-    expect(ida.page.locator(".modes .figures")).to_have_count(2)
+    expect(ida.page.locator(".modes .figures")).to_have_count(3)
     ida.picture("counted")
     ida.choose_mode("Plus")
     ida.go("/settings")
