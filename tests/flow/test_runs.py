@@ -66,9 +66,9 @@ def test_a_run_goes_on_slice_by_slice(bed: Bed) -> None:
     view = runs.run_to_end(hurried.town.services, house.company_id, lambda view: seen.append(view.phase), patience_s=90)
     assert view.state == "done"
     assert len(seen) > 6
-    assert seen == sorted(seen, key=(*runs.PHASES, "done").index) or (
-        seen.count("deliver") > 1
-    ), "planning and delivering take turns"
+    assert seen == sorted(seen, key=(*runs.PHASES, "done").index) or (seen.count("deliver") > 1), (
+        "planning and delivering take turns"
+    )
     house.all_is_well()
 
 
