@@ -210,7 +210,10 @@ def _earlier(session: Session, connection_id: int, currency: str, key: str) -> t
 
 
 def in_books(services: Services, company_id: int, connection_id: int, currency: str, who: str) -> None:
-    """Note that the books have an opening already; a proposed voucher is dropped. Raises `NoSuchQuestion`."""
+    """Note that the books have an opening already; a proposed voucher is dropped.
+
+    Raises `NoSuchQuestion`, `UnknownConnection`.
+    """
     now = services.now()
     with services.db.company(company_id) as session:
         connection, opening, policy = _asked(services, session, company_id, connection_id, currency)
@@ -280,11 +283,9 @@ def refuse(services: Services, company_id: int, document_ids: Sequence[int], who
 def _asked(
     services: Services, session: Session, company_id: int, connection_id: int, currency: str
 ) -> tuple[Connection, Opening, Policy]:
-    connection = session.scalars(
-        select(Connection).where(Connection.id == connection_id).with_for_update()
-    ).one_or_none()
+    connection = settings.get_connection(session, connection_id, for_update=True)
     books = connections.load_books(session)
-    if connection is None or books is None:
+    if books is None:
         raise NoSuchQuestion(f"connection {connection_id}")
     policy = _policy(services, session, session.get_one(Company, company_id), connection, books)
     if policy is not None:

@@ -112,8 +112,6 @@ def answer_opening(connection_id: int) -> Answer:
     company_id, who = visitor().company_id, visitor().who
     currency = request.form.get("currency", "")
     account = request.form.get("account", "").split(" ")[0][:20]
-    if access.frame().connection(connection_id) is None:
-        raise NotHere(f"connection {connection_id}")
     back = redirect(url_for("setup.welcome") + "#opening", 303)
     try:
         if request.form.get("answer") == "in_books":

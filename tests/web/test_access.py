@@ -21,7 +21,7 @@ NEEDS_ID = {
 
 def token_of(client: FlaskClient, address: str = "/settings") -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(address).text)
-    assert found is not None, page.status_code
+    assert found is not None
     return found[1]
 
 
