@@ -14,6 +14,7 @@ from tests.flow.house import House
 from tests.support.town import WHO, new_sqlite
 from tests.web.conftest import make_app
 from tests.web.html import check_html, words_of
+from tests.web.test_access import token_of
 from tests.web.test_actions import press
 
 
@@ -105,7 +106,8 @@ def test_the_opening_is_asked_for_once_on_get_started(desk: tuple[House, FlaskCl
     assert "not in the chart" in press(client, address, currency="SEK", answer="book", account="x1580")
     assert "it is the provider" in press(client, address, currency="SEK", answer="book", account="1686")
     assert "answered already" in press(client, address, currency="NOK", answer="book", account="1580")
-    assert "answered already" in press(client, "/welcome/opening/999", currency="SEK", answer="in_books")
+    unknown = {"csrf_token": token_of(client), "currency": "SEK", "answer": "in_books"}
+    assert client.post("/welcome/opening/999", data=unknown).status_code == 404
     assert "have it already" in press(client, address, currency="SEK", answer="in_books")
     assert "said Test Person" in words_of(client.get("/welcome").text)
     assert "approved" in press(client, address, currency="SEK", answer="book", account="1580")
