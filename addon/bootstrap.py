@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
+from addon import alarms
 from addon.config import ConfigurationError, Settings, load_settings
 from addon.core.fixings import RateChoice
 from addon.log import configure_logging, get_logger
@@ -24,6 +25,7 @@ from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
 from addon.ports.vat_numbers import VatNumberRegister
+from addon.services import activity
 from addon.services.context import Services
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
@@ -320,4 +322,6 @@ def load() -> Settings:
     """The settings of this process, from its environment, and its log set up. Raises `ConfigurationError`."""
     settings = load_settings()
     configure_logging()
+    activity.process_is("web")
+    alarms.watch(settings)
     return settings

@@ -110,25 +110,33 @@ def not_ready(reason: str) -> str:
 # --- what commands work with ----------------------------------------------------------------------------------
 
 
-def read_settings(*, quiet: bool) -> Settings:
-    """The settings out of the environment; `quiet` keeps the log to warnings, for commands that report."""
+def read_settings(*, quiet: bool, process: str = "command") -> Settings:
+    """The settings out of the environment; `quiet` keeps the log to warnings, for commands that report.
+
+    `process` is what the log of who did what calls this process.
+    """
+    from addon import alarms
     from addon.config import ConfigurationError, load_settings
     from addon.log import configure_logging
+    from addon.services import activity
 
     configure_logging(level="WARNING" if quiet else "INFO")
+    activity.process_is(process)
     try:
-        return load_settings()
+        settings = load_settings()
     except ConfigurationError as error:
         fail(str(error))
+    alarms.watch(settings)
+    return settings
 
 
 @contextmanager
-def with_redis(*, quiet: bool) -> Iterator[Settings]:
+def with_redis(*, quiet: bool, process: str = "command") -> Iterator[Settings]:
     """Settings with a Redis: the one that is set, else an embedded one that our processes here share."""
     from addon.config import load_settings
     from addon.jobs.redis_server import shared_redis
 
-    settings = read_settings(quiet=quiet)
+    settings = read_settings(quiet=quiet, process=process)
     if settings.redis_url is not None:
         yield settings
         return
@@ -276,7 +284,7 @@ def serve(host: str, port: int, workers: int) -> None:
 @telling_faults
 def worker(burst: bool) -> None:
     """Take work from the queue until told to stop; the job at hand is finished first."""
-    with with_redis(quiet=False) as settings:
+    with with_redis(quiet=False, process="worker") as settings:
         from addon.jobs.worker import run_worker
 
         assert settings.redis_url is not None  # noqa: S101 - with_redis has seen to it
@@ -288,7 +296,7 @@ def worker(burst: bool) -> None:
 @telling_faults
 def clock(tick_s: float) -> None:
     """Tick: nudge the companies whose time has come, and what was lost on the way."""
-    with with_redis(quiet=False) as settings:
+    with with_redis(quiet=False, process="clock") as settings:
         from addon.bootstrap import build
         from addon.jobs.schedule import run_clock
 

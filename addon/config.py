@@ -187,6 +187,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_checked_redis_address)] | None = Field(default=None, repr=False)
 
     public_url: Address
+    # How many proxies of ours stand between the browser and us: whose word on the browser's address we take.
+    trusted_proxies: int = Field(default=1, ge=0, le=5)
     secret_key: SecretStr
     token_keys: Annotated[SecretStr, AfterValidator(_checked_token_keys)]
 
@@ -341,14 +343,15 @@ def _unsuitable(world: str, values: Mapping[str, str]) -> Iterator[str]:
             address = values.get(name, "")
             if address.startswith("http://") and not _never_public(_host(address)):
                 yield f"{name}: must begin with https:// unless it is this machine"
+        if not _never_public(_host(values.get("PUBLIC_URL", "http://localhost"))):
+            # Whoever has read our source could sign cookies and webhooks for it, and open what is sealed.
+            for name in _sandbox_values(values):
+                yield f"{name}: is a sandbox value, which everybody knows, and PUBLIC_URL is open to everybody"
 
 
 def _unsuitable_for_production(values: Mapping[str, str]) -> Iterator[str]:
-    for name, value in values.items():
-        if name in ("KVITT_ENV", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *OUTSIDE_ADDRESSES):
-            continue
-        if _FAKE.search(value):
-            yield f"{name}: is a sandbox value"
+    for name in _sandbox_values(values):
+        yield f"{name}: is a sandbox value"
     for name in ("PUBLIC_URL", *OUTSIDE_ADDRESSES):
         if values.get(name, "https://").lower().startswith("http://"):
             yield f"{name}: must begin with https://"
@@ -364,6 +367,15 @@ def _unsuitable_for_production(values: Mapping[str, str]) -> Iterator[str]:
         if values.get(name, "").startswith("sqlite"):
             yield f"{name}: must be PostgreSQL (postgresql+psycopg://...)"
     yield from _unsuitable_pace(values)
+
+
+def _sandbox_values(values: Mapping[str, str]) -> Iterator[str]:
+    """The names of what says of itself that it is not real."""
+    for name, value in values.items():
+        if name in ("KVITT_ENV", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *OUTSIDE_ADDRESSES):
+            continue
+        if _FAKE.search(value):
+            yield name
 
 
 def _unsuitable_pace(values: Mapping[str, str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ def _app_role() -> str:
 
 
 def _grant(connection: Connection, role: str) -> None:
-    """Let the application use the tables, own nothing, and only ever add to the activity log."""
+    """Let the application use the tables, own nothing, only ever add to the activity log, and read what was erased."""
     exists = connection.execute(text("select 1 from pg_roles where rolname = :role"), {"role": role}).first()
     itself = connection.execute(text("select current_user")).scalar_one()
     built = connection.execute(text("select to_regclass('activity')")).scalar_one()
@@ -39,6 +39,8 @@ def _grant(connection: Connection, role: str) -> None:
         f"REVOKE UPDATE, DELETE, TRUNCATE ON activity FROM {name}",
     ):
         connection.execute(text(statement))
+    if connection.execute(text("select to_regclass('erasures')")).scalar_one() is not None:
+        connection.execute(text(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON erasures FROM {name}"))
 
 
 def _run(connection: Connection) -> None:

@@ -231,6 +231,7 @@ SETTING_PREFIXES = (
     "SMTP_URL",
     "STRIPE_",
     "TOKEN_KEYS",
+    "TRUSTED_PROXIES",
 )
 
 

@@ -357,9 +357,9 @@ def log_sheet(session: Session, days: tuple[date, date] | None = None, what: str
             query = query.where(ActivityRow.what == what)
         for row in session.scalars(query):
             if since <= row.at.date() <= until:
-                yield (row.at, row.who, row.what, json.dumps(row.facts, ensure_ascii=False, sort_keys=True))
+                yield (row.at, row.who, row.origin, row.what, json.dumps(row.facts, ensure_ascii=False, sort_keys=True))
 
-    return Sheet("settings_history" if what else "activity", ("at", "who", "what", "facts"), rows())
+    return Sheet("settings_history" if what else "activity", ("at", "who", "from", "what", "facts"), rows())
 
 
 _TABLES: Final[tuple[Callable[[Session, tuple[date, date] | None], Sheet], ...]] = (

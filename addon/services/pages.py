@@ -1429,13 +1429,15 @@ def run(services: Services, company_id: int, run_id: int) -> RunPage:
 
 @dataclass(frozen=True, slots=True)
 class ActivityLine:
-    """Who did what, when."""
+    """Who did what, when and from where."""
 
     id: int
     at: datetime
     who: str
     what: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    """A browser's network address, or the kind of process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1459,7 +1461,7 @@ def activity(services: Services, company_id: int, cursor: Cursor | None = None, 
             else []
         )
         return Activity(
-            tuple(ActivityLine(row.id, row.at, row.who, row.what, dict(row.facts)) for row in kept),
+            tuple(ActivityLine(row.id, row.at, row.who, row.what, dict(row.facts), row.origin) for row in kept),
             listing,
             tuple(_run_line(row) for row in runs),
         )

@@ -824,7 +824,10 @@ class VatCheckRow(OfCompany, Base):
 
 
 class ActivityRow(OfCompany, Base):
-    """Who did what, when: settings, approvals, repairs, connections. Rows are only ever added."""
+    """Who did what, when and from where: settings, approvals, repairs, connections. Rows are only ever added.
+
+    `origin` is a browser's network address, or the kind of process (web, worker, clock, command).
+    """
 
     __tablename__ = "activity"
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -832,6 +835,7 @@ class ActivityRow(OfCompany, Base):
     who: Mapped[str] = mapped_column(Clipped(200))
     what: Mapped[str] = mapped_column(String(60))
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    origin: Mapped[str] = mapped_column(Clipped(60), default="", server_default="")
     __table_args__ = (Index("ix_activity_list", "company_id", "at"),)
 
 

@@ -57,9 +57,12 @@ def create_app(
     )
     app.extensions["kvitt_services"] = services
     app.extensions["kvitt_webhooks"] = webhooks
-    if secure:
-        # https ends at a proxy in front of us, which says whom it speaks for.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    if secure and settings.trusted_proxies:
+        # https ends at a proxy in front of us, which says whom it speaks for. Of the addresses in the header only
+        # those count that proxies of ours have added: what stands before them is the visitor's own writing.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1
+        )
     texts.install(app)
     filters.install(app)
     shapes.install(app)
@@ -69,6 +72,7 @@ def create_app(
     metrics.install(app)
     _register(app)
     app.before_request(access.guard)
+    app.teardown_request(access.leave)
     app.after_request(errors.safe_headers)
     access.require_audiences(app)
     return app

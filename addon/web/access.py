@@ -11,7 +11,7 @@ from flask import Flask, Response, abort, current_app, flash, g, make_response, 
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from addon.services import installation, pages
+from addon.services import activity, installation, pages
 from addon.services.context import Services
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -149,7 +149,8 @@ def known_visitor() -> Visitor | None:
 
 
 def guard() -> AnyResponse | None:
-    """Before each request: let it pass if its audience is right."""
+    """Before each request: let it pass if its audience is right, and note for the log where it comes from."""
+    activity.come_from(request.remote_addr or "")
     if request.endpoint is None:
         return None
     match audience_of(current_app, request.endpoint):
@@ -170,6 +171,11 @@ def guard() -> AnyResponse | None:
             return None if g.visitor is not None else _turn_away()
         case None:
             raise NoAudience(request.endpoint)
+
+
+def leave(_error: BaseException | None) -> None:
+    """After each request: what this thread does next comes from somewhere else."""
+    activity.come_from("")
 
 
 def _refuse_nul() -> None:

@@ -138,6 +138,7 @@ def _problem(status: int, title: str, what: str, advice: str) -> tuple[str, int]
 
 @home.get("/install/confirm")
 @audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
 def confirm() -> Answer:
     """Name the company and ask. Whoever was lured here sees a company that is not theirs."""
     waiting = _waiting()

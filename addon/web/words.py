@@ -847,6 +847,22 @@ class _Blank(dict[str, str]):
         return "–"
 
 
+ORIGINS: Final[Mapping[str, Text]] = {
+    "web": _("through the pages"),
+    "worker": _("while working"),
+    "clock": _("by the clock"),
+    "command": _("on the command line"),
+}
+"""Where something was asked for, if not by a browser with an address."""
+
+
+def origin(place: str) -> str:
+    """Where something was asked for."""
+    if place in ORIGINS:
+        return str(ORIGINS[place])
+    return str(gettext("from %(address)s", address=place))
+
+
 def role_name(uses: str) -> str:
     """Account roles as they are written in settings (`sales:SE25, fee`) in words."""
     return ", ".join(_role(use.strip()) for use in uses.split(",") if use.strip())

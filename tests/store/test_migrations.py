@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
 from alembic.migration import MigrationContext
-from sqlalchemy import Table, inspect, select, text
+from sqlalchemy import Table, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapper
 
@@ -23,6 +23,7 @@ from addon.store.models import (
     Base,
     DeliveryRow,
     DocumentRow,
+    Erasure,
     MovementRow,
     OfCompany,
     PartRow,
@@ -228,6 +229,12 @@ def test_activity_is_only_ever_added_to(world: World) -> None:
         session.add(ActivityRow(at=AT, who="Anna", what="settings"))
     engine = make_engine(world.db.owner_url)
     statements = ["update activity set who = 'nobody'", "delete from activity"]
+    if engine.dialect.name == "sqlite":
+        # REPLACE takes a row away without asking the trigger on DELETE.
+        statements.append(
+            "insert or replace into activity (id, company_id, at, who, what, facts) "
+            "select id, company_id, at, 'nobody', what, facts from activity"
+        )
     enter = "select 1"
     if engine.dialect.name == "postgresql":
         # As the tables' owner, who has the right to: the trigger stops even that.
@@ -241,6 +248,40 @@ def test_activity_is_only_ever_added_to(world: World) -> None:
     engine.dispose()
     with pytest.raises(DBAPIError), world.db.company(world.first) as session:
         session.scalars(select(ActivityRow)).one().who = "nobody"
+
+
+def test_the_record_of_an_erasure_stays_as_it_was_written(world: World) -> None:
+    engine = make_engine(world.db.owner_url)
+    postgres = engine.dialect.name == "postgresql"
+    with engine.begin() as connection:
+        connection.execute(
+            insert(Erasure).values(
+                company_id=1, accounting="fortnox", tenant_hash="x", erased_at=AT, who="Ada", reason="", rows={}
+            )
+        )
+    statements = ["update erasures set who = 'nobody'", "delete from erasures"]
+    statements.append("truncate erasures" if postgres else "replace into erasures select * from erasures")
+    for statement in statements:
+        with engine.connect() as connection, pytest.raises(DBAPIError, match="only ever added"):
+            connection.execute(text(statement))
+    engine.dispose()
+    if postgres:
+        # The application reads it, and writes none: erasing is the owner's.
+        with pytest.raises(DBAPIError, match="permission denied"), world.db.open() as session:
+            session.execute(
+                insert(Erasure),
+                [
+                    {
+                        "company_id": 1,
+                        "accounting": "fortnox",
+                        "tenant_hash": "y",
+                        "erased_at": AT,
+                        "who": "",
+                        "reason": "",
+                        "rows": {},
+                    }
+                ],
+            )
 
 
 @pytest.mark.postgres
