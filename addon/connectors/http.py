@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 import httpcore
 import httpx
 
-from addon.ports.calls import CallObserver, CallRecord
+from addon.ports.calls import CallObserver, CallRecord, write_is_late
 from addon.ports.errors import BadReply, OutcomeUnknown, PortError, TryLater
 
 DEADLINE_S = 60.0
@@ -322,6 +322,11 @@ class HttpClient:
             headers={"User-Agent": "Kvitt"},
         )
 
+    @property
+    def deadline_s(self) -> float:
+        """The longest that a whole call may take."""
+        return self._deadline_s
+
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
@@ -380,7 +385,10 @@ class HttpClient:
         deadline_s: float | None = None,
         limit_bytes: int = LIMIT_BYTES,
     ) -> Iterator[OpenReply]:
-        """Make one call and go through its answer piece by piece, under the same deadline and limit."""
+        """Make one call and go through its answer piece by piece, under the same deadline and limit.
+
+        A write that might outlive its lease (`addon.ports.calls.writes_until`) is not begun: `TryLater`.
+        """
         all_headers = dict(headers or {})
         if json is not None:
             content = write_json(json)
@@ -389,6 +397,10 @@ class HttpClient:
             method, url, headers=all_headers, params=params, data=form, content=content
         )
         call = _Call(method.upper(), request.url.path, method.upper() not in _READ_METHODS if write is None else write)
+        if call.write and write_is_late(call.started):
+            raise TryLater(
+                f"{self._system}: {call.method} {call.path}: too little of the lease is left to begin a write"
+            )
         seconds = self._deadline_s if deadline_s is None else deadline_s
         connect = min(CONNECT_S, seconds)
         request.extensions["timeout"] = {

@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+# --- When a write may begin ---------------------------------------------------------------------------------------
+
+_until: ContextVar[float | None] = ContextVar("kvitt_writes_until", default=None)
+
+
+def allow_writes_until(instant: float | None) -> None:
+    """From now on this thread begins no write after `instant`, a reading of the monotonic clock; None: whenever.
+
+    A write must not outlive the lease under which it is made: whoever takes over would look, find nothing and write
+    too. A step may be several calls, and wait for its turn or for a token between them, so it is not enough to look
+    at the clock before the step.
+    """
+    _until.set(instant)
+
+
+@contextmanager
+def writes_until(instant: float) -> Iterator[None]:
+    """The same for a block; what was allowed before holds again after it."""
+    before = _until.set(instant)
+    try:
+        yield
+    finally:
+        _until.reset(before)
+
+
+def write_is_late(now: float) -> bool:
+    """Whether a write that would begin at `now`, by the monotonic clock, might outlive its lease."""
+    until = _until.get()
+    return until is not None and now > until
+
+
+# --- Who is told, who paces, and where tokens come from -----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

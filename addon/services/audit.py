@@ -82,6 +82,8 @@ class Auditor:
     since: datetime | None
     policy_for: Callable[[Session, int], Policy] | None = None
     """The policy of a connection, for what is taken back; None: only reported."""
+    hold_on: Callable[[], None] = lambda: None
+    """Called before anything is taken away: many pages may have been read since the lease was last renewed."""
 
     def audit(self, prefixes: tuple[str, ...]) -> Audited:
         """Audit what stands under our keys: what changed since the last audit, or (`since` None) all of it.
@@ -180,6 +182,7 @@ class Auditor:
         return [*found, AuditFinding("taken_back", key, (delivery.reference, view.number))]
 
     def _removed(self, step: Step, key: str, reference: str) -> AuditFinding:
+        self.hold_on()
         try:
             self.system.remove_copy(step, reference)
         except Rejected:

@@ -35,6 +35,7 @@ from addon.services.settings import (
     read_connection,
     settle_state,
 )
+from addon.store import leases
 from addon.store.codec import decode
 from addon.store.models import AccountingConnection, BooksRow, Company, Connection, ProviderAccount, WebhookEvent
 
@@ -480,7 +481,11 @@ def company_of_account(services: Services, provider: str, account_ref: str) -> i
 
 
 def receive_event(services: Services, provider: str, event_ref: str, event_type: str, account_ref: str) -> int | None:
-    """Note an event that a provider announced; the company to nudge, or None if it is known or nobody's."""
+    """Note an event that a provider announced; the company to nudge, or None if it is known or nobody's.
+
+    That the company wants a run is written with the event: an event counts once, so a process that dies before the
+    run is asked for would lose it.
+    """
     now = services.now()
     try:
         with services.db.open() as session:
@@ -491,6 +496,8 @@ def receive_event(services: Services, provider: str, event_ref: str, event_type:
                 return None
             claim = session.get(ProviderAccount, (provider, account_ref))
             company_id = claim.company_id if claim is not None else None
+            if company_id is not None and session.get_one(Company, company_id).state == "active":
+                leases.want(session, company_id, "webhook")
             session.add(
                 WebhookEvent(
                     provider=provider,

@@ -60,6 +60,7 @@ from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
 from addon.core.plan.undo import UNDO_ENDING
 from addon.ports.accounting import AccountingSystem, Known
+from addon.ports.calls import writes_until
 from addon.ports.errors import (
     AlreadyDone,
     BadReply,
@@ -414,7 +415,16 @@ class _NotYet(Exception):
 
 
 def _carry_out(work: _Chain, attempt: _Attempt) -> _Attempt | Progress:
-    """Carry one remote write to its end; give the next attempt of the document. Raises `ClaimLost`."""
+    """Carry one remote write to its end; give the next attempt of the document. Raises `ClaimLost`.
+
+    A step may be several calls, and the fence takes copies away before it: none of them is begun when it might
+    outlive the lease.
+    """
+    with writes_until(attempt.begun + work.services.lease_s * (CALL_SHARE - 1) / CALL_SHARE):
+        return _carried_out(work, attempt)
+
+
+def _carried_out(work: _Chain, attempt: _Attempt) -> _Attempt | Progress:
     services, company_id, run_id, desk = work.services, work.company_id, work.run_id, work.desk
     claimed, known, answer = attempt.claimed, attempt.known, attempt.answer
     looking = claimed.look_first

@@ -27,7 +27,7 @@ from addon.core.holds import Hold, Wait
 from addon.core.rules import LockedRule, Policy
 from addon.core.saleform import Articles
 from addon.ports.accounting import AccountingSystem
-from addon.ports.calls import Lane
+from addon.ports.calls import Lane, allow_writes_until
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
 from addon.services import (
@@ -264,10 +264,12 @@ class _Slice:
         return monotonic_time.monotonic() >= self.deadline
 
     def hold_on(self) -> None:
-        """Hold the company's lease from now on. Raises `Interrupted` where it has run out."""
+        """Hold the company's lease from now on, and write under it. Raises `Interrupted` where it has run out."""
+        begun = monotonic_time.monotonic()
         with self.services.db.company(self.company_id) as session:
             if not leases.renew(session, self.company_id, self.holder, self.services.lease_s):
                 raise Interrupted(self.holder)
+        allow_writes_until(begun + self.services.lease_s * (delivery.CALL_SHARE - 1) / delivery.CALL_SHARE)
 
     def system(self, log: CallLog | None = None) -> AccountingSystem:
         return connections.accounting_system(
@@ -293,6 +295,7 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
     try:
         return _sliced(services, company_id, holder, trigger)
     finally:
+        allow_writes_until(None)
         with services.db.company(company_id) as session:
             released = leases.release(session, company_id, holder)
         if released.wanted_again:
@@ -747,6 +750,7 @@ def _audit(work: _Slice) -> SliceResult | str:
             config.approve_automatically,
             None if whole else audit.last_audited_at(session),
             lambda reading, one: _policy_loader(work.services, work.company_id, one)(reading),
+            work.hold_on,
         )
     audited = auditor.audit(prefixes)
     if audited.corrections and auditor.approve:

@@ -19,6 +19,7 @@ from addon.services import connections, installation
 from addon.services.calls import CallLog
 from addon.services.connections import CompanyTokens, ConnectionTokens
 from addon.services.settings import read_connection
+from addon.store import leases
 from addon.store.models import ActivityRow, CallRow, Company, Connection, WebhookEvent
 from tests.services.conftest import add_shop
 from tests.support.town import WHO, Town
@@ -318,6 +319,25 @@ def test_an_event_counts_once_and_names_its_company(either: Town) -> None:
     either.world.stripe.disconnect(business.stripe)
     connections.account_gone(services, "stripe", business.stripe.id)
     assert row_of(either, company_id, connection_id).state == "needs_reconnect"
+
+
+def test_an_event_leaves_its_wish_for_a_run_though_the_process_dies_before_it_asks(kvitt: Town) -> None:
+    business = add_shop(kvitt.world)
+    company_id = kvitt.set_up(business, "plus", "2026-03-01")
+    services = kvitt.services
+
+    def due() -> tuple[int, ...]:
+        with services.db.open_reading() as session:
+            return leases.due(session, services.db.now(session), 9)
+
+    with services.db.company(company_id) as session:
+        assert leases.take(session, company_id, "slice", 60)
+        leases.schedule(session, company_id, None)
+    with services.db.company(company_id) as session:
+        leases.release(session, company_id, "slice")
+    assert due() == ()
+    assert connections.receive_event(services, "stripe", "evt_1", "charge.succeeded", business.stripe.id) == company_id
+    assert due() == (company_id,), "an event counts once: nobody will announce it again"
 
 
 # --- the two other ways in -----------------------------------------------------------------------------------

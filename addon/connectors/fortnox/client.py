@@ -7,6 +7,7 @@ Never decided by HTTP status alone: Fortnox sends its own faults as 400 (code 10
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ PAGE = 500
 MOST_PAGES = 10_000
 ANSWER_LIMIT = 16 * 1024 * 1024
 STREAM_LIMIT = 1024 * 1024 * 1024
+LEAST_SHARE = 4
+"""A write that has waited for its turn is sent only where at least this fraction of its time is left for the answer."""
 
 T = TypeVar("T")
 
@@ -100,11 +103,8 @@ class FortnoxClient:
 
     def act(self, path: str) -> None:
         """Ask for something that has an effect though it is a GET (mailing). Raises `OutcomeUnknown` where a plain
-        question could be asked again: whatever came of it may have happened."""
-        try:
-            self._call("GET", path, None, None)
-        except (BadReply, TryLater) as error:
-            raise OutcomeUnknown(f"GET {path}: {error}") from error
+        question could be asked again, and `TryLater` only where nothing can have happened."""
+        self._call("GET", path, None, None, write=True)
 
     def send(self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
         """Make one write; the answer's JSON, None for an answer without content."""
@@ -179,7 +179,7 @@ class FortnoxClient:
         """Read a long answer piece by piece."""
         with self._opened("GET", path, params, None, STREAM_LIMIT) as reply:
             if reply.status != 200:
-                raise self._sorted(reply, b"".join(reply.chunks), "GET", path)
+                raise self._sorted(reply, b"".join(reply.chunks), "GET", path, write=False)
             yield reply.chunks
 
     def _call(
@@ -189,18 +189,20 @@ class FortnoxClient:
         params: Mapping[str, str] | None,
         body: object,
         form: tuple[str, bytes] | None = None,
+        write: bool | None = None,
     ) -> Any:
-        with self._opened(method, path, params, body, ANSWER_LIMIT, form) as reply:
+        writes = method != "GET" if write is None else write
+        with self._opened(method, path, params, body, ANSWER_LIMIT, form, write=writes) as reply:
             content = b"".join(reply.chunks)
         if not 200 <= reply.status < 300:
-            raise self._sorted(reply, content, method, path)
+            raise self._sorted(reply, content, method, path, write=writes)
         if reply.status == 204 and not content:
             return None
         try:
             return read_json(content)
         except Unreadable as error:
             message = f"{method} {path}: {error}, status {reply.status}"
-            raise (BadReply if method == "GET" else OutcomeUnknown)(message) from error
+            raise (OutcomeUnknown if writes else BadReply)(message) from error
 
     @contextmanager
     def _opened(
@@ -211,13 +213,22 @@ class FortnoxClient:
         body: object,
         limit_bytes: int,
         form: tuple[str, bytes] | None = None,
+        *,
+        write: bool = False,
     ) -> Iterator[OpenReply]:
         """Make the call; when the token is refused, once more with a new one. A refused login wrote
-        nothing."""
+        nothing.
+
+        A write has one deadline for all of it: waiting for its turn, a new token and a second try included.
+        """
+        started = time.monotonic()
         token = self._tokens.current()
         typed = {"Content-Type": form[0]} if form is not None else {}
         for last in (False, True):
             self._pace.wait(self._lane)
+            left_s = self._http.deadline_s - (time.monotonic() - started)
+            if write and left_s < self._http.deadline_s / LEAST_SHARE:
+                raise TryLater(f"{method} {path}: its turn came too late to begin a write")
             with self._http.open(
                 method,
                 f"{self._api_url}/{path}",
@@ -225,6 +236,8 @@ class FortnoxClient:
                 params=params,
                 json=body,
                 content=form[1] if form is not None else None,
+                write=write,
+                deadline_s=left_s if write else None,
                 limit_bytes=limit_bytes,
             ) as reply:
                 if reply.status == 401:
@@ -241,14 +254,14 @@ class FortnoxClient:
                         return
             token = self._tokens.renew(token)
 
-    def _sorted(self, reply: OpenReply, content: bytes, method: str, path: str) -> PortError:
+    def _sorted(self, reply: OpenReply, content: bytes, method: str, path: str, *, write: bool) -> PortError:
         if reply.status == 429:
             self._pace.refused(reply.retry_after_s)
         return sort_fault(
             reply.status,
             _fault_of(content),
             reply.retry_after_s,
-            write=method != "GET",
+            write=write,
             what=f"Fortnox {method} {path}",
         )
 
