@@ -35,6 +35,7 @@ class Ports:
     control: int = 0
     rates: int = 0
     vies: int = 0
+    paypal: int = 0
 
 
 class RunningWorld:
@@ -48,6 +49,7 @@ class RunningWorld:
         self._ticker = threading.Thread(target=self._tick, name="sandbox-time", daemon=True)
         self._ticker.start()
         world.stripe.courier.start()
+        world.paypal.courier.start()
 
     def environment(self) -> dict[str, str]:
         """The environment variables that aim a Kvitt here."""
@@ -62,6 +64,8 @@ class RunningWorld:
         self._stop.set()
         self.world.stripe.faults.clear()
         self.world.stripe.courier.stop()
+        self.world.paypal.faults.clear()
+        self.world.paypal.courier.stop()
         self._ticker.join(5)
         for server in self._servers:
             server.shutdown()
@@ -78,9 +82,11 @@ def serve_world(world: World, ports: Ports | None = None) -> RunningWorld:
         serve_threaded(control, wanted.control),
         serve_threaded(make_rates_app(world.rates), wanted.rates),
         serve_threaded(world.vies.app(), wanted.vies),
+        serve_threaded(world.paypal.app(), wanted.paypal),
     ]
     urls = Urls(*(f"http://127.0.0.1:{server.port}" for server in servers))
     world.urls = urls
+    world.paypal.courier.base_url = urls.paypal
     return RunningWorld(world, urls, servers)
 
 
@@ -115,8 +121,8 @@ def _report(report: SellingReport) -> dict[str, Any]:
 def make_control_app(world: World) -> Flask:
     """What another process needs of the world, as JSON under /control.
 
-    `/control/fortnox/…` and `/control/stripe/…` are the two worlds' own switches. Instants are ISO 8601 with
-    a zone, amounts smallest units.
+    `/control/fortnox/…`, `/control/stripe/…` and `/control/paypal/…` are the worlds' own switches. Instants are
+    ISO 8601 with a zone, amounts smallest units.
     """
     app = SandboxApp(__name__)
 
@@ -230,6 +236,7 @@ def make_control_app(world: World) -> Flask:
         {
             "/control/fortnox": _below("/control", world.fortnox.control_app()),
             "/control/stripe": world.stripe.control_app(),
+            "/control/paypal": world.paypal.control_app(),
             "/control/vies": world.vies.control_app(),
         },
     )

@@ -10,6 +10,7 @@ from flask import Flask
 
 from addon.sandbox.clock import Clock
 from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
+from addon.sandbox.paypal import PayPalWorld
 from addon.sandbox.rates import RatesWorld
 from addon.sandbox.shop import DESIGN_GOODS, FELL_GOODS, ODDITIES, TEN_CURRENCIES, Product, Shop, make_shop_app
 from addon.sandbox.stripe import StripeAccount, StripeWorld
@@ -22,6 +23,9 @@ STRIPE_SECRET_KEY = "sk_live_sandbox_platform_not_real"
 STRIPE_WEBHOOK_SECRET = "whsec_sandbox_not_real"
 STRIPE_APP_CLIENT_ID = "ca_sandbox_kvitt_app"
 STRIPE_APP_SECRET_KEY = "sk_live_sandbox_app_developer_not_real"
+PAYPAL_CLIENT_ID = "sandbox_paypal_client"
+PAYPAL_CLIENT_SECRET = "sandbox_not_real_paypal"
+PAYPAL_WEBHOOK_ID = "sandbox_paypal_webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Urls:
     """The banks that publish exchange rates; empty where they are not served."""
     vies: str = ""
     """The EU's register of VAT numbers; empty where it is not served."""
+    paypal: str = ""
+    """PayPal's pages and API; empty where they are not served."""
 
     def as_dict(self) -> dict[str, str]:
         """By name, for JSON."""
@@ -46,6 +52,7 @@ class Urls:
             "control": self.control,
             "rates": self.rates,
             "vies": self.vies,
+            "paypal": self.paypal,
         }
 
 
@@ -70,6 +77,7 @@ class World:
     kvitt_public_url: str
     rates: RatesWorld
     vies: ViesWorld
+    paypal: PayPalWorld
     businesses: list[Business] = field(default_factory=list)
     urls: Urls | None = None
 
@@ -106,9 +114,17 @@ class World:
             redirect_uris=[f"{kvitt}/oauth/stripe/callback"],
             seed=seed,
         )
+        paypal = PayPalWorld(
+            clock,
+            client_id=PAYPAL_CLIENT_ID,
+            client_secret=PAYPAL_CLIENT_SECRET,
+            webhook_id=PAYPAL_WEBHOOK_ID,
+            seed=seed,
+        )
         if webhooks:
             stripe.register_platform_webhook(f"{kvitt}/webhooks/stripe")
-        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock))
+            paypal.register_partner_webhook(f"{kvitt}/webhooks/paypal")
+        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock), paypal)
 
     def add_business(
         self,
@@ -176,12 +192,23 @@ class World:
             "STRIPE_API_URL": where.stripe,
             **({f"{bank}_URL": where.rates for bank in ("RIKSBANK", "NATIONALBANK", "ECB")} if where.rates else {}),
             **({"VIES_URL": f"{where.vies}/rest-api"} if where.vies else {}),
+            **(_paypal_environment(where.paypal) if where.paypal else {}),
         }
 
     def catch_up(self) -> None:
         """Let the time that has passed happen: payout runs, arrivals, late requests."""
         self.stripe.catch_up()
         self.fortnox.run_zombies(only_due=True)
+
+
+def _paypal_environment(url: str) -> dict[str, str]:
+    return {
+        "PAYPAL_CLIENT_ID": PAYPAL_CLIENT_ID,
+        "PAYPAL_CLIENT_SECRET": PAYPAL_CLIENT_SECRET,
+        "PAYPAL_WEBHOOK_ID": PAYPAL_WEBHOOK_ID,
+        "PAYPAL_WEB_URL": url,
+        "PAYPAL_API_URL": url,
+    }
 
 
 def demo_world(

@@ -24,7 +24,7 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-_HTML = b"<!DOCTYPE html><html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
+HTML_PAGE = b"<!DOCTYPE html><html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
 
 
 class ConnectionLost(ConnectionAbortedError):
@@ -94,6 +94,7 @@ class Faults:
 
 
 Answer = tuple[str, list[tuple[str, str]], bytes]
+"""An answer that is made up: status line, headers, body."""
 
 
 def _error(status: str, kind: str, message: str, code: str | None = None) -> Answer:
@@ -106,7 +107,7 @@ def _canned(fault: Fault) -> Answer | None:
         case "error_500":
             return _error("500 Internal Server Error", "api_error", "An unknown error occurred.")
         case "html_500":
-            return "502 Bad Gateway", [("Content-Type", "text/html")], _HTML
+            return "502 Bad Gateway", [("Content-Type", "text/html")], HTML_PAGE
         case "rate_limited":
             status, headers, body = _error(
                 "429 Too Many Requests", "invalid_request_error", "Request rate limit exceeded.", "rate_limit"
@@ -148,18 +149,21 @@ def _collect(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
 
 
 class FaultyApp:
-    """WSGI middleware that lets the faults strike."""
+    """WSGI middleware that lets the faults strike; `canned` says how this company words a failure."""
 
-    def __init__(self, app: WSGIApplication, faults: Faults) -> None:
+    def __init__(
+        self, app: WSGIApplication, faults: Faults, canned: Callable[[Fault], Answer | None] = _canned
+    ) -> None:
         self._app = app
         self._faults = faults
+        self._canned = canned
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a call, or fail it as the first matching fault says; ConnectionLost where no answer comes."""
         fault = self._faults.strike(f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}")
         if fault is None:
             return self._app(environ, start_response)
-        answer = _canned(fault) or self._behave(fault, environ)
+        answer = self._canned(fault) or self._behave(fault, environ)
         status, headers, body = answer
         length = [header for header in headers if header[0].lower() != "content-length"]
         start_response(status, [*length, ("Content-Length", str(len(body)))])

@@ -127,15 +127,8 @@ class Courier:
 
     def _attempt(self, waiting: Waiting) -> Delivered:
         body = json.dumps(waiting.payload, ensure_ascii=False, separators=(",", ":")).encode()
-        timestamp = self._now_seconds()
-        secret = "whsec_not_the_secret" if self.switches.wrong_signature else waiting.secret
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "Stripe/1.0 (sandbox)",
-            "Stripe-Signature": f"t={timestamp},v1={signature(secret, timestamp, body)}",
-        }
         try:
-            status: int | None = self.sender(waiting.url, headers, body)
+            status: int | None = self.sender(waiting.url, self.headers(waiting, body), body)
         except (OSError, http.client.HTTPException):
             status = None
         delivered = Delivered(waiting.event_id, waiting.event_type, waiting.url, waiting.attempt, status)
@@ -146,6 +139,16 @@ class Courier:
                 waiting.attempt += 1
                 self._waiting.append(waiting)
         return delivered
+
+    def headers(self, waiting: Waiting, body: bytes) -> dict[str, str]:
+        """What goes with a body: its signature, which the switches may spoil."""
+        timestamp = self._now_seconds()
+        secret = "whsec_not_the_secret" if self.switches.wrong_signature else waiting.secret
+        return {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Stripe/1.0 (sandbox)",
+            "Stripe-Signature": f"t={timestamp},v1={signature(secret, timestamp, body)}",
+        }
 
     def start(self) -> None:
         """Deliver in the background until `stop`."""

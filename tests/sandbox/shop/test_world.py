@@ -51,6 +51,7 @@ def test_every_part_answers_at_its_address(running: RunningWorld) -> None:
         "FORTNOX_CLIENT_ID", "FORTNOX_CLIENT_SECRET", "FORTNOX_AUTH_URL", "FORTNOX_API_URL", "STRIPE_CLIENT_ID",
         "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_CONNECT_URL", "STRIPE_API_URL",
         "STRIPE_APP_CLIENT_ID", "STRIPE_APP_SECRET_KEY", "RIKSBANK_URL", "NATIONALBANK_URL", "ECB_URL", "VIES_URL",
+        "PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID", "PAYPAL_WEB_URL", "PAYPAL_API_URL",
     }  # fmt: skip
     for url in (environment["FORTNOX_API_URL"], environment["STRIPE_API_URL"], running.urls.shop):
         assert url.startswith("http://127.0.0.1:")

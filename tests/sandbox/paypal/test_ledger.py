@@ -1,0 +1,196 @@
+"""What happens to an account at the simulated PayPal, and what its balances say afterwards."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter
+
+import pytest
+
+from addon.sandbox.clock import Clock
+from addon.sandbox.paypal import FeeRules, Item, NotPossible, PayPalAccount, PayPalShop, PayPalWorld
+from addon.sandbox.paypal.money import changed, write
+from tests.contracts import load_contract
+
+NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+NO_FEE = FeeRules(Decimal(0), {})
+
+
+@pytest.fixture
+def account() -> PayPalAccount:
+    return PayPalWorld(Clock(NOW)).add_account("Exempelbutiken AB")
+
+
+def test_a_sale_leaves_its_fee_behind(account: PayPalAccount) -> None:
+    sale = account.sell(10000, "SEK", order="1001")
+    assert (sale.code, sale.invoice_id, sale.custom_field) == ("T0006", "WC-1001", "1001")
+    assert sale.fee == -(290 + 325)
+    assert account.balance("SEK") == sale.ending == 10000 - 615
+
+
+def test_a_currency_without_a_balance_is_changed_at_once_by_two_rows_of_one_reference(account: PayPalAccount) -> None:
+    sale = account.sell(12000, "USD")
+    gone, come = account.each("T0200")
+    assert (gone.amount, gone.currency, come.currency) == (-sale.net, "USD", "SEK")
+    assert gone.reference == come.reference == sale.id
+    assert gone.initiated == come.initiated
+    assert (account.balance("USD"), account.balance("SEK")) == (0, come.amount)
+
+
+def test_a_currency_with_a_balance_stays(account: PayPalAccount) -> None:
+    account.sell(10000, "EUR")
+    assert account.balance("EUR") == 10000 - 290 - 39
+    assert not list(account.each("T0200"))
+
+
+def test_a_foreign_refund_is_bought_out_of_the_primary_balance(account: PayPalAccount) -> None:
+    sale = account.sell(12000, "USD")
+    before = account.balance("SEK")
+    refund = account.refund(sale.id, 6000)
+    assert (refund.code, refund.amount, refund.fee, refund.reference) == ("T1107", -6000, 0, sale.id)
+    assert account.balance("USD") == 0
+    assert account.balance("SEK") < before
+    with pytest.raises(NotPossible, match="6000 is left"):
+        account.refund(sale.id, 6001)
+
+
+def test_fees_come_back_where_the_agreement_says_so(account: PayPalAccount) -> None:
+    account.fee_back = True
+    sale = account.sell(10000, "SEK")
+    assert account.refund(sale.id).fee == -(sale.fee or 0)
+    assert account.balance("SEK") == 0
+
+
+def test_a_pending_payment_moves_nothing_until_it_clears(account: PayPalAccount) -> None:
+    pending = account.sell(10000, "SEK", pending=True)
+    assert account.balance("SEK") == 0
+    account.clock.advance(timedelta(days=5))
+    account.clear(pending.id)
+    assert (pending.initiated, pending.posted) == (NOW, NOW + timedelta(days=5))
+    assert account.balance("SEK") == pending.net
+    denied = account.sell(500, "SEK", pending=True)
+    account.deny(denied.id)
+    assert account.balance("SEK") == pending.net
+    with pytest.raises(NotPossible, match="not pending"):
+        account.clear(denied.id)
+
+
+@pytest.mark.parametrize("moves_ending", [True, False])
+def test_a_hold_and_its_release_share_one_id(account: PayPalAccount, moves_ending: bool) -> None:
+    account.holds_move_ending_balance = moves_ending
+    sale = account.sell(10000, "SEK")
+    dispute = account.dispute(sale.id)
+    held = account.get_row(dispute.hold)
+    assert (held.code, held.amount) == ("T1110", -sale.net)
+    assert account.balances()["SEK"] == (0, sale.net)
+    assert held.ending == (0 if moves_ending else sale.net)
+    account.clock.advance(timedelta(days=2))
+    released = account.win(dispute.id)
+    assert (released.id, released.code, released.initiated) == (held.id, "T1111", held.initiated)
+    assert released.updated == held.updated + timedelta(days=2)
+    assert account.balances()["SEK"] == (sale.net, 0)
+
+
+def test_a_lost_card_dispute_takes_the_gross_and_a_fee_and_may_be_won_back(account: PayPalAccount) -> None:
+    sale = account.sell(10000, "SEK")
+    dispute = account.dispute(sale.id)
+    gone = account.lose(dispute.id)
+    assert (gone.code, gone.amount, gone.reference) == ("T1201", -10000, sale.id)
+    (fee,) = account.each("T0106")
+    assert (fee.amount, fee.reference) == (-12500, gone.id)
+    assert account.balance("SEK") == sale.net - 10000 - 12500
+    back = account.chargeback_returns(dispute.id, "T1205")
+    assert (back.amount, back.reference) == (10000, gone.id)
+    with pytest.raises(NotPossible):
+        account.win(dispute.id)
+
+
+def test_a_lost_claim_marks_the_sale_reversed_and_keeps_its_money_in_the_chain(account: PayPalAccount) -> None:
+    sale = account.sell(10000, "SEK")
+    gone = account.lose(account.dispute(sale.id).id, chargeback=False)
+    assert (gone.code, sale.status, sale.moves) == ("T1106", "V", True)
+    assert account.balance("SEK") == sale.fee
+
+
+def test_withdrawals_go_and_come_back(account: PayPalAccount) -> None:
+    account.deposit(50000)
+    gone = account.withdraw(code="T0401")
+    assert (gone.amount, account.balance("SEK")) == (-50000, 0)
+    back = account.withdrawal_returns(gone.id)
+    assert (back.code, back.amount, back.reference) == ("T1101", 50000, gone.id)
+    with pytest.raises(NotPossible, match="nothing to withdraw"):
+        account.withdraw(currency="EUR")
+    with pytest.raises(NotPossible, match="no withdrawal"):
+        account.withdrawal_returns(back.id)
+
+
+def test_payments_to_third_parties_are_held_first(account: PayPalAccount) -> None:
+    account.deposit(100000)
+    rows = account.mass_payment([10000, 20000])
+    assert [row.code for row in rows] == ["T1503", "T0001", "T0001", "T0104", "T1105"]
+    assert account.balances()["SEK"] == (100000 - 30500, 0)
+
+
+def test_buying_something_has_the_code_of_a_sale_and_the_other_sign(account: PayPalAccount) -> None:
+    assert account.purchase(9900, "SEK").amount == -9900
+
+
+def test_an_invoice_is_paid_in_parts_and_paid_back(account: PayPalAccount) -> None:
+    invoice = account.invoice("2001", [Item("Consulting", 2, 20000, 5000, percent=Decimal(25))])
+    assert (invoice.total, invoice.status) == (25000, "SENT")
+    first = account.pay_invoice(invoice.id, 10000)
+    assert invoice.status == "PARTIALLY_PAID"
+    account.pay_invoice(invoice.id, 15000)
+    assert (invoice.status, first.invoice_id, first.paypal_invoice) == ("PAID", "2001", invoice.id)
+    account.refund(first.id)
+    assert invoice.status == "PARTIALLY_REFUNDED"
+
+
+def test_rows_told_out_of_order_stand_in_their_place(account: PayPalAccount) -> None:
+    later = account.record("T0300", 5000, "SEK")
+    earlier = account.record("T0300", 1000, "SEK", at=NOW - timedelta(days=1))
+    assert account.balances(NOW - timedelta(hours=1))["SEK"] == (1000, 0)
+    assert (earlier.ending, later.ending) == (1000, 6000)
+
+
+def test_every_known_event_code_can_happen(account: PayPalAccount) -> None:
+    codes = load_contract("paypal", "event_codes.json")["codes"]
+    moved = 0
+    for code, told in codes.items():
+        row = account.record(code, -100 if told["sign"] == "-" else 100, "SEK")
+        assert row.moves == (told["kind"] != "none"), code
+        moved += row.amount if row.moves else 0
+    assert account.balance("SEK") == moved
+    with pytest.raises(NotPossible):
+        account.record("T0006", 1, "KWD")
+
+
+def test_amounts_are_written_as_paypal_writes_them() -> None:
+    assert write(-5, "SEK") == {"currency_code": "SEK", "value": "-0.05"}
+    assert write(1200, "JPY") == {"currency_code": "JPY", "value": "1200"}
+    assert write(-1200, "HUF")["value"] == "-1200"
+    # A hundred forints are about three kronor, whatever Stripe's smallest unit of a forint is.
+    assert 250 < changed(100, "HUF", "SEK", NOW.date(), 1) < 310
+
+
+def test_a_month_of_twenty_five_thousand_payments_is_made_quickly_and_adds_up() -> None:
+    world = PayPalWorld(Clock(NOW))
+    account = world.add_account("Storbutiken AB", balance_currencies=("SEK",))
+    started = perf_counter()
+    report = PayPalShop(account).sell_month(sales=25_000, currencies=("SEK",), disputes=3)
+    assert len(report.orders) == 25_000
+    assert len(report.refunds) > 1_000
+    assert len(report.disputes) == 3
+    assert len(report.payouts) == 4
+    assert account.balance("SEK") == sum(row.net for row in account.rows if row.moves)
+    # Bounded generously: on an idle computer it takes two seconds.
+    assert perf_counter() - started < 120
+
+
+def test_a_shop_sells_in_every_currency_with_lines_that_add_up() -> None:
+    world = PayPalWorld(Clock(NOW))
+    report = PayPalShop(world.add_account("Exempelbutiken AB")).sell_month(sales=60)
+    assert {sold.row.currency for sold in report.orders} == {"SEK", "EUR", "USD", "NOK", "JPY", "HUF"}
+    for sold in report.orders:
+        (item,) = sold.row.items
+        assert item.amount + item.tax == sold.row.amount
+        assert sold.row.invoice_id == f"WC-{sold.number}"
