@@ -7,4 +7,4 @@ other companies' servers, which may take a minute each, and a page of one compan
 worker_class = "gthread"
 threads = 8
 timeout = 120
-graceful_timeout = 30
+graceful_timeout = 65  # longer than the longest call that a page makes

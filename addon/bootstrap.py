@@ -26,7 +26,9 @@ from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
 from addon.ports.vat_numbers import VatNumberRegister
 from addon.services import activity
+from addon.services.calls import CountedCalls
 from addon.services.context import Services
+from addon.services.tally import Tally
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
@@ -65,9 +67,10 @@ class LiveOutside:
     Make it after a fork. All clients share one pool of connections, which needs no closing but the process's end.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now, tally: Tally | None = None) -> None:
         self._settings = settings
         self._now = now
+        self._tally = tally or Tally()
 
     @cached_property
     def _transport(self) -> DeadlineTransport:
@@ -89,7 +92,8 @@ class LiveOutside:
         from addon.connectors.http import HttpClient
 
         deadline_s = min(LONGEST_CALL_S, self._settings.lease_s / 3)
-        return HttpClient(system, observer, transport=self._transport, deadline_s=deadline_s, now=self._now)
+        counted = CountedCalls(self._tally, observer)
+        return HttpClient(system, counted, transport=self._transport, deadline_s=deadline_s, now=self._now)
 
     def _pace(self, tenant: str) -> Pace:
         from addon.connectors.pace import NoPace, RedisPace
@@ -266,16 +270,19 @@ def process_name() -> str:
 def build(settings: Settings, **replaced: Any) -> Services:
     """The services of this process; `replaced` takes fields of `Services` for tests (now, outside, nudge …)."""
     now = replaced.pop("now", utc_now)
+    tally = Tally()
     fields: dict[str, Any] = {
         "db": Database(settings.database_url, settings.migration_url),
         "box": SealedBox([key.strip() for key in settings.token_keys.get_secret_value().split(",")]),
         "now": now,
-        "outside": LiveOutside(settings, now),
+        "outside": LiveOutside(settings, now, tally),
         "nudge": _nudge(settings.redis_url),
         "quarantine_s": int(settings.lookup_quarantine_s),
         "lease_s": int(settings.lease_s),
         "sandbox": settings.kvitt_env == "sandbox",
         "holder": process_name(),
+        "tally": tally,
+        "queued": _queued(settings.redis_url),
     }
     fields.update(replaced)
     if settings.is_production:
@@ -310,6 +317,22 @@ def _nudge(redis_url: str | None) -> Callable[[int], None]:
             get_logger(__name__).warning("nudge_lost", company_id=company_id, error=str(error))
 
     return nudge
+
+
+def _queued(redis_url: str | None) -> Callable[[], int | None] | None:
+    """How many jobs wait; None where this process has no queue."""
+    if redis_url is None:
+        return None
+
+    def queued() -> int | None:
+        from addon.jobs import queue
+
+        try:
+            return queue.size(redis_url)
+        except queue.QueueAway:
+            return None
+
+    return queued
 
 
 def preload() -> None:

@@ -266,7 +266,7 @@ def serve(host: str, port: int, workers: int) -> None:
         command = [
             *(sys.executable, "-m", "gunicorn", "addon.web:create_app()"),
             *("--bind", f"{host}:{port}", "--workers", str(workers), "--threads", "8"),
-            *("--worker-class", "gthread", "--graceful-timeout", "30", "--no-control-socket"),
+            *("--worker-class", "gthread", "--graceful-timeout", "65", "--no-control-socket"),
         ]
         child = subprocess.Popen(command)
         previous = [signal.signal(number, lambda *_: child.terminate()) for number in (signal.SIGTERM, signal.SIGINT)]

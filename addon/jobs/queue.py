@@ -32,6 +32,10 @@ ANSWER_S: Final = 5.0
 """How long whoever asks for work waits for Redis: a page must not hang where a Redis does."""
 
 
+LOOK_S: Final = 2.0
+"""The same for whoever only asks how many jobs wait."""
+
+
 class QueueAway(Exception):
     """Redis does not answer. What was to be queued stands in the database, and a sweep finds it."""
 
@@ -131,6 +135,6 @@ def _waits(queue: Queue, job_id: str) -> bool:
 
 
 def size(redis_url: str) -> int:
-    """How many jobs wait. Raises `QueueAway`."""
+    """How many jobs wait. Raises `QueueAway`, and soon: monitors ask every few seconds."""
     with _answering():
-        return int(get_queue(redis_url, ANSWER_S).count)
+        return int(get_queue(redis_url, LOOK_S).count)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+import threading
 import time
+from types import FrameType
 from typing import Final
 
 from addon.config import load_settings
@@ -31,6 +34,21 @@ def note_worker() -> None:
     _worker["pid"] = os.getpid()
 
 
+_stop = threading.Event()
+
+
+def stop_soon(_signal: int, _frame: FrameType | None) -> None:
+    """Asked to stop: the write at hand is finished and recorded, then the slice ends and others go on."""
+    _stop.set()
+
+
+def ask_to_stop(horse: int | None) -> None:
+    """Ask a work horse to stop soon; only its worker may, and one that has just ended needs no asking."""
+    if horse and _worker.get("pid") == os.getpid():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(horse, signal.SIGTERM)
+
+
 def die_with_parent() -> None:
     """Ask Linux to kill this work horse when its worker dies: an orphan would go on writing unseen."""
     if not sys.platform.startswith("linux") or _worker.get("pid") == os.getpid():
@@ -46,7 +64,7 @@ def die_with_parent() -> None:
 def _services() -> Services:
     from addon.bootstrap import build
 
-    return build(load_settings())
+    return build(load_settings(), stopping=_stop.is_set)
 
 
 def run_slice(company_id: int) -> None:
@@ -56,8 +74,10 @@ def run_slice(company_id: int) -> None:
     try:
         with bind_company(company_id):
             _slice(services, company_id)
-    except Exception:
-        # Whatever it was, the run is still open and must not wait for tomorrow.
+    except Exception as error:
+        # Whatever it was, the run is still open and must not wait for tomorrow. A database that is away keeps no
+        # note either: there the lease runs out, and the clock finds that.
+        get_logger(__name__).warning("slice_failed", company_id=company_id, error=type(error).__name__)
         due.come_back(services, company_id, _AFTER_A_FAULT_S)
         raise
     finally:
@@ -73,6 +93,11 @@ def _slice(services: Services, company_id: int) -> None:
             # Whoever holds the lease sees what is wanted when the slice ends; if it died, the clock finds that.
             return
         pause_s = result.retry_in_s
+        if _stop.is_set():
+            due.wish(services, company_id)
+            services.nudge(company_id)
+            log.info("slice_handed_over")
+            return
         if pause_s > _SHORT_WAIT_S or time.monotonic() + pause_s > ends:
             due.come_back(services, company_id, pause_s)
             log.info("slice_pauses", pause_s=round(pause_s, 1))
@@ -84,7 +109,7 @@ def _slice(services: Services, company_id: int) -> None:
             # where the job of a killed worker still holds the other name; then the clock comes.
             services.nudge(company_id)
             return
-        time.sleep(pause_s)
+        _stop.wait(pause_s)
 
 
 def check_company(company_id: int) -> None:

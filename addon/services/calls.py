@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from addon.ports.calls import CallRecord
+from addon.ports.calls import CallObserver, CallRecord
 from addon.services.context import Services
+from addon.services.tally import Counter, Tally, Timing
 from addon.store.deliveries import insert_calls
 
 
@@ -47,6 +48,29 @@ class CallLog:
         """Note again what was taken and could not be written."""
         with self._lock:
             self._calls[:0] = calls
+
+
+class CountedCalls:
+    """Counts each call for whoever runs the installation, and tells the observer that a use case gave."""
+
+    def __init__(self, tally: Tally, observer: CallObserver | None = None) -> None:
+        self._tally = tally
+        self._observer = observer
+
+    def record(self, call: CallRecord) -> None:
+        """Take note of one call."""
+        self._tally.count(Counter.CALLS, system=call.system, outcome=_outcome(call.status))
+        self._tally.time(Timing.CALL, call.duration_ms / 1000, system=call.system)
+        if self._observer is not None:
+            self._observer.record(call)
+
+
+def _outcome(status: int | None) -> str:
+    if status is None:
+        return "no_answer"
+    if status == 429:
+        return "too_many"
+    return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 
 def save_calls(

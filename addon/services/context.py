@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
 from addon.ports.vat_numbers import VatNumberRegister
+from addon.services.tally import Tally
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
@@ -75,3 +76,9 @@ class Services:
     sandbox: bool = False
     holder: str = "kvitt"
     """Names this process in lease rows."""
+    tally: Tally = field(default_factory=Tally)
+    """What this process has counted."""
+    stopping: Callable[[], bool] = lambda: False
+    """Whether this process was told to stop: then a slice ends after the write at hand, and others go on."""
+    queued: Callable[[], int | None] | None = None
+    """How many jobs wait in Redis; gives None while it does not answer. None: there is no queue here."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import time as monotonic_time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -73,6 +74,7 @@ from addon.ports.errors import (
 from addon.services import activity, articles, connections
 from addon.services.calls import CallLog, save_calls
 from addon.services.context import Services
+from addon.services.tally import Counter, Timing
 from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
 from addon.store.deliveries import Claimed, Told
@@ -156,6 +158,7 @@ def deliver(
     stopped = False
     tried: set[int] = set()  # what came to nothing since the last document that got anywhere
     behind: set[int] = set()  # what waits for a customer that another document makes
+    done_now: list[int] = []
     running: dict[Future[Progress], int] = {}
     ready: deque[int] = deque()  # read many at a time; `claim` looks again at each
     told_at = 0.0
@@ -170,7 +173,14 @@ def deliver(
                     told(_in_words(services, company_id, document_id))
                     told_at = monotonic_time.monotonic()
                 future = pool.submit(
-                    deliver_document, services, company_id, run_id, document_id, desk_for(CallLog()), enough
+                    copy_context().run,  # what a thread logs names its company and run as well
+                    deliver_document,
+                    services,
+                    company_id,
+                    run_id,
+                    document_id,
+                    desk_for(CallLog()),
+                    enough,
                 )
                 running[future] = document_id
             if not running:
@@ -182,6 +192,7 @@ def deliver(
                 match progress:
                     case Progress.BOOKED | Progress.HELD:
                         booked += progress is Progress.BOOKED
+                        done_now += [document_id] if progress is Progress.BOOKED else []
                         held += progress is Progress.HELD
                         tried.clear()
                     case Progress.STOPPED:
@@ -196,9 +207,21 @@ def deliver(
                         assert_never(progress)
                 if behind and _makes_customers(services, company_id, document_id):
                     behind.clear()
+    _time_deliveries(services, company_id, done_now)
     retry_at = _next_turn_at(services, company_id, behind)
     left = not stopped and bool(_ready(services, company_id, tried | behind))
     return Delivered(booked, held, stopped, left, retry_at)
+
+
+def _time_deliveries(services: Services, company_id: int, document_ids: Sequence[int]) -> None:
+    """Note how long it took from the decision to book these documents until they stood in the books."""
+    for start in range(0, len(document_ids), 500):
+        some = document_ids[start : start + 500]
+        query = select(DocumentRow.approved_at, DocumentRow.planned_at, DocumentRow.booked_at)
+        with services.db.company_reading(company_id) as session:
+            for approved_at, planned_at, booked_at in session.execute(query.where(DocumentRow.id.in_(some))):
+                if booked_at is not None:
+                    services.tally.time(Timing.DELIVERY, (booked_at - (approved_at or planned_at)).total_seconds())
 
 
 def _makes_customers(services: Services, company_id: int, document_id: int) -> bool:
@@ -496,6 +519,7 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
     except BaseException:
         work.desk.log.put_back(calls)
         raise
+    work.services.tally.count(Counter.DELIVERIES, step=claimed.step.kind, outcome="booked")
     return following
 
 
@@ -1137,6 +1161,14 @@ def _withdraw(
 # --- When it fails ----------------------------------------------------------------------------------------------
 
 
+_FAILURES: Final[Mapping[type[PortError], str]] = {
+    Rejected: "refused",
+    OutcomeUnknown: "no_answer",
+    NeedsReconnect: "reconnect",
+}
+"""How attempts are counted that ended other than well; those in a row are retries."""
+
+
 def _failed(
     services: Services,
     company_id: int,
@@ -1147,6 +1179,8 @@ def _failed(
     desk: Desk,
 ) -> Progress:
     """Record a failed attempt by what to do next. `looking`: it was the look-up that failed; nothing was written."""
+    outcome = "looking_failed" if looking else _FAILURES.get(type(error), "try_later")
+    services.tally.count(Counter.DELIVERIES, step=claimed.step.kind, outcome=outcome)
     tired = claimed.attempt >= MOST_ATTEMPTS
     with services.db.company(company_id) as session:
         _save_calls(session, run_id, claimed, desk)

@@ -26,6 +26,7 @@ from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
 from addon.core.rules import LockedRule, Policy
 from addon.core.saleform import Articles
+from addon.log import bind_company
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane, allow_writes_until
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
@@ -39,6 +40,7 @@ from addon.services import (
     customers,
     delivery,
     evidence,
+    gauges,
     opening,
     prerequisites,
     previews,
@@ -54,6 +56,7 @@ from addon.services.ingest import Fetch, ensure_opening, fetch_settled_balances,
 from addon.services.policy import load_policy
 from addon.services.settings import get_connection, plan_next_run, read_company
 from addon.services.statements import Asked
+from addon.services.tally import Counter
 from addon.store import leases
 from addon.store.models import (
     AccountingConnection,
@@ -261,7 +264,7 @@ class _Slice:
     log: CallLog = field(default_factory=CallLog)
 
     def enough(self) -> bool:
-        return monotonic_time.monotonic() >= self.deadline
+        return self.services.stopping() or monotonic_time.monotonic() >= self.deadline
 
     def hold_on(self) -> None:
         """Hold the company's lease from now on, and write under it. Raises `Interrupted` where it has run out."""
@@ -292,12 +295,18 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
     with services.db.company(company_id) as session:
         if not leases.take(session, company_id, holder, services.lease_s):
             return SliceResult(more=True, retry_in_s=1.0, run_id=None, busy=True)
+    outcome = "broken"
     try:
-        return _sliced(services, company_id, holder, trigger)
+        result = _sliced(services, company_id, holder, trigger)
+        outcome = "more" if result.more else "ended"
+        return result
     finally:
         allow_writes_until(None)
+        services.tally.count(Counter.SLICES, outcome=outcome)
         with services.db.company(company_id) as session:
+            gauges.note(session)
             released = leases.release(session, company_id, holder)
+        services.tally.write_quietly(services.db)
         if released.wanted_again:
             services.nudge(company_id)
 
@@ -308,6 +317,13 @@ def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> S
         run_id, lane = run.id, Lane.CLICK if run.trigger in _BY_PERSON else Lane.BULK
     seconds = min(services.slice_s, services.lease_s / 3)
     work = _Slice(services, company_id, run_id, lane, monotonic_time.monotonic() + seconds, holder)
+    with bind_company(company_id, run=run_id):
+        return _carried_on(work)
+
+
+def _carried_on(work: _Slice) -> SliceResult:
+    """The slice itself, and what becomes of each way in which it may fail."""
+    services, company_id, run_id = work.services, work.company_id, work.run_id
     try:
         return _phases(work)
     except Interrupted:
@@ -323,8 +339,10 @@ def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> S
         return _later(work, float(error.retry_after_s or 10), str(error))
     except PortError as error:
         return _later(work, 30.0, str(error))
-    except (OperationalError, InterfaceError, PoolTimeout):
-        raise  # the database is away or busy: as if the process had died, what is in the rows is gone on with
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        # The database is away, full or busy: as if the process had died, what is in the rows is gone on with.
+        logging.getLogger(__name__).warning("the database takes no more: %s", type(error).__name__)
+        raise
     except SQLAlchemyError as error:
         # Perhaps somebody was at the same row, which the next try will see. But a value that the database refuses
         # it refuses for ever, and such a run must end.
@@ -816,6 +834,8 @@ def _finish(work: _Slice, state: str, message: str) -> SliceResult:
         plan_next_run(session, session.get_one(Company, work.company_id), now)
         session.flush()
         another = _open_run(session) is not None
+        trigger = run.trigger
+    work.services.tally.count(Counter.RUNS, trigger=trigger, state=state)
     return SliceResult(more=another, retry_in_s=0.0, run_id=work.run_id)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, nulls_first, or_, select, update
+from sqlalchemy import ColumnElement, and_, nulls_first, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -125,19 +125,39 @@ def due(session: Session, now: datetime, limit: int) -> tuple[int, ...]:
     Something to do: the clock says so, somebody wanted a run after the last slice began, or a slice never ended
     (its lease has run out and was not given back: the process died).
     """
-    unfinished = and_(CompanyWork.lease_holder != "", CompanyWork.lease_until <= now)
-    wanted = or_(
-        CompanyWork.wanted_at > CompanyWork.slice_started_at,
-        and_(CompanyWork.wanted_at.is_not(None), CompanyWork.slice_started_at.is_(None)),
-    )
     return tuple(
         session.scalars(
             select(CompanyWork.company_id)
-            .where(
-                or_(CompanyWork.lease_until.is_(None), CompanyWork.lease_until <= now),
-                or_(CompanyWork.next_run_at <= now, wanted, unfinished),
-            )
+            .where(*_due_at(now))
             .order_by(nulls_first(CompanyWork.slice_started_at), CompanyWork.company_id)
             .limit(limit)
         )
     )
+
+
+def _due_at(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Something to do, and nobody at it."""
+    unfinished = and_(CompanyWork.lease_holder != "", CompanyWork.lease_until <= now)
+    return (
+        or_(CompanyWork.lease_until.is_(None), CompanyWork.lease_until <= now),
+        or_(CompanyWork.next_run_at <= now, _wanted(), unfinished),
+    )
+
+
+def _wanted() -> ColumnElement[bool]:
+    return or_(
+        CompanyWork.wanted_at > CompanyWork.slice_started_at,
+        and_(CompanyWork.wanted_at.is_not(None), CompanyWork.slice_started_at.is_(None)),
+    )
+
+
+def due_since(session: Session, now: datetime) -> tuple[datetime, ...]:
+    """Since when each company that is due has been: its time, the wish, or the end of a lease that nobody gave back."""
+    query = select(
+        CompanyWork.next_run_at, CompanyWork.wanted_at, _wanted(), CompanyWork.lease_holder, CompanyWork.lease_until
+    ).where(*_due_at(now))
+    found = []
+    for next_run_at, wanted_at, wanted, holder, lease_until in session.execute(query):
+        times = [next_run_at, wanted_at if wanted else None, lease_until if holder else None]
+        found.append(min((at for at in times if at is not None), default=now))
+    return tuple(found)

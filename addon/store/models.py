@@ -155,6 +155,17 @@ class CompanyWork(Base):
     lease_holder: Mapped[str] = mapped_column(String(80), default="")
     lease_until: Mapped[datetime | None]
     slice_started_at: Mapped[datetime | None]
+    gauges: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """How many parts wait or are held, by reason, and since when something should have been booked: no more."""
+
+
+class TallyRow(Base):
+    """How often something happened, over all companies and processes. `labels` name no company."""
+
+    __tablename__ = "tallies"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    labels: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class WebSession(Base):
@@ -864,6 +875,7 @@ OPEN_TABLES: Final = frozenset(
         "webhook_events",
         "published_rates",
         "rate_reads",
+        "tallies",
     }
 )
 """Tables outside row-level security; all others have a policy on `company_id`."""

@@ -12,6 +12,7 @@ from flask import Blueprint, abort, current_app, request
 from addon.log import get_logger
 from addon.ports.errors import BadReply
 from addon.services import connections, installation, runs
+from addon.services.tally import Counter
 from addon.web.access import Audience, audience, services
 from addon.web.limits import WEBHOOKS, limiter
 
@@ -45,9 +46,12 @@ def _announced(system: str) -> Announced | None:
     if reader is None:
         abort(404)
     try:
-        return reader(request.get_data(cache=False), dict(request.headers), services().now())
+        announced = reader(request.get_data(cache=False), dict(request.headers), services().now())
+        services().tally.count(Counter.WEBHOOKS, system=system, outcome="taken" if announced else "of_no_interest")
+        return announced
     except BadReply as error:
         log.warning("webhook_refused", system=system, reason=str(error))
+        services().tally.count(Counter.WEBHOOKS, system=system, outcome="refused")
         abort(400)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, send_from_directory
+from flask import Blueprint, Response, jsonify, request, send_from_directory
 
 from addon.services import health
 from addon.web import assets, metrics
@@ -21,16 +21,21 @@ def alive() -> tuple[str, int, dict[str, str]]:
 @operations.get("/readyz")
 @audience(Audience.PUBLIC)
 def ready() -> tuple[Response, int]:
-    """The database answers and has the present schema."""
-    problems = health.problems(services())
-    return jsonify(ready=not problems, problems=list(problems)), 503 if problems else 200
+    """Everything works: database, writes, Redis, the queue, what should be booked. 503 names what does not.
+
+    `?for=pages` asks only for what pages need, for a load balancer in front of them.
+    """
+    looked = health.checks(services(), only_pages=request.args.get("for") == "pages")
+    problems = [check.problem for check in looked if check.problem]
+    body = jsonify(ready=not problems, problems=problems, checks={check.name: check.as_json() for check in looked})
+    return body, 503 if problems else 200
 
 
 @operations.get("/metrics")
 @audience(Audience.OPERATOR)
 def numbers() -> Response:
-    """Counters for Prometheus."""
-    return Response(metrics.rendered(), content_type=metrics.CONTENT_TYPE)
+    """Counters for Prometheus, of all processes together."""
+    return Response(metrics.rendered(services()), content_type=metrics.CONTENT_TYPE)
 
 
 @operations.get("/assets/htmx.js")

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from addon.jobs import queue
 from addon.sandbox.fortnox.faults import Fault
 from addon.services import runs
+from addon.store.models import CompanyWork, DeliveryRow
 from tests.jobs.conftest import Works
 from tests.servers import wait_until
 
@@ -57,18 +59,25 @@ def test_a_worker_finishes_what_was_wanted(works: Works, ended: Take) -> None:
     assert queue.size(works.redis_url) == 0
 
 
-def test_a_worker_that_is_told_to_stop_ends_well(works: Works, ended: Take) -> None:
+def test_a_worker_that_is_told_to_stop_finishes_the_write_and_hands_the_rest_over(works: Works, ended: Take) -> None:
+    company_id = works.company(2)
+    slow = works.town.world.fortnox.faults.add(Fault("slow", "POST /3/invoices$", times=1, seconds=1))
+    run_id = runs.want(works.town.services, company_id, "click")
+    queue.nudge(works.redis_url, company_id)
     worker = ended(works.start("worker"))
-    wait_until(lambda: _waits_for_work(works), "the worker", 90)
+    wait_until(lambda: slow.struck > 0, "an invoice under way", 90)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
-
-
-def _waits_for_work(works: Works) -> bool:
-    from rq import Worker
-
-    found = Worker.all(queue=queue.get_queue(works.redis_url))
-    return bool(found) and found[0].get_state() == "idle"
+    assert worker.wait(60) == 0
+    assert run_state(works, company_id, run_id) == "running"
+    with works.town.services.db.company_reading(company_id) as session:
+        work = session.get_one(CompanyWork, company_id)
+        assert (work.lease_holder, work.lease_until) == ("", None), "the slice was given back"
+        assert not list(session.scalars(select(DeliveryRow.id).where(DeliveryRow.state == "sending")))
+        assert not list(session.scalars(select(DeliveryRow.id).where(DeliveryRow.needs_lookup))), "nothing is in doubt"
+    assert queue.size(works.redis_url) == 1, "the next worker is called at once"
+    works.town.run(company_id)
+    assert run_state(works, company_id, run_id) == "done"
+    assert len(works.town.documents(company_id, "sale")) == 2
 
 
 def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works: Works, ended: Take) -> None:

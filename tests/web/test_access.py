@@ -227,26 +227,6 @@ def test_there_is_no_way_to_be_sent_elsewhere(house: House, filled: Filled) -> N
     assert "evil.example" not in answer.text
 
 
-def test_numbers_for_the_operator_are_not_for_the_world(house: House) -> None:
-    client = house.client()
-    client.get("/")
-    near = client.get("/metrics")
-    assert near.status_code == 200 and "kvitt_http_responses_total" in near.text
-    assert client.get("/metrics", headers={"X-Forwarded-For": "8.8.8.8"}).status_code == 404
-    assert client.get("/metrics", environ_base={"REMOTE_ADDR": "8.8.8.8"}).status_code == 404
-
-
-def test_health(house: House) -> None:
-    client = house.client()
-    assert client.get("/healthz").text == "ok\n"
-    assert client.get("/readyz").json == {"ready": True, "problems": []}
-    house.services.db.close()
-    with house.services.db.engine.begin() as connection:
-        connection.exec_driver_sql("update alembic_version set version_num = 'old'")
-    answer = client.get("/readyz")
-    assert answer.status_code == 503 and answer.json["problems"]
-
-
 def test_a_failure_of_ours_is_a_page_with_a_reference(house: House, filled: Filled, caplog: object) -> None:
     house.app.config["PROPAGATE_EXCEPTIONS"] = False
     with house.services.db.company(filled.company) as session:
