@@ -13,9 +13,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from addon.core.delivery import DeliveryState, PartState
+from addon.services.context import Services
+from addon.services.tally import Key, written
 from addon.store.database import company_of
 from addon.store.leases import due_since
 from addon.store.models import Company, CompanyWork, DocumentRow, MovementRow, PartRow
@@ -78,6 +81,19 @@ class Numbers:
     """For how long the first of them has waited."""
     unbooked_age_s: float
     """How long ago the oldest movement was fetched that should have been booked; of companies at work only."""
+
+
+def together(services: Services) -> tuple[dict[Key, int], Numbers | None]:
+    """What all processes have counted, and what stands now; while the database is away, what is counted here."""
+    services.tally.write_quietly(services.db)
+    counted = services.tally.pending()
+    try:
+        with services.db.open_reading() as session:
+            for key, value in written(session).items():
+                counted[key] = counted.get(key, 0) + value
+            return counted, read(session, services.now(), services.db.now(session))
+    except SQLAlchemyError:
+        return counted, None
 
 
 def read(session: Session, now: datetime, database_now: datetime) -> Numbers:

@@ -16,11 +16,10 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
-from sqlalchemy.exc import SQLAlchemyError
 
 from addon.services import gauges
 from addon.services.context import Services
-from addon.services.tally import BUCKETS, ENDLESS, LE, SUM, Counter, Key, Timing, labels_of, written
+from addon.services.tally import BUCKETS, ENDLESS, LE, SUM, Counter, Key, Timing, labels_of
 from addon.web.access import services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -83,16 +82,7 @@ class _Numbers(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics."""
         here = self._here
-        here.tally.write_quietly(here.db)
-        counted = here.tally.pending()
-        stands: gauges.Numbers | None = None
-        try:
-            with here.db.open_reading() as session:
-                for key, value in written(session).items():
-                    counted[key] = counted.get(key, 0) + value
-                stands = gauges.read(session, here.now(), here.db.now(session))
-        except SQLAlchemyError:
-            stands = None
+        counted, stands = gauges.together(here)
         queued = here.queued() if here.queued is not None else None
         up = GaugeMetricFamily("kvitt_up", "Whether it answers: 1, or 0.", labels=["part"])
         up.add_metric(["database"], float(stands is not None))
