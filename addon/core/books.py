@@ -124,7 +124,10 @@ class Books:
 
     def year_of(self, day: date) -> FinancialYear | None:
         """The financial year that holds a day."""
-        return next((year for year in self.years if year.holds(day)), None)
+        for year in self.years:  # asked for every account of every document: no generator
+            if year.first_day <= day <= year.last_day:
+                return year
+        return None
 
     def account(self, number: str, year_ref: str) -> ChartAccount | None:
         """An account of one year's chart."""

@@ -52,6 +52,15 @@ class SaleForm:
     update_customers: bool = False
     """Whether a customer that is there gets the name and VAT number that the buyer gave last."""
 
+    @property
+    def leaves_sales_alone(self) -> bool:
+        """Whether a sale's document is wanted just as it is planned: booked, in free text, with nothing besides."""
+        return (
+            self.document is SaleDocument.BOOKED
+            and self.articles is Articles.FREE_TEXT
+            and not (self.payment_terms or self.mail_invoice or self.update_customers)
+        )
+
     def codes_for(self, role: AccountRole) -> tuple[str, str]:
         """The cost centre and project that rows on an account of this role can get."""
         return ("", "") if role in _WITHOUT_CODES else (self.cost_centre, self.project)

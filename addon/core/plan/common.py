@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from addon.core.accounts import Account, AccountNotMapped, AccountRole
+from addon.core.currencies import minor_units
 from addon.core.dates import booking_date
 from addon.core.documents import InvoiceLine
 from addon.core.fixings import fixed_on
@@ -95,6 +96,8 @@ def require_currency(currency: str, policy: Policy) -> None:
 
 def require_precision(amount: Money, policy: Policy) -> None:
     """Raise `CannotBook` for an amount finer than the ledger's documents, such as 1.005 KWD in two decimals."""
+    if minor_units(amount.currency) <= policy.decimals:
+        return
     value = amount.to_decimal()
     if value != value.quantize(Decimal(1).scaleb(-policy.decimals)):
         raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(amount), decimals=str(policy.decimals))

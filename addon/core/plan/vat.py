@@ -358,6 +358,8 @@ class _Decider:
 
     def said(self, item: SaleItem, country: str) -> str:
         """The rate or category that the first fitting rule says; empty if none does."""
+        if not self.rules.rules:
+            return ""
         return next(
             (
                 rule.what
@@ -398,7 +400,7 @@ class _Decider:
         return f"{why.partition(': ')[0]}: {self.home_rate(item)}."
 
     def _placed(self, place: str) -> Buyer:
-        return replace(self.buyer, country=place)
+        return self.buyer if self.buyer.country == place else replace(self.buyer, country=place)
 
     # -- OSS -----------------------------------------------------------------------------------------------------
 
