@@ -8,15 +8,18 @@ SQLite lives in our own process, where rows one after the other cost nothing mor
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from pydantic_core import to_json as serialized
 from sqlalchemy import (
     ARRAY,
     JSON,
     ColumnElement,
+    Date,
+    DateTime,
     Dialect,
     Insert,
     Table,
@@ -60,10 +63,10 @@ def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str,
     company_id, table = company_of(session), Base.metadata.tables[model.__tablename__]
     names, connection = tuple(rows[0]), session.connection()
     if _on_postgresql(session):
-        kinds = {name: table.c[name].type for name in names}
-        text = to_json(
-            [{name: _plain(value, kinds[name], connection.dialect) for name, value in row.items()} for row in rows]
-        )
+        plain = [
+            (name, makes) for name in names if (makes := _plain(table.c[name].type, connection.dialect)) is not None
+        ]
+        text = _as_text([{**row, **{name: makes(row[name]) for name, makes in plain}} for row in rows])
         if not _UNREADABLE.search(text):
             connection.execute(_from_json(table, names), {"given_company": company_id, "given_rows": text})
             return
@@ -75,11 +78,32 @@ _UNREADABLE = re.compile(r"\\u(?:0000|d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u
 text with one: such rows go one after the other."""
 
 
-def _plain(value: Any, kind: TypeEngine[Any], dialect: Dialect) -> Any:
-    """A column's value as JSON can hold it, cleaned and checked by its type."""
-    if isinstance(kind, TypeDecorator):
-        value = kind.process_bind_param(value, dialect)
-    return value.isoformat() if isinstance(value, date) else value
+def _as_text(rows: list[dict[str, Any]]) -> str:
+    """Rows as JSON: by the serializer of the codec, many times faster than Python's, wherever it takes them."""
+    try:
+        return serialized(rows, inf_nan_mode="strings").decode()
+    except ValueError:
+        return to_json(rows)  # halves of surrogate pairs, which only Python's can escape
+
+
+def _plain(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes of a column's value one that JSON can hold, cleaned and checked; None where it is one as it is."""
+    checks = kind.process_bind_param if isinstance(kind, TypeDecorator) else None
+    stored = kind.impl if isinstance(kind, TypeDecorator) else kind
+    if not isinstance(stored, Date | DateTime):
+        return None if checks is None else partial(_checked, checks, dialect)
+    return partial(_written, checks, dialect)
+
+
+def _checked(checks: Callable[[Any, Dialect], Any], dialect: Dialect, value: Any) -> Any:
+    return checks(value, dialect)
+
+
+def _written(checks: Callable[[Any, Dialect], Any] | None, dialect: Dialect, value: date | None) -> str | None:
+    """A day or an instant as text."""
+    if checks is not None:
+        value = checks(value, dialect)
+    return None if value is None else value.isoformat()
 
 
 @cache

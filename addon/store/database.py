@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, select
@@ -70,8 +69,13 @@ def _json_default(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not stored as JSON")
 
 
-to_json = partial(json.dumps, default=_json_default, allow_nan=False, separators=(",", ":"))
-_from_json = partial(json.loads, parse_float=Decimal)
+# Made once: `json.dumps` and `json.loads` make a new one of these for every call with options.
+to_json = json.JSONEncoder(default=_json_default, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder(parse_float=Decimal).decode
+
+
+def _from_json(text: str | bytes) -> Any:
+    return _decode(text if isinstance(text, str) else text.decode())
 
 
 def make_engine(url: str | URL, *, foreign_keys: bool = True) -> Engine:
