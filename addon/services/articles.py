@@ -37,5 +37,10 @@ def load(session: Session) -> frozenset[str]:
 
 def remember(session: Session, number: str) -> None:
     """Note an article that was just made. The caller commits."""
-    if session.scalar(select(ArticleRow.id).where(ArticleRow.number == number)) is None:
+    if not knows(session, number):
         session.add(ArticleRow(number=number))
+
+
+def knows(session: Session, number: str) -> bool:
+    """Whether an article is known to be in the books."""
+    return session.scalar(select(ArticleRow.id).where(ArticleRow.number == number)) is not None

@@ -380,11 +380,9 @@ def _load_unlisted_until(session: Session, connection_id: int) -> dict[str, date
 def _load_registers(session: Session, policy: Policy) -> Registers:
     """Articles and customers' names, where the company's choices ask for them."""
     form = policy.form
-    made = select(DeliveryRow.payload).where(DeliveryRow.kind == "create_article")
-    under_way = {str(payload["number"]) for payload in session.scalars(made)} if _names_articles(policy) else set()
     names = select(CustomerRow.key, CustomerRow.name)
     return Registers(
-        articles=articles.load(session) | under_way if _names_articles(policy) else frozenset(),
+        articles=articles.load(session) if _names_articles(policy) else frozenset(),
         customer_names={row.key: row.name for row in session.execute(names)} if form.update_customers else {},
     )
 
@@ -1212,7 +1210,8 @@ def _documents_of(session: Session, part_ids: Sequence[int], state: DeliveryStat
 
 
 def nothing_stands(session: Session, document_id: int) -> bool:
-    """Whether nothing of a document is or may be in the accounting system, customers apart: it can be planned anew."""
+    """Whether nothing of a document is or may be in the accounting system, customers and articles apart: it can be
+    planned anew."""
     left = session.scalar(
         select(DeliveryRow.id)
         .where(
@@ -1220,7 +1219,8 @@ def nothing_stands(session: Session, document_id: int) -> bool:
             or_(
                 DeliveryRow.needs_lookup.is_(True),
                 DeliveryRow.doubtful.is_(True),
-                (DeliveryRow.state == DeliveryState.BOOKED.value) & (DeliveryRow.kind != "create_customer"),
+                (DeliveryRow.state == DeliveryState.BOOKED.value)
+                & DeliveryRow.kind.not_in(("create_customer", "create_article")),
             ),
         )
         .limit(1)

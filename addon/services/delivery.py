@@ -636,7 +636,9 @@ def _look_at_draft(draft: InvoiceView, desk: Desk) -> None:
 
 
 def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
-    """A customer that is known by now, because a person has made it: there is nothing left to do."""
+    """A customer or an article that is known by now, because somebody has made it: there is nothing left to do."""
+    if isinstance(step, CreateArticle):
+        return StepAnswer(step.number) if articles.knows(session, step.number) else None
     if not isinstance(step, CreateCustomer):
         return None
     number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.key))

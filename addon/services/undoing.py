@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 
 from addon.core.books import InvoiceView, LedgerEntry
 from addon.core.delivery import DeliveryState
-from addon.core.documents import CreateInvoice, CreatePayment, CreditInvoice, Document, DocumentKind, Invoice
+from addon.core.documents import (
+    CreateInvoice,
+    CreateOrder,
+    CreatePayment,
+    CreditInvoice,
+    Document,
+    DocumentKind,
+    Invoice,
+)
 from addon.core.money import Money
 from addon.core.plan.situation import CannotBook
 from addon.core.plan.undo import LeftAlone, Standing, plan_undo
@@ -29,12 +37,14 @@ from addon.services import activity, booking, previews
 from addon.services.context import Services
 from addon.services.reconciliation import read_ledger
 from addon.services.standing import later_of
-from addon.store.codec import decode
+from addon.store.codec import decode, decode_step
 from addon.store.models import DeliveryRow, DocumentRow, MovementRow, PartRow, RunItemRow, RunRow
 
 TRIGGER: Final = "undo"
 LOOK: Final = "undo_preview"
 _PAGE: Final = 50
+_OURS: Final = (CreateInvoice, CreateOrder, CreditInvoice)
+"""Steps whose invoice stands in the books: an order's is the one that a person made of it."""
 
 
 class NothingToUndo(LookupError):
@@ -232,8 +242,8 @@ def _plan_one(
         return left(LeftAlone.UNDER_WAY)
     with services.db.company_reading(company_id) as session:
         needed = _hangs_on(session, row, run_id)
-        ours = next((step for step in document.steps if isinstance(step, CreateInvoice | CreditInvoice)), None)
-        credits = _own_credits(session, desk, ours.key) if isinstance(ours, CreateInvoice) else set()
+        ours = next((step for step in document.steps if isinstance(step, _OURS)), None)
+        credits = set() if ours is None or isinstance(ours, CreditInvoice) else _own_credits(session, desk, ours.key)
         credited = _credited(session, document)
     if needed:
         return left(LeftAlone.NEEDED, document=needed, sale=needed)
@@ -279,7 +289,8 @@ def _credited(session: Session, document: Document) -> Invoice | None:
     if not keys:
         return None
     payload = session.scalar(select(DeliveryRow.payload).where(DeliveryRow.key == keys[0]))
-    return decode(CreateInvoice, payload).invoice if payload and payload.get("kind") == "create_invoice" else None
+    step = decode_step(payload) if payload else None
+    return step.invoice if isinstance(step, CreateInvoice | CreateOrder) else None
 
 
 # --- Planning, slice by slice -----------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
             case UpdateCustomer():
                 found[step.key] = f"customer/{step.customer_key}"
             case CreateArticle():
-                found[step.key] = step.key
+                found[step.key] = f"article/{step.number}"
             case CreateInvoice() | CreateOrder():
                 found[step.key] = f"invoice/{step.key}"
             case BookInvoice(draft=draft) if draft is not None:

@@ -4,13 +4,20 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
+    CreateArticle,
     CreateCustomer,
     CreateInvoice,
+    CreateOrder,
     CreditInvoice,
     Document,
     InvoiceLine,
+    MailInvoice,
     PartRef,
     PostVoucher,
+    UpdateCustomer,
+    VoucherLine,
 )
 from addon.core.holds import Hold, Wait
 from addon.core.money import Money
@@ -53,16 +60,31 @@ def rendered_landed(landed: Landed) -> list[str]:
                 customer = step.customer
                 about = [customer.name, customer.email, customer.country, customer.vat_number, customer.vat.value]
                 lines.append(f"  customer  {', '.join(filter(None, about))}")
-            case CreateInvoice():
+            case UpdateCustomer():
+                lines.append(f"  customer  is called {step.customer.name} from now on")
+                continue
+            case CreateArticle():
+                lines.append(f'  article   {step.number} "{step.description}", sold on {step.account.number}')
+                continue
+            case MailInvoice():
+                lines.append(f"  mail      to {landed.invoice.mail_to if landed.invoice else ''}")
+                continue
+            case AwaitInvoice():
+                lines.append(f"  awaits    a person who {'invoices the order and ' if step.ordered else ''}books it")
+                continue
+            case AwaitPayment():
+                lines.append("  awaits    a person who books the payment")
+                continue
+            case CreateInvoice() | CreateOrder():
                 invoice = step.invoice
-                lines.append(
-                    f"  {'credit' if invoice.total.minor < 0 else 'invoice':<8}  {_about_invoice(landed, step)}"
-                )
+                ordered = "order" if isinstance(step, CreateOrder) else "invoice"
+                lines.append(f"  {'credit' if invoice.total.minor < 0 else ordered:<8}  {_about_invoice(landed, step)}")
                 lines.append(f'            "{invoice.text}"')
                 if invoice.corrects_key:
                     lines.append(f"            corrects {invoice.corrects_key}")
             case CreditInvoice():
-                lines.append(f"  credit    {step.credit_date}  {with_currency(step.total)}, all of {step.invoice_key}")
+                of = step.invoice_key or step.invoice_number
+                lines.append(f"  credit    {step.credit_date}  {with_currency(step.total)}, all of {of}")
                 lines.append(f'            "{step.text}"')
             case PostVoucher():
                 lines.append(f'  voucher   {step.voucher.booking_date}  "{step.voucher.text}"')
@@ -70,13 +92,17 @@ def rendered_landed(landed: Landed) -> list[str]:
                 continue
         if not isinstance(step, CreateCustomer):
             lines += rendered_entry(entries.pop(0))
+        if isinstance(step, PostVoucher):
+            lines += [
+                f"            {line.account.number}{_dimensions(line)}" for line in step.voucher.lines if _coded(line)
+            ]
     for entry in entries:
         lines.append(f"  payment   {entry.booking_date}  {entry.what.removeprefix('payment ')}")
         lines += rendered_entry(entry)
     return lines
 
 
-def _about_invoice(landed: Landed, step: CreateInvoice) -> str:
+def _about_invoice(landed: Landed, step: CreateInvoice | CreateOrder) -> str:
     invoice = step.invoice
     about = [f"{invoice.invoice_date}  {with_currency(invoice.total)}", f"VAT {number(invoice.vat)}"]
     if landed.total is not None and landed.total != invoice.total:
@@ -87,11 +113,19 @@ def _about_invoice(landed: Landed, step: CreateInvoice) -> str:
         about.append(f"at the books' own {number(landed.rate)}")
     if invoice.order_number:
         about.append(f"order {invoice.order_number}")
-    about += [f'"{line.description}" {line.vat_percent} %{_dimensions(line)}' for line in invoice.lines]
+    if invoice.payment_terms:
+        about.append(f"terms {invoice.payment_terms}")
+    for line in invoice.lines:
+        article = f"article {line.article} " if line.article else ""
+        about.append(f'{article}"{line.description}" {line.vat_percent} %{_dimensions(line)}')
     return ", ".join(about)
 
 
-def _dimensions(line: InvoiceLine) -> str:
+def _coded(line: VoucherLine) -> bool:
+    return bool(line.cost_centre or line.project)
+
+
+def _dimensions(line: InvoiceLine | VoucherLine) -> str:
     named = (("cost centre", line.cost_centre), ("project", line.project))
     return "".join(f", {word} {code}" for word, code in named if code)
 

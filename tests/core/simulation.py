@@ -17,6 +17,7 @@ from addon.core.delivery import Verdict, compare_created, with_rounding, write_o
 from addon.core.documents import (
     BookInvoice,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     Customer,
@@ -28,6 +29,7 @@ from addon.core.documents import (
     PostVoucher,
     Settlement,
 )
+from addon.core.joining import Candidate, Twin, find_twins
 from addon.core.matching import NO_CHOICE, MatchChoice, order_list
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan import (
@@ -42,6 +44,7 @@ from addon.core.plan import (
     Situation,
     plan,
 )
+from addon.core.plan.common import day_of, source_of
 from addon.core.plan.dispute import standing_of
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
@@ -49,10 +52,13 @@ from addon.core.plan.refund import credited_by_line
 from addon.core.plan.returns import open_claims
 from addon.core.plan.revaluation import revaluation_key
 from addon.core.plan.routed import routed_sale
-from addon.core.plan.situation import Outcome, YearEnd
+from addon.core.plan.sale import order_number
+from addon.core.plan.situation import Outcome, Registers, YearEnd
+from addon.core.plan.undo import Standing, plan_credit_of_copy, plan_undo
 from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
 from addon.core.records import Dispute, Itemisation, Movement, MovementKind, Payout
+from addon.core.redate import redated, with_steps
 from addon.core.routing import RoutedSale
 from addon.core.rules import Mode, Policy
 from addon.core.settlement import settled_sales, voucher_number
@@ -88,6 +94,9 @@ class Landed:
     rate: Decimal | None = None
     number: str = ""
 
+    def invoice_key(self) -> str:
+        return self.invoice.key if self.invoice else ""
+
 
 @dataclass
 class Company:
@@ -116,6 +125,14 @@ class Company:
     checks: dict[str, NumberCheck] = field(default_factory=dict)
     """What the register of VAT numbers has said."""
     disputes: dict[str, Dispute] = field(default_factory=dict)
+    decisions: dict[str, str] = field(default_factory=dict)
+    """What people have decided of movements beyond the invoice they belong to."""
+    twins: dict[str, Twin] = field(default_factory=dict)
+    """Sales that another connection has invoiced, until a person decides."""
+    articles: set[str] = field(default_factory=set)
+    customer_names: dict[str, str] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+    """Keys of documents that have been taken back, or are being."""
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -134,6 +151,10 @@ class Company:
     def documents(self) -> list[Document]:
         return [*(landed.document for landed in self.landed.values()), *self.planned.values()]
 
+    def standing(self) -> list[Document]:
+        """The documents that have not been taken back."""
+        return [document for document in self.documents() if document.key not in self.undone]
+
     def situation(self, until: date | None = None) -> Situation:
         policy = self.policy
         entries = []
@@ -146,8 +167,10 @@ class Company:
                 if self.states[PartRef(movement.ref, part.name)] in ("open", "waiting", "held")
             )
             if names:
-                choice = self.choices.get(movement.ref, NO_CHOICE)
-                entries.append(OpenMovement(movement, names, self.since.get(movement.ref, policy.today), choice))
+                choice, decision = self.choices.get(movement.ref, NO_CHOICE), self.decisions.get(movement.ref, "")
+                since = self.since.get(movement.ref, policy.today)
+                entries.append(OpenMovement(movement, names, since, choice, decision))
+        entries = self._with_twins(entries)
         known = (MovementKind.SALE, MovementKind.REFUND)
         sales = [movement for movement in self.movements.values() if movement.kind in known]
         home, facts = policy.books_currency, [document.facts for document in self.documents()]
@@ -157,9 +180,10 @@ class Company:
             sales=self._sales(),
             known_sales=frozenset(movement.source_ref for movement in sales),
             matches={entry.movement.ref: self._found(entry) for entry in entries},
-            known_customers=frozenset(
+            known_customers=frozenset(self.customer_names).union(
                 step.key for document in self.documents() for step in document.steps if step.kind == "create_customer"
             ),
+            registers=Registers(frozenset(self.articles), dict(self.customer_names)),
             fee_vouchers=Counter(
                 (
                     dict(document.facts)["currency"] + (FOREIGN if document.kind is DocumentKind.FOREIGN_FEES else ""),
@@ -195,6 +219,25 @@ class Company:
             oss_years=self._oss_years(),
             year_ends=self._year_ends(),
         )
+
+    def _with_twins(self, entries: list[OpenMovement]) -> list[OpenMovement]:
+        if self.policy.mode is Mode.BASIC or not self.invoices:
+            return entries
+        sales = [
+            Candidate(
+                entry.movement.ref,
+                source_of(entry.movement),
+                order_number(entry.movement, self.policy),
+                entry.movement.presented or entry.movement.amount,
+                day_of(entry.movement, self.policy),
+            )
+            for entry in entries
+            if entry.movement.kind is MovementKind.SALE and entry.movement.ref not in self.since and not entry.decision
+        ]
+        self.twins |= find_twins(sales, self.invoices.values(), self.policy.provider)
+        return [
+            entry if entry.decision else replace(entry, twin=self.twins.get(entry.movement.ref)) for entry in entries
+        ]
 
     def _year_ends(self) -> tuple[YearEnd, ...]:
         """Where a story wants them: each year's last day that has passed, for each foreign balance not valued then."""
@@ -277,7 +320,7 @@ class Company:
 
     def _moved(self) -> dict[str, Moved]:
         found = {}
-        for document in self.documents():
+        for document in self.standing():
             kinds = (DocumentKind.SALE, DocumentKind.MATCH, DocumentKind.REFUND)
             if document.kind in (*kinds, DocumentKind.PAID_AGAIN, DocumentKind.REFUNDED_AGAIN):
                 landed = self.landed.get(document.key)
@@ -308,7 +351,7 @@ class Company:
 
     def _sales(self) -> dict[str, BookedSale]:
         found = {}
-        for document in self.documents():
+        for document in self.standing():
             if document.kind is not DocumentKind.SALE:
                 continue
             if document.sold:
@@ -319,7 +362,7 @@ class Company:
             source = dict(document.facts)["source"]
             refunds = [
                 other
-                for other in self.documents()
+                for other in self.standing()
                 if other.kind is DocumentKind.REFUND and dict(other.facts)["original"] == source
             ]
             notes = [one for one in refunds if not any(isinstance(step, CreditInvoice) for step in one.steps)]
@@ -460,6 +503,59 @@ class Company:
         if sale is not None:
             self.routed[movement.source_ref] = sale
 
+    def lock(self, through: date) -> None:
+        """A person locks the books; what is planned and not sent moves, where the company wants that."""
+        self.policy = replace(self.policy, books=replace(self.policy.books, locked_through=through))
+        for key, document in self.planned.items():
+            moved = {step.key: redated(step, through) for step in document.steps}
+            self.planned[key] = with_steps(document, moved, unsent=True)
+
+    def undo(self, key: str, who: str, today: date) -> Document:
+        """Plan what takes a booked document back: its parts are set aside."""
+        landed = self.landed[key]
+        original = next((step for step in landed.document.steps if isinstance(step, CreditInvoice)), None)
+        credited = next(
+            (one.invoice for one in self.landed.values() if original and one.invoice_key() == original.invoice_key),
+            None,
+        )
+        made = any(
+            isinstance(step, CreditInvoice) and step.invoice_key == landed.invoice_key()
+            for document in self.documents()
+            for step in document.steps
+        )
+        standing = Standing(
+            landed.document,
+            landed.number or self._voucher_name(landed),
+            total=landed.total,
+            rate=landed.rate or Decimal(1),
+            books=landed.books,
+            credited=credited,
+            credit_made=made,
+        )
+        document = plan_undo(standing, self.policy, who, today)
+        self.planned[document.key] = document
+        self.undone.add(key)
+        for part in landed.document.parts:
+            self.states[part] = "aside"
+        self.assert_laws()
+        return document
+
+    def _voucher_name(self, landed: Landed) -> str:
+        number = list(self.landed).index(landed.document.key) + 1
+        return f"K/{number}/2" if any(isinstance(step, PostVoucher) for step in landed.document.steps) else ""
+
+    def doubled(self, key: str, number: str) -> Document:
+        """The books have carried a request out twice: the copy stands booked, and a credit note is planned."""
+        landed = self.landed[key]
+        assert landed.invoice is not None and landed.total is not None
+        entry = Entry(f"copy {number}", landed.invoice.invoice_date, [])
+        self._post_invoice(landed.invoice, landed.total, landed.rate or Decimal(1), 1, entry)
+        self.entries.append(entry)
+        self.invoices[number] = replace(self._answer(landed.invoice), number=number, booked=True)
+        document = plan_credit_of_copy(landed.document, landed.invoice, number, landed.total, self.policy)
+        self.planned[document.key] = document
+        return document
+
     def _put(self, parts: tuple[PartRef, ...], state: State, today: date | None = None) -> None:
         for part in parts:
             assert self.states[part] in ("open", "waiting", "held"), f"{part} was {self.states[part]}"
@@ -554,14 +650,11 @@ class Company:
         home = self.policy.books_currency
         for step in document.steps:
             match step:
-                case CreateInvoice():
+                case CreateInvoice() | CreateOrder():
                     self._create(step.invoice, landed)
                 case CreditInvoice():
-                    sale = next(
-                        other
-                        for other in self.landed.values()
-                        if other.invoice and other.invoice.key == step.invoice_key
-                    )
+                    original_key = step.invoice_key or document.key.partition("/undo/")[0]
+                    sale = next(other for other in self.landed.values() if other.invoice_key() == original_key)
                     assert sale.invoice is not None
                     assert sale.total == -step.total
                     landed.number = f"{sale.number}K"
@@ -656,7 +749,7 @@ class Company:
         settlement = step.settlement
         rate = landed.rate or Decimal(1)
         rest = settlement.write_off
-        if landed.total is not None:
+        if landed.total is not None and not step.invoice_number:
             # As delivery does: the payment closes what was made, and the system's own rounding is written off.
             rest = write_off(landed.total, settlement.amount)
             assert landed.total == settlement.amount + (rest or Money.zero(rest_currency(settlement)))
@@ -664,14 +757,15 @@ class Company:
         received = settlement.books_amount or Money.rounded(settlement.amount.to_decimal() * rate, home)
         claims = Money.rounded(claimed.to_decimal() * rate, home)
         written_off = Money.rounded(rest.to_decimal() * rate, home) if rest else Money.zero(home)
-        entry = Entry(f"payment on {landed.number or step.invoice_number}", settlement.paid_on, [])
+        entry = Entry(f"payment on {step.invoice_number or landed.number}", settlement.paid_on, [])
         entry.add(settlement.account.number, received)
         entry.add("3740", written_off)
         entry.add("1510", -claims)
         difference = claims - received - written_off
         entry.add("7960" if difference.minor > 0 else "3960", difference)
         landed.entries.append(entry)
-        if settlement.account.role is AccountRole.CLEARING and not step.invoice_number:
+        undoes_a_copy = landed.document.kind is DocumentKind.CORRECTION
+        if settlement.account.role is AccountRole.CLEARING and not step.invoice_number and not undoes_a_copy:
             landed.books = received
         if step.invoice_number:
             view = self.invoices[step.invoice_number]
@@ -689,7 +783,7 @@ def _opened(document: Document) -> Money:
 
 
 def _invoice(document: Document) -> Invoice:
-    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
+    return next(step.invoice for step in document.steps if isinstance(step, CreateInvoice | CreateOrder))
 
 
 def assert_same_in_any_order(situation: Situation, policy: Policy, result: Plan) -> None:

@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 
-from addon.core.books import InvoiceView
+from addon.core.books import Books, Code, InvoiceView, Register
 from addon.core.dates import FinancialYear
 from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.matching import MatchChoice, MatchRules
 from addon.core.money import Money
 from addon.core.plan.opening import Opening, plan_opening
+from addon.core.plan.orphan import CREDIT
+from addon.core.plan.sale import customer_key
 from addon.core.plan.situation import CannotBook, Carrying
 from addon.core.records import (
     Buyer,
@@ -33,6 +35,7 @@ from addon.core.records import (
 )
 from addon.core.routing import Action, Condition, Rule, Subject
 from addon.core.rules import FeeVat, LockedRule, Mode
+from addon.core.saleform import Articles, SaleDocument
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines, SettlementStyle
 from addon.core.vat import (
     EuBusiness,
@@ -110,6 +113,31 @@ class Story:
                 self.company.strangers[ref] = Money.from_decimal(Decimal(amount), currency)
             case ["invoice", number, amount, currency, *rest]:
                 self._invoice(number, Money.from_decimal(Decimal(amount), currency), rest)
+            case ["decide", ref, "credit", treatment]:
+                self.company.decisions[ref] = f"{CREDIT}{treatment}"
+            case ["decide", ref, "anyway"]:
+                self.company.decisions[ref] = "book_anyway"
+            case ["article", *numbers]:
+                self.company.articles.update(numbers)
+            case ["customer", email, name]:
+                self.company.customer_names[customer_key(email)] = name
+            case ["code", register, code, *closed]:
+                books = self.company.policy.books
+                codes = (*books.codes, Code(Register(register), code, open=not closed))
+                registers = (*books.registers, Register(register))
+                self._set_books(replace(books, codes=codes, registers=registers))
+            case ["demands", what, account]:
+                books = self.company.policy.books
+                changed = tuple(
+                    replace(one, **{f"needs_{what}": True}) if one.number == account else one for one in books.accounts
+                )
+                self._set_books(replace(books, accounts=changed))
+            case ["lock", day]:
+                self.company.lock(date.fromisoformat(day))
+            case ["undo", key, *by]:
+                self._undo(key, " ".join(by))
+            case ["copy", key, number]:
+                self.company.doubled(key, number)
             case ["decide", ref, *rest]:
                 decision = dict(zip(rest[::2], rest[1::2], strict=True))
                 accepts = decision.get("difference", "") == "accepted"
@@ -160,6 +188,16 @@ class Story:
             return
         assert document is not None
         self.company.planned[document.key] = document
+
+    def _set_books(self, books: Books) -> None:
+        self.company.policy = replace(self.company.policy, books=books)
+
+    def _undo(self, key: str, who: str) -> None:
+        try:
+            self.company.undo(key, who, self.company.policy.today)
+        except CannotBook as reason:
+            self._heading(f"undo {key}")
+            self.out += [f"cannot {reason.reason.value}  {', '.join(': '.join(fact) for fact in reason.facts)}"]
 
     def _heading(self, text: str) -> None:
         self.out += ([""] if self.out else []) + [f"=== {text}"]
@@ -269,6 +307,21 @@ class Story:
                         SettlementBy(style.get("by", "payout")),
                     ),
                 )
+            case "form", words:
+                form = policy.form
+                for word, value in zip(words[::2], words[1::2], strict=True):
+                    shaped: object = value
+                    match word:
+                        case "document":
+                            shaped = SaleDocument(value)
+                        case "articles":
+                            shaped = Articles(value)
+                        case "payment_terms" | "cost_centre" | "project":
+                            pass
+                        case _:
+                            shaped = value == "yes"
+                    form = replace(form, **{word: shaped})
+                policy = replace(policy, form=form)
             case "dispute_lost", [word]:
                 policy = replace(policy, kind_rules=replace(policy.kind_rules, dispute_lost=LostDispute(word)))
             case "bounced_payment", [word]:
@@ -295,6 +348,7 @@ class Story:
 
     def _invoice(self, number: str, total: Money, rest: list[str]) -> None:
         order, dated, balance, booked, cancelled = "", date(2026, 3, 1), total, True, False
+        mark = ""
         words = list(rest)
         while words:
             match words.pop(0):
@@ -308,6 +362,8 @@ class Story:
                     booked = False
                 case "cancelled":
                     cancelled = True
+                case "mark":
+                    mark = words.pop(0)
                 case other:
                     raise AssertionError(f"invoice {number}: {other}?")
         self.company.invoices[number] = InvoiceView(
@@ -322,6 +378,7 @@ class Story:
             cancelled=cancelled,
             invoice_date=dated,
             order_number=order,
+            our_key=mark,
         )
 
     def _movement(self, day: date, rest: list[str]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from addon.core.books import StepAnswer
 from addon.core.delivery import PartState
 from addon.core.documents import Document
+from addon.sandbox.stripe.model import SoldLine
 from addon.services import prerequisites
 from addon.store import deliveries
 from addon.store.codec import decode
@@ -252,17 +253,52 @@ def test_a_mail_of_doubtful_outcome_is_never_sent_twice(bed: Bed, kind: str) -> 
     house.all_is_well()
 
 
-def test_rows_name_articles_by_their_number(bed: Bed) -> None:
+def checks_out(house: House, *lines: SoldLine) -> None:
+    charge = house.sells("2026-03-02", sum(line.amount for line in lines))
+    house.stripe.checkout_session(charge, lines=lines)
+
+
+@pytest.mark.parametrize("articles", ["created", "matched"])
+def test_rows_name_articles_by_their_number(bed: Bed, articles: str) -> None:
+    """One that the books have is named; one that they lack is made once, for two sales, where that is chosen."""
     house = bed.house()
     house.books.articles["LAMP-1"] = {"Description": "A lamp"}
-    house.sells("2026-03-02", 125_00)
-    house.opens("plus", articles="created")
+    checks_out(house, SoldLine("Table lamp", 125_00, sku="LAMP-1"), SoldLine("Bulb", 25_00, sku="BULB"))
+    checks_out(house, SoldLine("Bulb", 50_00, sku="BULB", quantity=2), SoldLine("Giving card", 10_00))
+    house.opens("plus", articles=articles)
     house.runs()
+    made = articles == "created"
+    assert {row.description: row.article for invoice in house.our_invoices() for row in invoice.rows} == {
+        "Table lamp": "LAMP-1",
+        "Bulb": "BULB" if made else "",
+        "Bulb x 2": "BULB" if made else "",
+        "Giving card": "",
+    }
+    assert set(house.books.articles) == ({"LAMP-1", "BULB"} if made else {"LAMP-1"})
+    assert house.books.articles["LAMP-1"] == {"Description": "A lamp"}, "what is there is left alone"
+    if made:
+        bulb = house.books.articles["BULB"]
+        assert bulb["Description"] == "Bulb"
+        assert (bulb["Type"], bulb["StockGoods"], str(bulb["SalesAccount"])) == ("SERVICE", False, "3001")
+    assert house.books.balance(3001) == -168
     house.all_is_well()
-    with house.rows() as session:
-        from addon.services import articles
+    house.world.fortnox.reset_calls()
+    house.runs()
+    assert house.writes() == 0
 
-        assert articles.load(session) == {"LAMP-1"}
+
+def test_an_article_that_somebody_makes_meanwhile_is_taken_as_it_is(bed: Bed) -> None:
+    house = bed.house()
+    checks_out(house, SoldLine("Bulb", 25_00, sku="BULB"))
+    house.opens("plus", articles="created", approve="first")
+    house.runs()
+    house.books.articles["BULB"] = {"Description": "Glödlampa"}
+    assert house.approves()
+    house.runs()
+    assert house.books.articles == {"BULB": {"Description": "Glödlampa"}}
+    (row,) = invoice_of(house).rows
+    assert row.article == "BULB"
+    house.all_is_well()
 
 
 def test_a_business_is_one_customer_by_its_organisation_number(bed: Bed) -> None:

@@ -146,6 +146,44 @@ def test_what_was_not_written_yet_is_dropped(bed: Bed) -> None:
     house.proves()
 
 
+def test_a_sale_that_was_an_order_is_credited_on_the_invoice_that_a_person_made_of_it(bed: Bed) -> None:
+    house = bed.house()
+    charge = house.sells("2026-03-02", 1_000_00)
+    house.sells("2026-03-03", 500_00)
+    house.opens("plus", sale_document="order")
+    run = house.runs().id
+    for order in list(house.books.orders.values()):
+        invoice = house.books.person_invoices_order(order.number, booked=False)
+        house.books.person_books_invoice(invoice.number)
+    house.runs()
+    house.refunds(charge, "2026-03-20 12:00")
+    house.time("2026-03-21 10:00")
+    refunding = house.runs().id
+    assert house.kinds()["refund"] == 1
+    # The whole refund first: by an invoice, since its credit note was the books' own.
+    assert left(house, undoes(house, refunding)) == {}
+    assert house.books.balance(3001) == -1200
+    made = undoes(house, run)
+    assert left(house, made) == {}
+    assert house.books.balance(3001) == 0
+    assert house.books.balance(1510) == 0
+    house.proves()
+    house.books.check()
+
+
+def test_an_order_whose_invoice_a_person_credited_is_left_alone(bed: Bed) -> None:
+    house = bed.house()
+    house.sells("2026-03-02", 1_000_00)
+    house.opens("plus", sale_document="order")
+    run = house.runs().id
+    (order,) = house.books.orders.values()
+    invoice = house.books.person_invoices_order(order.number, booked=False)
+    house.books.person_books_invoice(invoice.number)
+    house.runs()
+    house.books.person_credits_invoice(invoice.number)
+    assert left(house, undoes(house, run))["sale"] == "touched"
+
+
 def test_an_undo_in_a_locked_period_is_dated_the_next_open_day(bed: Bed) -> None:
     house = bed.house(balance_currencies=("sek",))
     house.sells("2026-03-02", 100_00)

@@ -27,6 +27,7 @@ from addon.core.documents import (
 )
 from addon.core.holds import HoldReason
 from addon.core.plan.situation import CannotBook, Registers
+from addon.core.plan.vat import described
 from addon.core.records import Movement
 from addon.core.rules import Policy
 from addon.core.saleform import Articles, SaleDocument, article_number
@@ -37,11 +38,9 @@ WITH_DIMENSIONS: Final = frozenset({AccountRole.SALES, AccountRole.FEE})
 """Roles whose rows get the company's cost centre and project: what was earned, and what it cost."""
 
 
-def sale_in_form(
-    document: Document, movement: Movement, articles: Container[str], registers: Registers, policy: Policy
-) -> Document:
-    """A sale's document as the company wants it: which document, which of the `articles`, who gets it by mail."""
-    form = policy.form
+def sale_in_form(document: Document, movement: Movement, registers: Registers, policy: Policy) -> Document:
+    """A sale's document as the company wants it: which document, which articles, who gets it by mail."""
+    form, articles = policy.form, registers.articles
     if form.leaves_sales_alone:
         return document
     steps: list[Step] = []
@@ -50,7 +49,7 @@ def sale_in_form(
         match step:
             case CreateInvoice():
                 invoice = _invoice(step.invoice, movement, articles, policy)
-                steps += _before(step, invoice, articles, registers, policy)
+                steps += _before(step, invoice, movement, registers, policy)
                 ordered = form.document is SaleDocument.ORDER
                 steps.append(
                     CreateOrder(step.key, invoice, step.customer_key) if ordered else replace(step, invoice=invoice)
@@ -67,24 +66,29 @@ def sale_in_form(
 
 
 def _before(
-    step: CreateInvoice, invoice: Invoice, articles: Container[str], registers: Registers, policy: Policy
+    step: CreateInvoice, invoice: Invoice, movement: Movement, registers: Registers, policy: Policy
 ) -> list[Step]:
     """What must be in the books before the invoice can name it."""
     steps: list[Step] = []
     known = registers.customer_names.get(step.customer_key, "")
     if policy.form.update_customers and known and known != invoice.customer.name and invoice.customer.email:
         steps.append(UpdateCustomer(f"{step.key}/customer", invoice.customer, step.customer_key))
-    missing: dict[str, Step] = {}
+    # An article is called what one of it is called, however many were sold.
+    names = {described(item): item.description for item in movement.items}
+    missing: dict[str, InvoiceLine] = {}
     for line in invoice.lines:
-        if line.article and line.article not in articles:
-            key = f"article/{line.article}"
-            missing.setdefault(key, CreateArticle(key, line.article, line.description, line.account))
-    return steps + list(missing.values())
+        if line.article and line.article not in registers.articles:
+            missing.setdefault(line.article, line)
+    # Each document makes what it names, so that none waits for another; what is there by then is not made again.
+    for number, line in enumerate(missing.values()):
+        text = names.get(line.description) or line.description
+        steps.append(CreateArticle(f"{step.key}/article/{number}", line.article, text, line.account))
+    return steps
 
 
 def _invoice(invoice: Invoice, movement: Movement, articles: Container[str], policy: Policy) -> Invoice:
     form = policy.form
-    skus = {item.description: item.sku for item in movement.items}
+    skus = {described(item): item.sku for item in movement.items}
     only = movement.items[0].sku if len(movement.items) == 1 else ""
     lines = tuple(
         replace(line, article=_article(skus.get(line.description, only), articles, policy))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import assert_never
 
 from addon.core.books import InvoiceView
-from addon.core.documents import CreateArticle, CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
+from addon.core.documents import CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.kinds import BouncedPayment, LostDispute
 from addon.core.money import Money
@@ -119,7 +119,6 @@ class _Planner:
         self.nought: list[PartRef] = []
         self.asides: list[Aside] = []
         self.routed = dict(situation.routed)
-        self.articles = set(situation.registers.articles)
         self.customers = set(situation.known_customers)
         self.carrying = dict(situation.carrying)
         self.payout_vouchers = dict(situation.payout_vouchers)
@@ -520,9 +519,7 @@ class _Planner:
             halves.clear()
 
     def in_form(self, planned: Document, movement: Movement) -> Document:
-        shaped = sale_in_form(planned, movement, self.articles, self.situation.registers, self.policy)
-        self.articles.update(step.number for step in shaped.steps if isinstance(step, CreateArticle))
-        return shaped
+        return sale_in_form(planned, movement, self.situation.registers, self.policy)
 
     def refund(self, entry: OpenMovement) -> Outcome:
         movement = entry.movement

@@ -19,6 +19,7 @@ from addon.core.documents import (
     BookPayment,
     ClearingEffect,
     CreateInvoice,
+    CreateOrder,
     CreatePayment,
     CreditInvoice,
     DateCreditNote,
@@ -93,7 +94,7 @@ def plan_undo(standing: Standing, policy: Policy, who: str, today: date | None =
     key = undo_key(document.key)
     for number, step in enumerate(document.steps):
         match step:
-            case CreateInvoice():
+            case CreateInvoice() | CreateOrder():
                 steps += _counter_invoice(step.invoice, standing, key, day, note, policy)
             case CreditInvoice():
                 if standing.credited is None:

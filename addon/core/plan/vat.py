@@ -152,7 +152,7 @@ class _Decider:
         for item in items:
             self.require_plausible(item)
         return [
-            self.of_item(replace(item, gross=gross, tax=None, description=_described(item, what)))
+            self.of_item(replace(item, gross=gross, tax=None, description=described(item, what)))
             for item, gross in fitted(items, self.paid)
             if gross
         ]
@@ -484,7 +484,8 @@ def _home(policy: Policy) -> str:
     return policy.books.identity.country or "SE"
 
 
-def _described(item: SaleItem, what: str) -> str:
+def described(item: SaleItem, what: str = "") -> str:
+    """The text of a sold thing's row, with how many there were; `what` stands in where the provider has no text."""
     text = item.description or what
     return f"{text} × {percent_text(item.quantity)}" if item.quantity != 1 else text
 

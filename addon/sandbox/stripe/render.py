@@ -536,7 +536,7 @@ def render_session_lines(account: StripeAccount, session: CheckoutSession) -> li
             "currency": charge.currency,
             "description": line.description,
             "metadata": {},
-            "price": None,
+            "price": _price(account, session, line, position),
             "quantity": line.quantity,
             "taxes": []
             if line.percentage is None
@@ -551,6 +551,35 @@ def render_session_lines(account: StripeAccount, session: CheckoutSession) -> li
         }
         for position, line in enumerate(session.lines)
     ]
+
+
+def _price(account: StripeAccount, session: CheckoutSession, line: SoldLine, position: int) -> Json | None:
+    """The price that a line was sold at, where the shop keeps its products at Stripe and says their numbers there."""
+    if line.sku is None:
+        return None
+    charge = account.get_charge(session.charge)
+    unit_amount = line.amount // max(line.quantity, 1)
+    return {
+        "id": f"price_{session.id[-18:]}{position:02}",
+        "object": "price",
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": session.created,
+        "currency": charge.currency,
+        "custom_unit_amount": None,
+        "livemode": account.livemode,
+        "lookup_key": None,
+        "metadata": {"sku": line.sku},
+        "nickname": None,
+        "product": line.product or f"prod_{position}",
+        "recurring": None,
+        "tax_behavior": "inclusive",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": unit_amount,
+        "unit_amount_decimal": str(unit_amount),
+    }
 
 
 def _tax_rate(account: StripeAccount, line: SoldLine, created: int) -> Json:
