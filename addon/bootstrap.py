@@ -276,7 +276,7 @@ def build(settings: Settings, **replaced: Any) -> Services:
         "box": SealedBox([key.strip() for key in settings.token_keys.get_secret_value().split(",")]),
         "now": now,
         "outside": LiveOutside(settings, now, tally),
-        "nudge": _nudge(settings.redis_url),
+        "nudge": _nudge(settings.redis_url, settings.lease_s),
         "quarantine_s": int(settings.lookup_quarantine_s),
         "lease_s": int(settings.lease_s),
         "sandbox": settings.kvitt_env == "sandbox",
@@ -303,7 +303,7 @@ def require_wall(db: Database) -> None:
         )
 
 
-def _nudge(redis_url: str | None) -> Callable[[int], None]:
+def _nudge(redis_url: str | None, lease_s: float) -> Callable[[int], None]:
     """Tell the queue that a company wants work. The wish stands in the database, so a lost nudge loses nothing."""
 
     def nudge(company_id: int) -> None:
@@ -312,7 +312,7 @@ def _nudge(redis_url: str | None) -> Callable[[int], None]:
         from addon.jobs import queue
 
         try:
-            queue.nudge(redis_url, company_id)
+            queue.nudge(redis_url, company_id, min(queue.SILENT_S, lease_s))
         except queue.QueueAway as error:
             get_logger(__name__).warning("nudge_lost", company_id=company_id, error=str(error))
 

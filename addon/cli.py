@@ -263,12 +263,15 @@ def serve(host: str, port: int, workers: int) -> None:
     with with_redis(quiet=False):
         import subprocess
 
+        from addon.jobs.redis_server import end_with_parent
+
         command = [
             *(sys.executable, "-m", "gunicorn", "addon.web:create_app()"),
             *("--bind", f"{host}:{port}", "--workers", str(workers), "--threads", "8"),
             *("--worker-class", "gthread", "--graceful-timeout", "65", "--no-control-socket"),
         ]
-        child = subprocess.Popen(command)
+        # Were this process killed, a web server left behind would keep the next one from the port.
+        child = subprocess.Popen(command, preexec_fn=end_with_parent)
         previous = [signal.signal(number, lambda *_: child.terminate()) for number in (signal.SIGTERM, signal.SIGINT)]
         try:
             status = child.wait()
@@ -288,7 +291,7 @@ def worker(burst: bool) -> None:
         from addon.jobs.worker import run_worker
 
         assert settings.redis_url is not None  # noqa: S101 - with_redis has seen to it
-        run_worker(settings.redis_url, burst=burst)
+        run_worker(settings.redis_url, lease_s=settings.lease_s, burst=burst)
 
 
 @main.command()

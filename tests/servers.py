@@ -236,6 +236,16 @@ class PostgresServer:
             "timezone": "UTC",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._spawn(options)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self._orphans_keep_it_out():
+            # Those who served connections of a killed server end by themselves, in a moment.
+            assert time.monotonic() < deadline, f"PostgreSQL ended: {self._log_tail()}"
+            time.sleep(0.05)
+            self._spawn(options)
+        wait_until(self._answers, "PostgreSQL to answer", 3 * START_TIMEOUT_S)
+
+    def _spawn(self, options: list[str]) -> None:
         with (self.folder / "postgres.log").open("ab") as log:
             self.child = subprocess.Popen(
                 [str(self.binaries / "postgres"), "-D", str(self.data), *options],
@@ -248,12 +258,26 @@ class PostgresServer:
                 stderr=log,
                 preexec_fn=dies_with_parent(signal.SIGINT),
             )
-        wait_until(self._answers, "PostgreSQL to answer")
+
+    def _log_tail(self) -> str:
+        return (self.folder / "postgres.log").read_text(errors="replace")[-1000:]
+
+    def _orphans_keep_it_out(self) -> bool:
+        """Whether the server that was just started has ended, since processes of a killed one are still about."""
+        assert self.child is not None
+        deadline = time.monotonic() + 2 * START_TIMEOUT_S
+        while self.child.poll() is None:
+            if self._answers():
+                return False
+            assert time.monotonic() < deadline, f"PostgreSQL does not answer: {self._log_tail()}"
+            time.sleep(0.02)
+        tail = self._log_tail().splitlines()[-3:]
+        return any("shared memory block" in line or "lock file" in line for line in tail)
 
     def _answers(self) -> bool:
         assert self.child is not None
         if self.child.poll() is not None:
-            raise AssertionError(f"PostgreSQL ended: {(self.folder / 'postgres.log').read_text()[-1000:]}")
+            raise AssertionError(f"PostgreSQL ended: {self._log_tail()}")
         try:
             self._connect().close()
         except psycopg.OperationalError:
@@ -265,6 +289,20 @@ class PostgresServer:
         if self.child is not None:
             self.child.kill()
             self.child.wait(STOP_TIMEOUT_S)
+
+    def dump(self, path: Path) -> str:
+        """Write the newest database's rows into a file; what went wrong, if anything."""
+        command = [str(self.binaries / "pg_dump"), "-h", str(self.folder), "-U", "postgres", "--data-only"]
+        with path.open("wb") as out:
+            made = subprocess.run(
+                [*command, f"kvitt_{self._databases}"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                timeout=120,
+                check=False,
+            )
+        return made.stderr.decode(errors="replace")
 
     def stop(self) -> None:
         if self.child is not None:

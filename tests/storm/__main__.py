@@ -1,0 +1,7 @@
+"""`python -m tests.storm`."""
+
+import sys
+
+from tests.storm.command import main
+
+sys.exit(main())

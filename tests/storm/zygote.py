@@ -1,0 +1,91 @@
+"""A process that has imported all of Kvitt and forks web servers, workers and clocks, so that a start costs a fork.
+
+Orders come as lines of JSON and are answered by one line each. When whoever gives the orders is gone, so are the
+zygote and all that it has forked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+from typing import Any, Final, NoReturn
+
+import gunicorn.app.wsgiapp
+import gunicorn.workers.gthread
+import redis
+import rq.worker
+
+import addon.jobs.schedule
+import addon.jobs.tasks
+import addon.jobs.worker
+import addon.services.health
+import addon.web
+from addon import bootstrap, cli
+
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _become(order: dict[str, Any]) -> NoReturn:
+    """In the fork: turn into one of Kvitt's processes."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    status = 1
+    try:
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for source, target in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.environ.update(order["environment"])
+        sys.argv = list(order["command"])
+        if sys.argv[0] == "gunicorn":
+            gunicorn.app.wsgiapp.run()
+        else:
+            cli.main(args=sys.argv[1:], prog_name=sys.argv[0])
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(bool(end.code))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _ended() -> list[tuple[int, int]]:
+    """Children that have ended since the last question: process id and exit status, below nought for a signal."""
+    found = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if not pid:
+            return found
+        found.append((pid, os.waitstatus_to_exitcode(status)))
+
+
+def main() -> None:
+    """Serve until the orders end."""
+    bootstrap.preload()
+    gc.collect()
+    gc.freeze()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    while line := sys.stdin.readline():
+        order = json.loads(line)
+        if order["do"] == "start":
+            pid = os.fork()
+            if not pid:
+                _become(order)
+            print(json.dumps({"pid": pid}), flush=True)
+        else:
+            print(json.dumps({"ended": _ended()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
+
+__all__ = ["addon", "main", "redis", "rq"]
