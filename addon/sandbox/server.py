@@ -36,6 +36,7 @@ class Ports:
     rates: int = 0
     vies: int = 0
     paypal: int = 0
+    economic: int = 0
 
 
 class RunningWorld:
@@ -83,6 +84,7 @@ def serve_world(world: World, ports: Ports | None = None) -> RunningWorld:
         serve_threaded(make_rates_app(world.rates), wanted.rates),
         serve_threaded(world.vies.app(), wanted.vies),
         serve_threaded(world.paypal.app(), wanted.paypal),
+        serve_threaded(world.economic.app(), wanted.economic),
     ]
     urls = Urls(*(f"http://127.0.0.1:{server.port}" for server in servers))
     world.urls = urls
@@ -121,8 +123,8 @@ def _report(report: SellingReport) -> dict[str, Any]:
 def make_control_app(world: World) -> Flask:
     """What another process needs of the world, as JSON under /control.
 
-    `/control/fortnox/…`, `/control/stripe/…` and `/control/paypal/…` are the worlds' own switches. Instants are
-    ISO 8601 with a zone, amounts smallest units.
+    `/control/fortnox/…`, `/control/stripe/…`, `/control/paypal/…` and `/control/economic/…` are the worlds' own
+    switches. Instants are ISO 8601 with a zone, amounts smallest units.
     """
     app = SandboxApp(__name__)
 
@@ -237,6 +239,7 @@ def make_control_app(world: World) -> Flask:
             "/control/fortnox": _below("/control", world.fortnox.control_app()),
             "/control/stripe": world.stripe.control_app(),
             "/control/paypal": world.paypal.control_app(),
+            "/control/economic": _below("/control", world.economic.control_app()),
             "/control/vies": world.vies.control_app(),
         },
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from flask import Flask
 
 from addon.sandbox.clock import Clock
+from addon.sandbox.economic import EconomicWorld
 from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
 from addon.sandbox.paypal import PayPalWorld
 from addon.sandbox.rates import RatesWorld
@@ -21,6 +23,8 @@ FORTNOX_CLIENT_SECRET = "sandbox-fortnox-secret-not-real"
 STRIPE_CLIENT_ID = "ca_sandbox_kvitt"
 STRIPE_SECRET_KEY = "sk_live_sandbox_platform_not_real"
 STRIPE_WEBHOOK_SECRET = "whsec_sandbox_not_real"
+ECONOMIC_APP_SECRET_TOKEN = "sandbox-economic-secret-not-real"
+ECONOMIC_APP_PUBLIC_TOKEN = "sandboxEconomicPublicToken"
 STRIPE_APP_CLIENT_ID = "ca_sandbox_kvitt_app"
 STRIPE_APP_SECRET_KEY = "sk_live_sandbox_app_developer_not_real"
 PAYPAL_CLIENT_ID = "sandbox_paypal_client"
@@ -42,6 +46,8 @@ class Urls:
     """The EU's register of VAT numbers; empty where it is not served."""
     paypal: str = ""
     """PayPal's pages and API; empty where they are not served."""
+    economic: str = ""
+    """The other accounting system's pages and both its hosts; empty where they are not served."""
 
     def as_dict(self) -> dict[str, str]:
         """By name, for JSON."""
@@ -53,6 +59,7 @@ class Urls:
             "rates": self.rates,
             "vies": self.vies,
             "paypal": self.paypal,
+            "economic": self.economic,
         }
 
 
@@ -78,6 +85,7 @@ class World:
     rates: RatesWorld
     vies: ViesWorld
     paypal: PayPalWorld
+    economic: EconomicWorld
     businesses: list[Business] = field(default_factory=list)
     urls: Urls | None = None
 
@@ -124,7 +132,14 @@ class World:
         if webhooks:
             stripe.register_platform_webhook(f"{kvitt}/webhooks/stripe")
             paypal.register_partner_webhook(f"{kvitt}/webhooks/paypal")
-        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock), paypal)
+        economic = EconomicWorld(
+            clock,
+            app_secret=ECONOMIC_APP_SECRET_TOKEN,
+            app_public=ECONOMIC_APP_PUBLIC_TOKEN,
+            registered_hosts=[urlsplit(kvitt).hostname or ""],
+            seed=seed,
+        )
+        return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock), paypal, economic)
 
     def add_business(
         self,
@@ -192,6 +207,7 @@ class World:
             "STRIPE_API_URL": where.stripe,
             **({f"{bank}_URL": where.rates for bank in ("RIKSBANK", "NATIONALBANK", "ECB")} if where.rates else {}),
             **({"VIES_URL": f"{where.vies}/rest-api"} if where.vies else {}),
+            **(_economic_environment(where.economic) if where.economic else {}),
             **(_paypal_environment(where.paypal) if where.paypal else {}),
         }
 
@@ -199,6 +215,18 @@ class World:
         """Let the time that has passed happen: payout runs, arrivals, late requests."""
         self.stripe.catch_up()
         self.fortnox.run_zombies(only_due=True)
+        self.economic.run_zombies(only_due=True)
+
+
+def _economic_environment(url: str) -> dict[str, str]:
+    """The variables that aim a Kvitt at a simulated e-conomic."""
+    return {
+        "ECONOMIC_APP_SECRET_TOKEN": ECONOMIC_APP_SECRET_TOKEN,
+        "ECONOMIC_APP_PUBLIC_TOKEN": ECONOMIC_APP_PUBLIC_TOKEN,
+        "ECONOMIC_INSTALL_URL": f"{url}/secure/api1/requestaccess.aspx",
+        "ECONOMIC_REST_URL": f"{url}/rest",
+        "ECONOMIC_API_URL": f"{url}/apis",
+    }
 
 
 def _paypal_environment(url: str) -> dict[str, str]:

@@ -52,6 +52,8 @@ def test_every_part_answers_at_its_address(running: RunningWorld) -> None:
         "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_CONNECT_URL", "STRIPE_API_URL",
         "STRIPE_APP_CLIENT_ID", "STRIPE_APP_SECRET_KEY", "RIKSBANK_URL", "NATIONALBANK_URL", "ECB_URL", "VIES_URL",
         "PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID", "PAYPAL_WEB_URL", "PAYPAL_API_URL",
+        "ECONOMIC_APP_SECRET_TOKEN", "ECONOMIC_APP_PUBLIC_TOKEN", "ECONOMIC_INSTALL_URL", "ECONOMIC_REST_URL",
+        "ECONOMIC_API_URL",
     }  # fmt: skip
     for url in (environment["FORTNOX_API_URL"], environment["STRIPE_API_URL"], running.urls.shop):
         assert url.startswith("http://127.0.0.1:")
