@@ -32,7 +32,6 @@ def watch(settings: Settings, transport: Any = None) -> bool:
         dsn=settings.sentry_dsn,
         environment=settings.kvitt_env,
         transport=transport,
-        send_default_pii=False,
         include_local_variables=False,
         include_source_context=False,
         max_request_body_size="never",

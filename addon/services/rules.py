@@ -248,7 +248,9 @@ def _read_rules(text: str) -> list[tuple[Rule, int | None]]:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise WrongRule("file", f"this is no file of rules: it must begin with the format {FORMAT}")
         entries = _RULES.validate_python(document.get("rules"))
-    except (json.JSONDecodeError, RecursionError, ValidationError) as error:
+    except WrongRule:
+        raise
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise WrongRule("file", "the file cannot be read as rules") from error
     if len(entries) > MOST_RULES:
         raise WrongRule("file", f"there can be {MOST_RULES} rules at most")

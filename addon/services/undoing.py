@@ -471,9 +471,11 @@ def _texts(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def retry(services: Services, company_id: int, own_run_id: int, who: str) -> int:
-    """Let refused documents of an undo go on at the step that failed; says how many."""
+    """Let refused documents of an undo go on at the step that failed; says how many. Raises `NothingToUndo`."""
     now = services.now()
     with services.db.company(company_id) as session:
+        if session.get(RunRow, own_run_id) is None:
+            raise NothingToUndo(f"run {own_run_id}")
         ids = list(
             session.scalars(
                 select(DocumentRow.id).where(

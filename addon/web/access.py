@@ -35,6 +35,7 @@ class NoAudience(RuntimeError):
 
 
 _MARK: Final = "kvitt_audience"
+_LARGEST_ID: Final = 2**63 - 1
 
 
 def audience(whom: Audience) -> Callable[[View], View]:
@@ -151,6 +152,7 @@ def known_visitor() -> Visitor | None:
 def guard() -> AnyResponse | None:
     """Before each request: let it pass if its audience is right, and note for the log where it comes from."""
     activity.come_from(request.remote_addr or "")
+    _refuse_numbers_without_end()
     if request.endpoint is None:
         return None
     match audience_of(current_app, request.endpoint):
@@ -176,6 +178,13 @@ def guard() -> AnyResponse | None:
 def leave(_error: BaseException | None) -> None:
     """After each request: what this thread does next comes from somewhere else."""
     activity.come_from("")
+
+
+def _refuse_numbers_without_end() -> None:
+    """An address with a number that no database holds leads nowhere."""
+    for value in (request.view_args or {}).values():
+        if isinstance(value, int) and value > _LARGEST_ID:
+            abort(404)
 
 
 def _refuse_nul() -> None:
