@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from addon.core.accounts import Account
 from addon.core.books import InvoiceView
@@ -60,6 +61,8 @@ def retry_delay(kind: FailureKind, attempt: int, told_s: int | None, quarantine_
             return timedelta(seconds=quarantine_s)
         case FailureKind.TRY_LATER:
             return timedelta(seconds=told_s if told_s is not None else min(300, 2 ** min(attempt, 9)))
+        case _:
+            assert_never(kind)
 
 
 class Verdict(StrEnum):

@@ -17,6 +17,7 @@ from addon.core.prerequisites import (
     PREREQUISITES,
     STOPPING,
     Needs,
+    account_name,
     check_books,
     propose_company_accounts,
     propose_connection_accounts,
@@ -239,6 +240,48 @@ def test_settlement_needs_neither_the_accrual_method_nor_what_payments_of_invoic
     assert missing == {"accrual_method", "payment_series", "payment_mode"}
 
 
+def test_a_year_that_is_missing_in_between_is_red_and_the_next_is_still_looked_at() -> None:
+    books = replace(BOOKS, years=(YEAR,), accounts=chart(*NUMBERS), locked_through=None)
+    found = {
+        (check.code, check.subject): check.ok
+        for check in check_books(books, replace(NEEDS, first_day=date(2025, 11, 1)))
+        if check.code == "financial_year"
+    }
+    assert found == {("financial_year", "2025-11-01"): False, ("financial_year", "2"): True}
+
+
+@pytest.mark.parametrize(
+    ("scope", "broken", "code"),
+    [
+        ("bookkeeping", {"years": ()}, "financial_year"),
+        ("currency", {"currencies": ()}, "currency"),
+        ("settings", {"payment_modes": (), "predefined": ()}, "payment_mode"),
+    ],
+)
+def test_what_is_closed_to_us_is_said_once_and_nothing_that_hangs_on_it(
+    scope: str, broken: dict[str, object], code: str
+) -> None:
+    books = replace(BOOKS, **broken)  # type: ignore[arg-type]
+    assert code in {check.code for check in red(books)}
+    closed = {check.code for check in check_books(replace(books, unreadable=(scope,)), NEEDS)}
+    assert code not in closed
+    lacking = [check.code for check in red(replace(books, missing_scopes=(scope,), unreadable=(scope,)))]
+    assert lacking.count("scope") == 1
+
+
+def test_a_clearing_account_needs_a_number_and_is_looked_at_once() -> None:
+    found = red(BOOKS, replace(NEEDS, clearing={"stripe SEK": ""}))
+    assert [(check.code, check.subject) for check in found] == [("clearing_account", "stripe SEK")]
+    twice = replace(NEEDS, accounts={"transit": "1686"})
+    checks = [check for check in check_books(without_account(BOOKS, "1686"), twice) if not check.ok]
+    assert {check.code for check in checks} == {"clearing_account"}
+
+
+def test_an_oss_account_that_is_not_there_is_missing_and_nothing_else() -> None:
+    needs = replace(NEEDS, accounts={"sales:OSS-DK25": "3112"})
+    assert {check.code for check in red(BOOKS, needs)} == {"account"}
+
+
 # --- defaults ------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +331,28 @@ def test_company_accounts_come_from_the_books_own_choices() -> None:
     assert numbers["sales:SE25"] == "3010"
     assert numbers["fee"] == "6040"
     assert (numbers["rounding"], numbers["exchange_gain"], numbers["exchange_loss"]) == ("3741", "3961", "7961")
+
+
+def test_without_a_chart_the_standard_numbers_are_proposed() -> None:
+    none = propose_company_accounts(replace(BOOKS, years=(), accounts=()), TODAY).numbers
+    assert (none["sales:SE25"], none["fee"], none["rounding"]) == ("3001", "6570", "3740")
+    last = replace(BOOKS, years=(LAST_YEAR,), accounts=chart("3010", "1930", year="1"))
+    assert propose_company_accounts(last, TODAY).numbers["sales:SE25"] == "3010", "the latest chart there is"
+    assert account_name("6570", "Konto") != "Konto"
+    assert account_name("0000", "Konto") == "Konto"
+
+
+def test_the_bank_account_is_one_that_is_in_use() -> None:
+    closed = (ChartAccount("1930", "Företagskonto", False, "2"), ChartAccount("1910", "Kassa", True, "2"))
+    other = ChartAccount("1940", "Bank", True, "2")
+
+    def bank(*accounts: ChartAccount, currency: str = "SEK") -> str:
+        books = replace(BOOKS, accounts=accounts)
+        return propose_connection_accounts(books, TODAY, "Stripe", (currency,), frozenset()).numbers[f"bank:{currency}"]
+
+    assert bank(*closed, other) == "1940"
+    assert bank(*closed) == "1930", "nothing better: it can be opened again"
+    assert bank(ChartAccount("1932", "Konto EUR", True, "2"), currency="EUR") == "1932"
 
 
 def test_our_series_is_one_that_nobody_uses() -> None:

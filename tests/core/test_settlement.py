@@ -176,11 +176,11 @@ def test_without_a_fee_account_the_sale_is_booked_and_the_fee_is_held() -> None:
     assert [part.part for part in hold.parts] == ["fee/0"]
 
 
-def test_tax_on_fees_and_other_companies_fees_are_not_settlements() -> None:
-    fees = (Fee(PartKind.FEE_TAX, money("1.00 SEK")),)
+def test_tax_on_fees_goes_with_them_and_other_companies_fees_do_not() -> None:
+    fees = (Fee(PartKind.FEE_TAX, money("1.00 SEK")), Fee(PartKind.FOREIGN_FEE, money("2.00 SEK")))
     result = planned(settling(), moved("txn_1", "300.00 SEK", fees=fees))
     (document,) = (one for one in result.documents if one.kind is DocumentKind.SETTLEMENT)
-    assert [part.part for part in document.parts] == ["amount"]
+    assert [part.part for part in document.parts] == ["amount", "fee_tax/0"]
 
 
 @pytest.mark.parametrize(

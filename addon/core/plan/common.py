@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import assert_never
 
 from addon.core.accounts import Account, AccountNotMapped, AccountRole
 from addon.core.currencies import minor_units
@@ -54,6 +55,8 @@ def open_day(day: date, policy: Policy) -> tuple[date, str]:
             case LockedRule.NEXT_OPEN_DAY:
                 note = f"belongs to {day.isoformat()}, period locked"
                 day = locked + timedelta(days=1)
+            case _:
+                assert_never(policy.locked_rule)
     if policy.books.year_of(day) is None:
         raise CannotBook(HoldReason.NO_FINANCIAL_YEAR, day=day.isoformat())
     return day, note

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, assert_never
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.documents import Document, DocumentKind
@@ -105,6 +105,8 @@ def bank_side(policy: Policy, day: date, currency: str) -> Account:
             return account(policy, AccountRole.BANK, day, currency)
         case BankSide.TRANSIT:
             return account(policy, AccountRole.TRANSIT, day)
+        case _:
+            assert_never(policy.kind_rules.bank_side)
 
 
 def plan_reserve(movement: Movement, held: Carrying | None, stock: Stock, policy: Policy) -> Document | Wait:

@@ -190,22 +190,17 @@ class _Planner:
                 self.nought.append(reference)
             elif part.kind is PartKind.AMOUNT:
                 self.take_amount(entry, reference)
-            elif self.settlement.takes(movement, part.kind):
-                self.settlement.take_fee(entry, reference, -part.amount, movement.service_of(part.name))
             else:
-                self.take_fee(movement, FeePart(reference, part.kind, -part.amount, movement.service_of(part.name)))
+                fee = FeePart(reference, part.kind, -part.amount, movement.service_of(part.name))
+                if self.settlement.takes(movement, part.kind):
+                    self.settlement.take_fee(entry, fee)
+                else:
+                    self.take_fee(movement, fee)
 
     def take_fee(self, movement: Movement, fee: FeePart) -> None:
-        match fee.kind:
-            case PartKind.FEE | PartKind.FEE_TAX:
-                self.fees[(movement.currency, day_of(movement, self.policy))].append(fee)
-            case PartKind.FOREIGN_FEE:
-                # Another supplier: apart from the provider's own fees, also where an account is missing for one.
-                self.fees[(movement.currency + FOREIGN, day_of(movement, self.policy))].append(fee)
-            case PartKind.AMOUNT:
-                raise LostPart(f"{fee.ref} is no fee")
-            case _:
-                assert_never(fee.kind)
+        # Another supplier's is apart from the provider's own fees, also where an account is missing for one.
+        apart = FOREIGN if fee.kind is PartKind.FOREIGN_FEE else ""
+        self.fees[(movement.currency + apart, day_of(movement, self.policy))].append(fee)
 
     def take_amount(self, entry: OpenMovement, part: PartRef) -> None:
         movement = entry.movement
@@ -281,17 +276,12 @@ class _Planner:
             facts = {"order_number": order_number(movement, self.policy), "invoice": entry.twin.number}
             self.hold((part,), HoldReason.ALREADY_INVOICED, **facts, why=entry.twin.why)
             return
-        match self.policy.mode:
-            case Mode.PLUS if movement.kind is MovementKind.SALE:
-                self.attempt((part,), lambda: self.sale(entry))
-            case Mode.PLUS:
-                self.attempt((part,), lambda: self.refund(entry))
-            case Mode.BASIC:
-                self.gather_match(entry, part)
-            case Mode.SETTLEMENT:
-                raise LostPart(f"{part} belongs into a settlement voucher")
-            case _:
-                assert_never(self.policy.mode)
+        if self.policy.mode is Mode.BASIC:
+            self.gather_match(entry, part)
+        elif movement.kind is MovementKind.SALE:
+            self.attempt((part,), lambda: self.sale(entry))
+        else:
+            self.attempt((part,), lambda: self.refund(entry))
 
     def take_return(self, entry: OpenMovement, part: PartRef) -> None:
         """A payment or refund that bounced: what was booked is taken back, or the sale undone."""
@@ -488,6 +478,8 @@ class _Planner:
                 return plan_dispute_loss(movement, fact, policy)
             case LostDispute.CREDIT_NOTE:
                 return self.dispute_credit(entry, fact)
+            case _:
+                assert_never(policy.kind_rules.dispute_lost)
 
     def dispute_credit(self, entry: OpenMovement, fact: DisputeFact) -> Outcome:
         movement = entry.movement

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.documents import (
@@ -66,6 +67,8 @@ def plan_by_rule(
             return Hold((part,), HoldReason.RULE_HOLDS, facts)
         case Action.BOOK:
             return _voucher(movement, rule.contra_account, rule.name, stock, policy, rule=rule)
+        case _:
+            assert_never(rule.action)
 
 
 def routed_sale(movement: Movement, outcome: Outcome) -> RoutedSale | None:

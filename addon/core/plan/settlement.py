@@ -38,8 +38,8 @@ from addon.core.plan.routed import vat_by_rule
 from addon.core.plan.sale import order_number
 from addon.core.plan.situation import BookedSale, CannotBook, OpenMovement, Outcome, PayoutFact, Situation
 from addon.core.plan.vat import NumberWanted, SaleVat, add_oss, share_of_oss, vat_of_sale
-from addon.core.plan.voucher import fee_treatment, fee_vat_lines
-from addon.core.records import FeeKind, Itemisation, Movement, MovementKind, PartKind
+from addon.core.plan.voucher import FEE_ROW_WORDS, FeePart, fee_role, fee_treatment, fee_vat_lines
+from addon.core.records import Itemisation, Movement, MovementKind, PartKind
 from addon.core.routing import route
 from addon.core.rules import FeeVat, Mode, Policy
 from addon.core.settlement import (
@@ -94,6 +94,16 @@ class _Row:
     """Words for the sum of several: sales, refunds, exchange differences."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Fee:
+    """A fee or the tax on one: its part, what it cost (positive), and how that is treated for VAT."""
+
+    part: PartRef
+    kind: PartKind
+    cost: Money
+    treatment: FeeVat
+
+
 @dataclass(slots=True)
 class _Item:
     """A movement on its way into a voucher: its open parts, and the rows they become."""
@@ -101,15 +111,14 @@ class _Item:
     entry: OpenMovement
     day: date
     amount: PartRef | None = None
-    fees: list[tuple[PartRef, Money, FeeVat]] = field(default_factory=list)
-    """Parts with their costs, positive, and how those are treated for VAT."""
+    fees: list[_Fee] = field(default_factory=list)
     booked: list[PartRef] = field(default_factory=list)
     rows: list[_Row] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
     why: str = ""
     balance: Money | None = None
     books: Money | None = None
-    fee_books: list[tuple[FeeVat, Money]] = field(default_factory=list)
+    fee_books: list[tuple[PartKind, FeeVat, Money]] = field(default_factory=list)
     oss: tuple[OssAmount, ...] = ()
 
     @property
@@ -118,7 +127,7 @@ class _Item:
 
     def parts(self) -> tuple[PartRef, ...]:
         """All that is open of the movement."""
-        return (*((self.amount,) if self.amount is not None else ()), *(part for part, _, _ in self.fees))
+        return (*((self.amount,) if self.amount is not None else ()), *(fee.part for fee in self.fees))
 
 
 class SettlementDesk:
@@ -133,17 +142,17 @@ class SettlementDesk:
         self.outcomes: list[Outcome] = []
 
     def takes(self, movement: Movement, kind: PartKind) -> bool:
-        """Whether a part goes into a settlement voucher: payments, refunds, and the provider's fees on them."""
+        """Whether a part goes into a settlement voucher: payments, refunds, the provider's fees and tax on those."""
         settled = self.policy.mode is Mode.SETTLEMENT and movement.kind in _KINDS
-        return settled and kind in (PartKind.AMOUNT, PartKind.FEE)
+        return settled and kind in (PartKind.AMOUNT, PartKind.FEE, PartKind.FEE_TAX)
 
     def take_amount(self, entry: OpenMovement, part: PartRef) -> None:
         """Lay a movement's amount on the desk."""
         self._item(entry).amount = part
 
-    def take_fee(self, entry: OpenMovement, part: PartRef, cost: Money, service: FeeKind) -> None:
-        """Lay a fee on the desk; `cost` is positive."""
-        self._item(entry).fees.append((part, cost, fee_treatment(service, self.policy)))
+    def take_fee(self, entry: OpenMovement, fee: FeePart) -> None:
+        """Lay a fee, or the tax on one, on the desk."""
+        self._item(entry).fees.append(_Fee(fee.ref, fee.kind, fee.cost, fee_treatment(fee.service, self.policy)))
 
     def _item(self, entry: OpenMovement) -> _Item:
         item = self.items.get(entry.movement.ref)
@@ -259,18 +268,18 @@ class SettlementDesk:
             except (_Await, CannotBook) as fault:
                 self._put((item.amount,), fault)
         if item.fees:
-            parts = [part for part, _, _ in item.fees]
+            parts = [fee.part for fee in item.fees]
             try:
-                account(self.policy, AccountRole.FEE, booked_on)
                 item.fee_books = [
-                    (treatment, self._fee_value(item, cost, booked_on, treatment))
-                    for treatment, cost in _by_treatment(item.fees)
+                    (kind, treatment, self._fee_value(item, cost, booked_on, kind, treatment))
+                    for kind, treatment, cost in _by_treatment(item.fees)
                 ]
                 item.booked += parts
             except (_Await, CannotBook) as fault:
                 self._put(parts, fault)
 
-    def _fee_value(self, item: _Item, cost: Money, booked_on: date, treatment: FeeVat) -> Money:
+    def _fee_value(self, item: _Item, cost: Money, booked_on: date, kind: PartKind, treatment: FeeVat) -> Money:
+        account(self.policy, fee_role(kind, treatment), booked_on)
         if cost.currency == self.policy.books_currency:
             require_precision(cost, self.policy)
             value = cost
@@ -279,7 +288,8 @@ class SettlementDesk:
             if rate is None and self.policy.today > item.day + timedelta(days=self.policy.wait_days):
                 rate = nearest_rate(self.policy, cost.currency, item.day)
             value = self._require_rate(rate, cost.currency, item.day).convert(cost)
-        fee_vat_lines(value, booked_on, self.policy, treatment)  # raises where an account for its VAT is not ready
+        if kind is PartKind.FEE:
+            fee_vat_lines(value, booked_on, self.policy, treatment)  # raises where an account for its VAT is not ready
         return value
 
     def _require_rate(self, rate: ExchangeRate | None, currency: str, day: date) -> ExchangeRate:
@@ -494,10 +504,10 @@ class SettlementDesk:
         policy, home = self.policy, self.policy.books_currency
         key = group.key if number == 1 else f"{group.key}/{number}"
         clearing = account(policy, AccountRole.CLEARING, booked_on, group.currency)
-        fees = Money.total((value for item in items for _, value in item.fee_books), home)
+        fees = Money.total((value for item in items for _, _, value in item.fee_books), home)
         lines = (*self._trade_lines(items), *self._fee_lines(items, clearing, booked_on))
         if not lines:
-            amount = Money.total((cost for item in items for _, cost, _ in item.fees), group.currency)
+            amount = Money.total((fee.cost for item in items for fee in item.fees), group.currency)
             raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(amount), decimals=str(policy.decimals))
         balance = Money.total((part for item in items for part in self._moved(item)), group.currency)
         books = Money.total((item.books for item in items if item.books is not None), home) - fees
@@ -524,9 +534,9 @@ class SettlementDesk:
     def _moved(self, item: _Item) -> Iterator[Money]:
         if item.balance is not None and item.amount in item.booked:
             yield item.balance
-        for part, cost, _ in item.fees:
-            if part in item.booked:
-                yield -cost
+        for fee in item.fees:
+            if fee.part in item.booked:
+                yield -fee.cost
 
     def _trade_lines(self, items: Sequence[_Item]) -> list[VoucherLine]:
         rows = [(item.day, row) for item in items for row in item.rows]
@@ -546,32 +556,35 @@ class SettlementDesk:
         """Fees against the clearing account, costs and what was returned apart, and their VAT on the sum."""
         policy, home = self.policy, self.policy.books_currency
         daily = policy.settlement.lines is SettlementLines.DAILY
-        costs: dict[tuple[str, FeeVat, bool], list[Money]] = defaultdict(list)
+        costs: dict[tuple[str, PartKind, FeeVat, bool], list[Money]] = defaultdict(list)
         nets: dict[FeeVat, Money] = defaultdict(lambda: Money.zero(home))
         for item in items:
             day = f" {item.day.isoformat()}" if daily else ""
-            for treatment, value in item.fee_books:
+            for kind, treatment, value in item.fee_books:
                 if value:
-                    costs[(day, treatment, value.minor < 0)].append(value)
+                    costs[(day, kind, treatment, value.minor < 0)].append(value)
+                if kind is PartKind.FEE:
                     nets[treatment] = nets[treatment] + value
         lines: list[VoucherLine] = []
-        for (day, treatment, returned), values in costs.items():
+        for (day, kind, treatment, returned), values in costs.items():
             value = Money.total(values, home)
-            expense = account(policy, AccountRole.FEE, booked_on)
-            text = f"{'fees returned' if returned else 'fees'}{day}, {len(values)}"
-            own = replace(signed_line(expense, value, text), vat_code=policy.fee_rules.code(treatment))
+            expense = account(policy, fee_role(kind, treatment), booked_on)
+            text = f"{FEE_ROW_WORDS[kind][returned]}{day}, {len(values)}"
+            code = policy.fee_rules.code(treatment) if kind is PartKind.FEE else ""
+            own = replace(signed_line(expense, value, text), vat_code=code)
             lines += [own, signed_line(clearing, -value, text)]
         for treatment, net in sorted(nets.items()):
             lines += fee_vat_lines(net, booked_on, policy, treatment)
         return lines
 
 
-def _by_treatment(fees: Sequence[tuple[PartRef, Money, FeeVat]]) -> list[tuple[FeeVat, Money]]:
-    """A movement's fees added up by their VAT treatment."""
-    sums: dict[FeeVat, Money] = {}
-    for _, cost, treatment in fees:
-        sums[treatment] = sums.get(treatment, Money.zero(cost.currency)) + cost
-    return sorted(sums.items())
+def _by_treatment(fees: Sequence[_Fee]) -> list[tuple[PartKind, FeeVat, Money]]:
+    """A movement's fees, and the tax on them, added up by their VAT treatment."""
+    sums: dict[tuple[PartKind, FeeVat], Money] = {}
+    for fee in fees:
+        about = fee.kind, fee.treatment
+        sums[about] = sums.get(about, Money.zero(fee.cost.currency)) + fee.cost
+    return [(kind, treatment, cost) for (kind, treatment), cost in sorted(sums.items())]
 
 
 def treatments(movement: Movement, paid: Money, policy: Policy, facts: VatFacts) -> SaleVat:

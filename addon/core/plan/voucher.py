@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import assert_never
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.documents import (
@@ -164,19 +165,20 @@ _FEE_KIND_WORDS = {
 }
 
 
-_FEE_ROW_WORDS = {
+FEE_ROW_WORDS = {
     PartKind.FEE: ("fees", "fees returned"),
     PartKind.FEE_TAX: ("tax on fees", "tax on fees returned"),
     PartKind.FOREIGN_FEE: ("fees of other companies", "fees of other companies returned"),
 }
+"""What a row of fees is called, and one of fees that came back."""
 
 
 def _fee_lines(sums: Sequence[_Sum], clearing: Account, day: date, policy: Policy) -> list[VoucherLine]:
     lines: list[VoucherLine] = []
     for one in sums:
-        expense = account(policy, _fee_role(one.kind, one.treatment), day)
+        expense = account(policy, fee_role(one.kind, one.treatment), day)
         code = policy.fee_rules.code(one.treatment) if one.kind is PartKind.FEE else ""
-        for amount, text in zip((one.costs, -one.credits), _FEE_ROW_WORDS[one.kind], strict=True):
+        for amount, text in zip((one.costs, -one.credits), FEE_ROW_WORDS[one.kind], strict=True):
             if amount:
                 lines.append(replace(signed_line(expense, amount, text), vat_code=code))
                 lines.append(signed_line(clearing, -amount, text))
@@ -186,8 +188,10 @@ def _fee_lines(sums: Sequence[_Sum], clearing: Account, day: date, policy: Polic
     return lines
 
 
-def _fee_role(kind: PartKind, fee_vat: FeeVat) -> AccountRole:
-    """Tax on fees is input VAT where the provider charges this country's, else a cost: it cannot be deducted."""
+def fee_role(kind: PartKind, fee_vat: FeeVat) -> AccountRole:
+    """Where a kind of fee is booked.
+
+    Tax on fees is input VAT where the provider charges this country's, else a cost: it cannot be deducted."""
     if kind is PartKind.FEE_TAX:
         return AccountRole.FEE_DOMESTIC_VAT if fee_vat is FeeVat.DOMESTIC else AccountRole.FEE_TAX
     return AccountRole.FOREIGN_FEE if kind is PartKind.FOREIGN_FEE else AccountRole.FEE
@@ -221,6 +225,8 @@ def fee_vat_lines(net: Money, day: date, policy: Policy, treatment: FeeVat | Non
             detail = ""
         case FeeVat.NON_EU_REVERSE_CHARGE:
             detail = "NON_EU"
+        case _:
+            assert_never(treatment)
     if not net:
         return []
     vat = Money.rounded(net.to_decimal() * REVERSE_CHARGE_PERCENT / 100, net.currency)
@@ -351,6 +357,8 @@ def _proved(fact: PayoutFact) -> bool:
             if fact.items is not None and fact.items != fact.payout.amount:
                 raise _not_proved(fact.payout.ref, fact.payout.amount, fact.items)
             return fact.items is not None
+        case _:
+            assert_never(fact.payout.itemisation)
 
 
 def _not_proved(payout: str, amount: Money, items: Money) -> CannotBook:
