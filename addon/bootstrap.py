@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from addon.connectors.http import DeadlineTransport, HttpClient
+    from addon.connectors.paypal import PayPalPlatform
     from addon.connectors.stripe import StripePlatform
     from addon.web.hooks import ReadWebhook
 
@@ -165,6 +166,8 @@ class LiveOutside:
 
         A key whose account is not known yet (`account_ref` empty) is tried out on everything that it must read.
         """
+        if provider == "paypal":
+            return self._paypal(way, account_ref, tokens, observer, order_places)
         if provider != "stripe":
             raise NotOffered(f"there is no payment provider {provider!r}")
         from addon.connectors.stripe import (
@@ -199,6 +202,28 @@ class LiveOutside:
             return StripeSource(api, now=self._now, authorisation=authorisation)
         return StripeSource(api, now=self._now, authorisation=authorisation, order_places=order_places)
 
+    def _paypal_platform(self) -> PayPalPlatform:
+        from addon.connectors.paypal import PayPalPlatform
+
+        settings = self._settings
+        return PayPalPlatform(
+            client_id=_secret(settings.paypal_client_id, "PAYPAL_CLIENT_ID"),
+            client_secret=_secret(settings.paypal_client_secret, "PAYPAL_CLIENT_SECRET"),
+            api_url=settings.paypal_api_url,
+        )
+
+    def _paypal(
+        self, way: str, account_ref: str, tokens: TokenSource, observer: CallObserver, order_places: tuple[str, ...]
+    ) -> PaymentSource:
+        from addon.connectors.paypal import PayPalApi, PayPalSource, assertion
+
+        if way not in ("connect", "key"):
+            raise NotOffered(f"there is no way {way!r} into paypal")
+        named = assertion(self._paypal_platform().client_id, account_ref) if way == "connect" else ""
+        http = self._http("paypal", observer)
+        api = PayPalApi(http, tokens, api_url=self._settings.paypal_api_url, assertion=named)
+        return PayPalSource(api, now=self._now, account=account_ref, order_places=order_places)
+
     def vat_register(self, observer: CallObserver) -> VatNumberRegister:
         """The EU's register of VAT numbers."""
         from addon.connectors.vies import ViesRegister
@@ -207,6 +232,14 @@ class LiveOutside:
 
     def payment_authorisation(self, provider: str, way: str) -> Authorisation:
         """The consent of a payment provider. Raises `KeyError` for a way without one (`key`)."""
+        if provider == "paypal" and way in ("connect", "key"):
+            from addon.connectors.paypal import AppAuthorisation as PayPalApp
+            from addon.connectors.paypal import PartnerAuthorisation
+
+            http, settings = self._http(provider), self._settings
+            if way == "key":
+                return PayPalApp(http, now=self._now, api_url=settings.paypal_api_url)
+            return PartnerAuthorisation(self._paypal_platform(), http, now=self._now, web_url=settings.paypal_web_url)
         if provider != "stripe" or way not in ("connect", "app"):
             raise KeyError(f"{provider}/{way}")
         from addon.connectors.stripe import AppAuthorisation, ConnectAuthorisation

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from addon.core.grants import Grant
 
-__all__ = ["Authorisation", "Grant", "OAuthClient"]
+__all__ = ["ArrangedConsent", "Authorisation", "Grant", "OAuthClient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,12 @@ class Authorisation(Protocol):
 
     def revoke(self, grant: Grant) -> None:
         """Give the access up at the other side."""
+        ...
+
+
+class ArrangedConsent(Authorisation, Protocol):
+    """A consent whose page must be asked for first: the address is made for one visit."""
+
+    def arrange(self, return_url: str, reference: str) -> str:
+        """Where to send the browser; `reference` names the visit, and is the code that `exchange` takes."""
         ...

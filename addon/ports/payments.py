@@ -23,6 +23,10 @@ class SourceCapabilities:
     """Whether the balance is told for the present instant."""
     lateness_s: int
     """How late movements may appear or change; windows overlap by it."""
+    lists_payouts: bool = True
+    """Whether it has a list of payouts; where it has none, its movements are all there is to know of them."""
+    look_back_s: int = 0
+    """How far back something may still turn up that no overlap finds; looked at where the balance says it is amiss."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import exists, func, select, update
@@ -98,7 +98,8 @@ def _movements(services: Services, company_id: int, connection_id: int, source: 
         datetime.fromisoformat(fetch.since), datetime.fromisoformat(fetch.until), fetch.cursor
     )
     with services.db.company(company_id) as session:
-        new = store_movements(session, company_id, connection_id, page.items, now)
+        items = _since_start(session, company_id, connection_id, page.items)
+        new = store_movements(session, company_id, connection_id, items, now)
         fetched = fetch.fetched + new
         if page.next_cursor is None:
             connection = session.scalars(
@@ -119,6 +120,14 @@ def _since(session: Session, company_id: int, connection: Connection, source: Pa
     if connection.fetched_until is None:
         return start
     return max(start, connection.fetched_until - max(OVERLAP, timedelta(seconds=source.capabilities.lateness_s)))
+
+
+def _since_start(
+    session: Session, company_id: int, connection_id: int, items: Sequence[Fetched[Movement]]
+) -> list[Fetched[Movement]]:
+    """What happened on the start date or later: a provider may list by when a record was changed."""
+    start = start_instant(session.get_one(Connection, connection_id), zone_of(session, company_id))
+    return [item for item in items if item.value.occurred_at >= start]
 
 
 def zone_of(session: Session, company_id: int) -> ZoneInfo:
@@ -243,6 +252,10 @@ def _refresh(session: Session, items: Iterable[tuple[int, Fetched[Movement]]], z
 
 def _payouts(services: Services, company_id: int, connection_id: int, source: PaymentSource, fetch: Fetch) -> Fetch:
     now = services.now()
+    if not source.capabilities.lists_payouts:
+        with services.db.company(company_id) as session:
+            store_payouts(session, company_id, connection_id, _payouts_by_movements(session, connection_id), now)
+        return Fetch("disputes", fetched=fetch.fetched)
     if not fetch.since:
         with services.db.company_reading(company_id) as session:
             connection = session.get_one(Connection, connection_id)
@@ -445,6 +458,41 @@ def _movement_of(payout: Payout) -> Movement:
     )
 
 
+def _payouts_by_movements(session: Session, connection_id: int) -> list[Fetched[Payout]]:
+    """Payouts of a provider that has no list of them, where their movements tell something new.
+
+    A withdrawal has left when it is told; when it arrives nobody says. One that came back has failed.
+    """
+    gone = MovementRow.kind == MovementKind.PAYOUT.value
+    back = exists().where(
+        PayoutRow.connection_id == connection_id,
+        PayoutRow.ref == MovementRow.source_ref,
+        PayoutRow.state == PayoutState.FAILED.value,
+    )
+    came_back = select(MovementRow.source_ref).where(
+        MovementRow.connection_id == connection_id, MovementRow.kind == MovementKind.PAYOUT_REVERSAL.value, ~back
+    )
+    failed = set(session.scalars(came_back))
+    known = exists().where(PayoutRow.connection_id == connection_id, PayoutRow.ref == MovementRow.source_ref)
+    new = ~known | among(session, MovementRow.source_ref, failed) if failed else ~known
+    rows = session.scalars(select(MovementRow).where(MovementRow.connection_id == connection_id, gone, new))
+    return [Fetched(_payout_of(row, failed=row.source_ref in failed), row.raw) for row in rows]
+
+
+def _payout_of(row: MovementRow, *, failed: bool) -> Payout:
+    movement = decode(Movement, row.value)
+    return Payout(
+        ref=movement.source_ref,
+        amount=-movement.amount,
+        state=PayoutState.FAILED if failed else PayoutState.PAID,
+        created_at=movement.occurred_at,
+        arrival_date=None,
+        itemisation=Itemisation.NONE,
+        statement_text=movement.description,
+        movement_ref=movement.ref,
+    )
+
+
 def _oldest_unseen_payout(session: Session, connection_id: int) -> datetime | None:
     """When the oldest unsettled movement of a payout happened whose payout was never read.
 
@@ -580,11 +628,15 @@ def _opening_noted(services: Services, company_id: int, connection_id: int) -> b
 def _settle(
     services: Services, company_id: int, connection_id: int, source: PaymentSource
 ) -> tuple[Balance, ...] | None:
+    looked_back = False
     for _ in range(3):
         balances = source.fetch_balances()
         fetch = Fetch()
         while fetch.stage == "movements":
             fetch = fetch_step(services, company_id, connection_id, source, fetch)
+        if fetch.fetched == 0 and not looked_back:
+            looked_back = True
+            fetch = Fetch("payouts", fetched=_look_back(services, company_id, connection_id, source, balances))
         if fetch.fetched == 0:
             _note_opening(services, company_id, connection_id, balances)
             return balances
@@ -593,17 +645,72 @@ def _settle(
     return None
 
 
+AMISS: Final = "balances_amiss"
+"""Where a connection's row keeps by how much each balance differed when looking back found nothing."""
+
+
+def _look_back(
+    services: Services, company_id: int, connection_id: int, source: PaymentSource, balances: Sequence[Balance]
+) -> int:
+    """Read further back than the overlap, where a balance says that something is missing; how much turned up.
+
+    A pending payment that clears, or a hold that is let go, may be listed under its first date, weeks ago. The same
+    difference is not looked for twice.
+    """
+    reach = source.capabilities.look_back_s
+    if not reach:
+        return 0
+    with services.db.company_reading(company_id) as session:
+        connection = session.get_one(Connection, connection_id)
+        amiss = _amiss(connection, _sums(session, connection_id), balances)
+        if not amiss or amiss == connection.settings.get(AMISS):
+            return 0
+    now = services.now()
+    # Before the start too: what is listed under an older date may have happened after it.
+    since = now - timedelta(seconds=reach)
+    cursor: str | None = None
+    found = 0
+    while True:
+        page = source.fetch_movements(since, now, cursor)
+        with services.db.company(company_id) as session:
+            items = _since_start(session, company_id, connection_id, page.items)
+            found += store_movements(session, company_id, connection_id, items, now)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    with services.db.company(company_id) as session:
+        connection = session.get_one(Connection, connection_id)
+        connection.settings = {
+            **connection.settings,
+            AMISS: _amiss(connection, _sums(session, connection_id), balances),
+        }
+    return found
+
+
+def _sums(session: Session, connection_id: int) -> dict[str, int]:
+    """What all movements of a connection come to, by currency."""
+    rows = session.execute(
+        select(MovementRow.currency, func.sum(MovementRow.net_minor).label("total"))
+        .where(MovementRow.connection_id == connection_id)
+        .group_by(MovementRow.currency)
+    )
+    return {row.currency: int(row.total) for row in rows}
+
+
+def _amiss(connection: Connection, sums: Mapping[str, int], balances: Sequence[Balance]) -> dict[str, int]:
+    """By how much each balance differs from its opening and all movements since; where the opening is noted."""
+    told = {balance.amount.currency: balance.amount.minor for balance in balances}
+    gaps = {
+        currency: told.get(currency, 0) - int(minor) - sums.get(currency, 0)
+        for currency, minor in connection.opening.items()
+    }
+    return {currency: gap for currency, gap in sorted(gaps.items()) if gap}
+
+
 def _note_opening(services: Services, company_id: int, connection_id: int, balances: Sequence[Balance]) -> None:
     with services.db.company(company_id) as session:
         connection = session.get_one(Connection, connection_id)
-        sums: dict[str, int] = {
-            row.currency: int(row.total)
-            for row in session.execute(
-                select(MovementRow.currency, func.sum(MovementRow.net_minor).label("total"))
-                .where(MovementRow.connection_id == connection_id)
-                .group_by(MovementRow.currency)
-            )
-        }
+        sums = _sums(session, connection_id)
         now_minor = {balance.amount.currency: balance.amount.minor for balance in balances}
         opening = dict(connection.opening)
         for currency in sorted(set(sums) | set(now_minor)):

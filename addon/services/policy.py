@@ -19,7 +19,7 @@ from addon.services.rules import load_rules
 from addon.services.settings import read_company, read_connection
 from addon.store.models import Company, Connection
 
-PROVIDER_NAMES: Final = {"stripe": "Stripe"}
+PROVIDER_NAMES: Final = {"stripe": "Stripe", "paypal": "PayPal"}
 SYSTEM_NAMES: Final = {"fortnox": "Fortnox"}
 
 _DOCUMENT_DECIMALS: Final = 2

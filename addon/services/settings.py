@@ -270,8 +270,15 @@ DEFAULT_ORDER_PLACES: Final = (
     "payment_intent.metadata.order",
     "payment_intent.payment_details.order_reference",
     "description",
+    "invoice_id.number",
+    "invoice_id",
+    "custom_field",
+    "subject",
 )
-"""Where shops put their order number, the surest place first (WooCommerce, Shopify, Magento, own code)."""
+"""Where shops put their order number, the surest place first (WooCommerce, Shopify, Magento, own code).
+
+First Stripe's places, then PayPal's; no place is at both. `invoice_id.number` is the number after a shop's prefix.
+"""
 
 COMPANY_ACCOUNTS: Final = (
     "sales:SE25",
