@@ -92,8 +92,11 @@ def clean_text(value: object, limit: int = _LONGEST_TEXT) -> str:
     """A stranger's text on one line: no control or direction characters, bounded."""
     if not isinstance(value, str):
         return ""
+    value = value[: 4 * limit]
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())[:limit].strip()  # as nearly all texts are
     kept = []
-    for character in value[: 4 * limit]:
+    for character in value:
         category = unicodedata.category(character)
         if character in "\t\n\r" or category in ("Zl", "Zp", "Zs"):
             kept.append(" ")
@@ -397,12 +400,12 @@ def evidence(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
     if isinstance(value, Mapping):
         return evidence(value)
     if isinstance(value, list | tuple):
         return [_kept(item) for item in value]
-    if isinstance(value, str):
-        return _storable(value)
     return str(value) if isinstance(value, Decimal) else value
 
 

@@ -442,13 +442,13 @@ def _filter() -> Callable[[Row], bool]:
     elsewhere = any(asked.get(name) for name in ("store_id", "terminal_id"))
 
     def passes(row: Row) -> bool:
+        if not (row.moves or shown_only) or elsewhere or status not in (None, row.status):
+            return False
+        if not wanted and between is None:
+            return True
         told = {"transaction_id": row.id, "transaction_type": row.code, "transaction_currency": row.currency}
-        return (
-            (row.moves or shown_only)
-            and not elsewhere
-            and status in (None, row.status)
-            and (between is None or between[0] <= row.amount <= between[1])
-            and all(told[name] == value for name, value in wanted.items())
+        return (between is None or between[0] <= row.amount <= between[1]) and all(
+            told[name] == value for name, value in wanted.items()
         )
 
     return passes

@@ -11,7 +11,7 @@ from addon.connectors.paypal.access import Credentials, refuse_by_their_looks
 from addon.core.money import Money
 from addon.core.records import MovementKind
 from addon.ports.errors import BadReply, NeedsReconnect, Rejected, TryLater
-from addon.sandbox.paypal import Fault, Item, PayPalShop
+from addon.sandbox.paypal import Fault, Item
 from tests.connectors.paypal.conftest import NOW, Bed, Tokens
 
 
@@ -63,7 +63,10 @@ def test_a_window_with_too_many_rows_is_halved_until_it_fits(bed: Bed) -> None:
 def test_25_000_transactions_in_one_month_are_read_completely_and_add_up(bed: Bed) -> None:
     bed.account.balance_currencies = frozenset({"SEK"})
     bed.account.lag = timedelta(0)
-    PayPalShop(bed.account).sell_month(sales=25_000, currencies=("SEK",), weekly_payout=False)
+    for number in range(25_001):
+        bed.account.record(
+            "T0006", 10000 + number, "SEK", at=NOW - timedelta(seconds=100 * (25_001 - number)), fee=-300
+        )
     source, found, cursor, total = bed.source(), set(), None, Money(0, "SEK")
     for _ in range(300):
         page = source.fetch_movements(NOW - timedelta(days=31), NOW, cursor)
