@@ -8,3 +8,16 @@ worker_class = "gthread"
 threads = 8
 timeout = 120
 graceful_timeout = 65  # longer than the longest call that a page makes
+
+
+def on_starting(server: object) -> None:
+    """Import what the pages need before the first fork: the processes share it, and each is up seconds earlier.
+
+    Only what is imported: an application, with its connections, each process makes for itself. So new code takes a
+    new start; a HUP, which puts new processes in the old one's place, does not bring it.
+    """
+    import addon.bootstrap
+    from addon.web import preload
+
+    preload()
+    addon.bootstrap.preload()

@@ -206,8 +206,31 @@ def _mapped_table(entity: Any) -> str:
     return mapper.local_table.name if isinstance(mapper.local_table, Table) else ""
 
 
+_MOST_KNOWN: Final = 2000
+_known_tables: Final[dict[Any, frozenset[str]]] = {}
+"""What was found in statements of a form: the same few hundred are executed again and again."""
+
+
 def _business_tables(statement: Any) -> frozenset[str]:
     """The tables with business data in a statement, however deep. Raises `UnguardedStatement`.
+
+    Known by SQLAlchemy's own key of the statement's form, under which it also keeps what it has compiled: it tells a
+    mapped class from its bare table, and leaves out the values only. What is refused is looked at each time.
+    """
+    form = statement._generate_cache_key()
+    if form is None:
+        return _tables_in(statement)
+    found = _known_tables.get(form.key)
+    if found is None:
+        found = _tables_in(statement)
+        if len(_known_tables) >= _MOST_KNOWN:
+            _known_tables.clear()
+        _known_tables[form.key] = found
+    return found
+
+
+def _tables_in(statement: Any) -> frozenset[str]:
+    """The same, by going through all of the statement.
 
     Loader criteria reach what is named through its mapped class, in subqueries, joins and unions too. A bare table
     or a scrap of SQL they do not reach, so neither may occur. SQLAlchemy marks the former with `parententity`, and

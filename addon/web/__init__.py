@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from addon.config import Settings
     from addon.web.hooks import ReadWebhook
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "preload"]
 
 _TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 _FORM_LIMIT = 512 * 1024
@@ -76,6 +76,11 @@ def create_app(
     app.after_request(errors.safe_headers)
     access.require_audiences(app)
     return app
+
+
+def preload() -> None:
+    """Import the pages now, in a process that is going to fork."""
+    from addon.web import books, connect, fees, home, hooks, looking, operations, proofs, rules, setup, vat  # noqa: F401
 
 
 def _register(app: Flask) -> None:

@@ -226,6 +226,14 @@ def test_what_cannot_be_narrowed_is_refused(peopled: World, way: str) -> None:
         UNGUARDED[way](session)
 
 
+def test_a_bare_table_is_refused_also_after_the_same_was_asked_of_its_mapped_class(peopled: World) -> None:
+    with peopled.db.company_reading(peopled.first) as session:
+        for _ in range(2):
+            session.execute(select(MovementRow.ref).where(MovementRow.ref == "a")).all()
+            with pytest.raises(UnguardedStatement):
+                session.execute(select(MovementRow.__table__.c.ref).where(MovementRow.__table__.c.ref == "a"))
+
+
 def test_business_data_cannot_be_written_without_a_company(world: World) -> None:
     for write in (
         lambda session: session.add(customer("x", company_id=world.first)),

@@ -143,7 +143,7 @@ def town(
         **({"DATABASE_OWNER_URL": owner_url} if owner_url else {}),
         "FORTNOX_CALLS_PER_5_S": "0",
         "LOOKUP_QUARANTINE_S": "1",
-        "LEASE_S": "6",
+        "LEASE_S": "60",
         **running.environment(),
         **(settings or {}),
     }
