@@ -149,8 +149,12 @@ class AccountingSystem(Protocol):
         """Vouchers of a series and year, from list pages."""
         ...
 
-    def upload_file(self, name: str, mime_type: str, content: bytes) -> str:
-        """Store a file where vouchers' files are kept; its reference there. One that nothing points at is harmless."""
+    def upload_file(self, name: str, mime_type: str, content: bytes, voucher: str) -> str:
+        """Store a file where vouchers' files are kept; its reference there. One that nothing points at is harmless.
+
+        A system without such a place attaches it to the voucher (series/number/year) at once, and raises `AlreadyDone`
+        where a file is attached already.
+        """
         ...
 
     def connect_file(self, file_ref: str, voucher: str) -> None:

@@ -323,7 +323,7 @@ def _attach(services: Services, company_id: int, evidence_id: int, system: Accou
         if not file_ref:
             file = of_document(services, company_id, document_id)
             name = f"{file.name}.pdf"
-            file_ref = system.upload_file(name, "application/pdf", file.paper)
+            file_ref = system.upload_file(name, "application/pdf", file.paper, voucher)
             _change(services, company_id, evidence_id, state="uploaded", file_ref=file_ref, file_name=name)
         if doubtful and system.file_connected(file_ref):
             _change(services, company_id, evidence_id, state="attached", doubtful=False, error="")

@@ -753,7 +753,7 @@ class FortnoxAccounting:
 
     # --- Files --------------------------------------------------------------------------------------------
 
-    def upload_file(self, name: str, mime_type: str, content: bytes) -> str:
+    def upload_file(self, name: str, mime_type: str, content: bytes, voucher: str = "") -> str:
         """Put a file into the inbox folder for vouchers; its two numbers there, of which connections know either."""
         document = self._client.upload("inbox", {"path": "inbox_v"}, name, mime_type, content)
         try:

@@ -125,8 +125,7 @@ def _comparable(value: Any) -> Any:
         return Decimal(value)
     if isinstance(value, date):
         return value.isoformat()[:10]
-    text = str(value).casefold()
-    return text[:10] if re.match(r"\d{4}-\d\d-\d\dt", text) else text
+    return str(value).casefold()
 
 
 def _as(value: str, like: Any) -> Any:
@@ -178,6 +177,8 @@ def _compare(value: Any, operator: str, wanted: str) -> bool:
     if value is None:
         return operator == "ne"
     ours = _comparable(value)
+    if isinstance(ours, str) and len(wanted) == 10 and re.match(r"\d{4}-\d\d-\d\dt", ours):
+        ours = ours[:10]  # an instant asked for by its day
     theirs = _as(wanted, ours)
     match operator:
         case "eq":

@@ -1,0 +1,22 @@
+"""e-conomic: an accounting system.
+
+`client` speaks HTTP with its two hosts, `translate` turns its words into ours and back, `accounting` makes the steps,
+`install` knows the way in, `webhooks` what e-conomic tells unasked.
+"""
+
+from addon.connectors.economic.accounting import CAPABILITIES, Choices, EconomicAccounting
+from addon.connectors.economic.client import EconomicClient, NotThere
+from addon.connectors.economic.install import install_url, read_return
+from addon.connectors.economic.webhooks import nudge_path, webhook_bodies
+
+__all__ = [
+    "CAPABILITIES",
+    "Choices",
+    "EconomicAccounting",
+    "EconomicClient",
+    "NotThere",
+    "install_url",
+    "nudge_path",
+    "read_return",
+    "webhook_bodies",
+]

@@ -1,0 +1,1247 @@
+"""e-conomic as an accounting system: how each step is made there, and how what an earlier attempt left is found.
+
+Drafts of invoices and draft entries of a journal of our own stand unbooked until a second call books them, and our key
+is written into all of them, so everything can be found again and nothing is booked by accident. Booking entries
+answers with nothing: what stands there is read back each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, TypeVar, assert_never
+from urllib.parse import quote
+
+from addon.connectors.economic import translate
+from addon.connectors.economic.client import (
+    ACCOUNTS,
+    BOOKED_ENTRIES,
+    DOCUMENTS,
+    JOURNALS,
+    YEARS,
+    EconomicClient,
+    NotThere,
+)
+from addon.connectors.economic.translate import DRAFT, Row
+from addon.connectors.http import Unreadable
+from addon.core.accounts import AccountRole
+from addon.core.books import (
+    Books,
+    BooksCurrency,
+    Code,
+    CustomerView,
+    Identity,
+    InvoiceView,
+    Ledger,
+    LedgerEntry,
+    OrderField,
+    OrderView,
+    PaymentView,
+    Register,
+    Remedy,
+    Repair,
+    Series,
+    StepAnswer,
+    VoucherView,
+)
+from addon.core.dates import FinancialYear
+from addon.core.documents import (
+    AwaitInvoice,
+    AwaitPayment,
+    BookInvoice,
+    BookPayment,
+    CreateArticle,
+    CreateCustomer,
+    CreateInvoice,
+    CreateOrder,
+    CreatePayment,
+    CreditInvoice,
+    Customer,
+    DateCreditNote,
+    Invoice,
+    MailInvoice,
+    PostVoucher,
+    RoundInvoice,
+    Settlement,
+    Step,
+    UpdateCustomer,
+)
+from addon.core.holds import HoldReason
+from addon.core.money import Money
+from addon.ports.accounting import AccountingCapabilities, Known
+from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, Rejected, TryLater
+
+CAPABILITIES: Final = AccountingCapabilities(
+    name="economic",
+    decimals=2,
+    key_length=translate.KEY_LENGTH,
+    voucher_fence=True,
+    foreign_vouchers=False,
+    idempotency_window_s=3600,
+)
+JOURNAL_NAME: Final = "Kvitt"
+JOURNAL_FIRST: Final = 800_001
+JOURNAL_LAST: Final = 899_999
+MOST_ENTRIES: Final = 500
+MOST_CANDIDATES: Final = 40
+_FLAGS: Final = (
+    "balancingBehavior",
+    "isStandingJournal",
+    "requireAdminApproval",
+    "lockVatCodes",
+    "allowPartialBooking",
+    "repeatText",
+)
+_PLACES: Final[Mapping[OrderField, str]] = {
+    OrderField.ORDER_NUMBER: "references.other",
+    OrderField.YOUR_REFERENCE: "references.other",
+    OrderField.OUR_REFERENCE: "notes.heading",
+    OrderField.EXTERNAL_REFERENCE: "notes.textLine2",
+    OrderField.OCR: "notes.textLine1",
+}
+_ALREADY_ATTACHED: Final = "DocumentAlreadyAttachedToVoucher"
+_MISSING_DRAFT: Final = "E06000"
+
+T = TypeVar("T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a company may choose of its own registers; None: the likeliest that is there."""
+
+    layout: int | None = None
+    payment_terms: int | None = None
+    customer_group: int | None = None
+    rounding_group: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Registers:
+    """What invoices need to name, read once."""
+
+    base_currency: str
+    layout: int
+    terms: int
+    customer_group: int
+    groups: Mapping[tuple[int, int], tuple[str, Decimal]]
+    """Sales account and VAT rate by product group and VAT zone."""
+    zones: frozenset[int]
+
+
+class EconomicAccounting:
+    """One agreement's books. Safe to share between the threads of one slice of work."""
+
+    def __init__(
+        self, client: EconomicClient, choices: Choices | None = None, *, now: Callable[[], datetime] = _now
+    ) -> None:
+        self._client = client
+        self._choices = choices or Choices()
+        self._now = now
+        self._lock = threading.RLock()
+        self._read: _Registers | None = None
+        self._products: set[str] = set()
+        self._journals: tuple[Row, ...] | None = None
+        self._receipt_sign: int | None = None
+        self._years: tuple[FinancialYear, ...] | None = None
+        self._first_payment = ""
+        """The key of the payment that shows which sign money received has there, while it is on its way."""
+
+    @property
+    def capabilities(self) -> AccountingCapabilities:
+        """What e-conomic can hold and tell."""
+        return CAPABILITIES
+
+    # --- The company and its books ------------------------------------------------------------------------
+
+    def fetch_identity(self) -> Identity:
+        """Who the company is; the cheapest call that proves a grant."""
+        return _seen("GET self", translate.identity, self._client.get("self"))
+
+    def fetch_books(self, first_day: date, last_day: date) -> Books:
+        """Read all that a run needs. Whether the books are kept by invoices is not told by any call: a person is asked.
+
+        A month that is closed or barred counts only up to today, so that one barred ahead of time does not move all.
+        """
+        identity = self.fetch_identity()
+        years = tuple(year for year in self._fetch_years() if year.first_day <= last_day and first_day <= year.last_day)
+        chart = list(self._client.rows("accounts"))
+        accounts = [
+            _seen("GET accounts", partial(translate.chart_account, year_ref=year.ref), row)
+            for year in years
+            for row in chart
+        ]
+        journals = self._own_journals()
+        series = [
+            Series(
+                str(translate.whole(row, "number")),
+                translate.text(row, "name"),
+                _takes_everything(row),
+                year.ref,
+                row.get("requireAdminApproval") is True,
+            )
+            for year in years
+            for row in journals
+        ]
+        groups = list(self._client.rows("customer-groups"))
+        claims = [translate.text(row, "account", "accountNumber") for row in groups]
+        currencies = tuple(
+            BooksCurrency(translate.text(row, "code"), None, automatic=True) for row in self._client.rows("currencies")
+        )
+        return Books(
+            identity=identity,
+            years=years,
+            accounts=tuple(accounts),
+            series=tuple(series),
+            invoice_series="invoices",
+            payment_series="payments",
+            predefined=tuple((AccountRole.CUSTOMER_CLAIMS.value, number) for number in claims[:1]),
+            payment_modes=(),
+            currencies=currencies,
+            locked_through=self._fetch_locked_through(),
+        )
+
+    def _fetch_years(self) -> tuple[FinancialYear, ...]:
+        def view(row: Row) -> FinancialYear:
+            return FinancialYear(
+                translate.text(row, "year"), translate.day(row, "fromDate"), translate.day(row, "toDate"), accrual=True
+            )
+
+        years = [_seen("GET accounting-years", view, row) for row in self._client.rows("accounting-years")]
+        return tuple(sorted(years, key=lambda year: year.first_day))
+
+    def _fetch_locked_through(self) -> date | None:
+        today = self._now().date()
+        locked = [
+            _seen("GET periods", lambda row: translate.day(row, "dateTo"), row)
+            for row in self._client.items(f"{YEARS}/accountingYears/periods")
+            if row.get("isClosed") is True or row.get("isBarred") is True
+        ]
+        return max((last for last in locked if last <= today), default=None)
+
+    def _own_journals(self) -> tuple[Row, ...]:
+        """All journals; there is no filter on them that works."""
+        with self._lock:
+            if self._journals is None:
+                self._journals = tuple(self._client.items(f"{JOURNALS}/journals"))
+            return self._journals
+
+    def repair(self, repair: Repair) -> None:
+        """Carry out what a person asked for with the Repair button. Raises `Rejected` for what has no call."""
+        name = translate.clean(repair.name, 50) or repair.subject
+        match repair.remedy:
+            case Remedy.CREATE_SERIES:
+                self._create_journal(name)
+            case Remedy.CREATE_ACCOUNT:
+                flags = ("isBarred", "isBlockedForDirectEntries", "isDepartmentMandatory", "isUnitMandatory")
+                body = {
+                    "number": _digits(repair.subject),
+                    "name": name,
+                    "type": 2,
+                    **dict.fromkeys(flags, False),
+                }
+                self._client.tell("POST", f"{ACCOUNTS}/Accounts", body, f"account/{repair.subject}")
+            case Remedy.ACTIVATE_ACCOUNT:
+                path = f"{ACCOUNTS}/Accounts"
+                account = dict(self._client.ask(f"{path}/{_digits(repair.subject)}"))
+                account |= {"isBarred": False, "isBlockedForDirectEntries": False}
+                # The version that was read goes along: somebody else's change in between is not written over.
+                version = translate.text(account, "objectVersion")
+                self._client.tell("PUT", path, account, f"account/{repair.subject}/{version}")
+            case Remedy.ADD_CURRENCY | Remedy.ADD_PAYMENT_MODE:
+                raise Rejected("", f"e-conomic lets a person do this, not us: {repair.subject}")
+            case _:
+                assert_never(repair.remedy)
+
+    def _create_journal(self, name: str) -> None:
+        """A journal of our own, so that booking never sweeps up what a bookkeeper has half finished."""
+        body = {
+            "name": name or JOURNAL_NAME,
+            "autoApprove": True,
+            "requireBalancePerVoucherId": True,
+            **dict.fromkeys(_FLAGS, False),
+            "minimumVoucherNumber": JOURNAL_FIRST,
+            "maximumVoucherNumber": JOURNAL_LAST,
+            "allowedEntryType": 0,
+        }
+        self._client.tell("POST", f"{JOURNALS}/journals", body, f"journal/{body['name']}")
+        with self._lock:
+            self._journals = None
+
+    def with_registers(self, books: Books, registers: Sequence[Register], scopes: Sequence[str]) -> Books:
+        """The same books with payment terms; what Kvitt does not use of e-conomic is named as closed."""
+        codes: list[Code] = []
+        if Register.PAYMENT_TERMS in registers:
+            codes = [
+                Code(Register.PAYMENT_TERMS, translate.text(row, "paymentTermsNumber"))
+                for row in self._client.rows("payment-terms")
+            ]
+        closed = [one.value for one in registers if one is not Register.PAYMENT_TERMS]
+        closed += [scope for scope in scopes if scope != "article"]
+        return replace(
+            books,
+            codes=tuple(codes),
+            registers=tuple(one for one in registers if one is Register.PAYMENT_TERMS),
+            unreadable=(*books.unreadable, *(name for name in closed if name not in books.unreadable)),
+        )
+
+    def fetch_articles(self, changed_since: datetime | None) -> Iterator[str]:
+        """Numbers of products, all or those changed since an instant."""
+        text = "" if changed_since is None else f"lastUpdated$gte:{changed_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        for row in self._client.rows("products", text):
+            yield translate.text(row, "productNumber")
+
+    def fetch_orders(self, key_prefix: str, changed_since: datetime | None) -> Iterator[str]:
+        """None: Kvitt writes no orders here (`CreateOrder` is refused)."""
+        return iter(())
+
+    def get_order(self, number: str) -> OrderView:
+        """Kvitt writes no orders here. Raises `Rejected`."""
+        raise Rejected("", f"no order {number} of ours is in e-conomic")
+
+    def fetch_customers(self, changed_since: datetime | None) -> Iterator[CustomerView]:
+        """Customers that are not barred, all or those changed since an instant."""
+        text = "" if changed_since is None else f"lastUpdated$gte:{changed_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        for row in self._client.rows("customers", text):
+            if row.get("barred") is not True:
+                yield _seen("GET customers", translate.customer_view, row)
+
+    # --- What invoices name -------------------------------------------------------------------------------
+
+    def _registers(self) -> _Registers:
+        with self._lock:
+            if self._read is None:
+                self._read = self._fetch_registers()
+            return self._read
+
+    def _fetch_registers(self) -> _Registers:
+        chosen, client = self._choices, self._client
+        layouts = [row for row in client.rows("layouts") if row.get("deleted") is not True]
+        terms = [row for row in client.rows("payment-terms") if translate.text(row, "paymentTermsType") == "net"]
+        terms.sort(key=lambda row: int(translate.text(row, "daysOfCredit") or 0))
+        groups = list(client.rows("customer-groups"))
+        rates = {
+            translate.text(row, "vatCode"): translate.decimal(row, "ratePercentage")
+            for row in client.rows("vat-accounts")
+        }
+        zones = frozenset(
+            translate.whole(row, "vatZoneNumber")
+            for row in client.rows("vat-zones")
+            if row.get("enabledForCustomer") is True
+        )
+        return _Registers(
+            self.fetch_identity().currency,
+            chosen.layout or _first(layouts, "layoutNumber", "layout"),
+            chosen.payment_terms or _first(terms, "paymentTermsNumber", "payment terms that leave an invoice open"),
+            chosen.customer_group or _first(groups, "customerGroupNumber", "customer group"),
+            dict(self._fetch_sales_accounts(rates)),
+            zones,
+        )
+
+    def _fetch_sales_accounts(
+        self, rates: Mapping[str, Decimal]
+    ) -> Iterator[tuple[tuple[int, int], tuple[str, Decimal]]]:
+        """The account and VAT rate of each product group in each zone: only these decide what a row is booked on."""
+        for group in self._client.rows("product-groups"):
+            number = translate.whole(group, "productGroupNumber")
+            for row in self._client.rows(f"product-groups/{number}/sales-accounts"):
+                code = translate.text(row, "salesAccount", "vatAccount", "vatCode")
+                account = translate.text(row, "salesAccount", "accountNumber")
+                zone = translate.whole(row, "vatZone", "vatZoneNumber")
+                yield (number, zone), (account, rates.get(code, Decimal(0)))
+
+    def _zone_and_groups(self, invoice: Invoice) -> tuple[int, list[int]]:
+        """The VAT zone in which every row finds a product group with its account and rate, and those groups."""
+        known = self._registers()
+        for zone in translate.ZONES[invoice.customer.vat]:
+            if zone not in known.zones:
+                continue
+            groups = [self._group_for(known, zone, line.account.number, line.vat_percent) for line in invoice.lines]
+            if None not in groups:
+                return zone, [group for group in groups if group is not None]
+        wanted = sorted({f"{line.account.number} at {line.vat_percent} %" for line in invoice.lines})
+        message = f"no product group sells on account {', '.join(wanted)} for {invoice.customer.vat.value}"
+        raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
+
+    @staticmethod
+    def _group_for(known: _Registers, zone: int, account: str, percent: int) -> int | None:
+        wanted = (account, Decimal(percent))
+        fits = (number for (number, where), found in known.groups.items() if where == zone and found == wanted)
+        return next(fits, None)
+
+    def _product(self, group: int) -> str:
+        """The number of our product in a group, made when it is first needed."""
+        number = f"KVITT-{group}"
+        self._ensure_product(number, "Salg", group)
+        return number
+
+    def _ensure_product(self, number: str, name: str, group: int) -> None:
+        with self._lock:
+            if number in self._products:
+                return
+            try:
+                self._client.get(f"products/{_in_path(number)}")
+            except NotThere:
+                body = {"productNumber": number, "name": name, "productGroup": {"productGroupNumber": group}}
+                self._client.send("POST", "products", body, f"product/{number}")
+            self._products.add(number)
+
+    def _rounding_product(self, zone: int) -> None:
+        """The product without VAT that takes what net prices cannot reach."""
+        known = self._registers()
+        free = [n for (n, where), (_, rate) in known.groups.items() if where == zone and rate == 0]
+        everywhere = [n for n in free if all(found[1] == 0 for (m, _), found in known.groups.items() if m == n)]
+        group = self._choices.rounding_group or next(iter([*reversed(everywhere), *free]), None)
+        if group is None:
+            message = "no product group is without VAT, which rounding rows need"
+            raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
+        self._ensure_product(translate.ROUNDING_PRODUCT, "Øredifference", group)
+
+    def _invoice_body(self, invoice: Invoice, customer_number: str) -> dict[str, Any]:
+        known = self._registers()
+        zone, groups = self._zone_and_groups(invoice)
+        rows = [
+            translate.priced(line, line.article or self._product(group))
+            for line, group in zip(invoice.lines, groups, strict=True)
+        ]
+        total = translate.ledger_amount(invoice.total)
+        sent = translate.rows_of(rows, total, "Øredifference")
+        if len(sent) > len(rows):
+            self._rounding_product(zone)
+        return translate.draft_body(
+            invoice,
+            customer_number=customer_number,
+            zone=zone,
+            terms=int(invoice.payment_terms or known.terms),
+            layout=known.layout,
+            rows=sent,
+            base_currency=known.base_currency,
+        )
+
+    # --- Writing ------------------------------------------------------------------------------------------
+
+    def perform(self, step: Step, known: Known) -> StepAnswer:
+        """Make one write. Raises `AlreadyDone` where it was done before, and the other errors of the ports."""
+        match step:
+            case CreateCustomer():
+                return self._create_customer(step.customer, step.key)
+            case UpdateCustomer():
+                return self._update_customer(step.customer, known.customer_number, step.key)
+            case CreateArticle():
+                return self._create_article(step)
+            case CreateInvoice():
+                body = self._invoice_body(step.invoice, known.customer_number)
+                return self._create_draft(body, step.key)
+            case RoundInvoice():
+                number = _draft_number(_invoice(known).number)
+                customer = _invoice(known).customer_number
+                body = self._invoice_body(step.invoice, customer)
+                return self._write_draft("PUT", f"invoices/drafts/{number}", body, step.key)
+            case BookInvoice():
+                return self._book_invoice(step, _invoice(known))
+            case CreditInvoice():
+                return self._credit(step, _invoice(known).number)
+            case DateCreditNote():
+                return self._date_credit_note(step, known)
+            case CreatePayment():
+                return self._create_payment(step.settlement, _invoice(known), step.key)
+            case BookPayment():
+                return self._book_payment(step, known)
+            case PostVoucher():
+                return self._post_voucher(step, known)
+            case AwaitInvoice() | AwaitPayment():
+                raise Rejected("", f"{step.kind} is for a person to do")
+            case CreateOrder() | MailInvoice():
+                # An invoice can be sent there only in the call that books it, and orders are not written.
+                raise Rejected("", f"{step.kind} is not done in e-conomic", HoldReason.REJECTED.value)
+            case _:
+                assert_never(step)
+
+    def _create_customer(self, customer: Customer, key: str) -> StepAnswer:
+        known = self._registers()
+        zone = next((zone for zone in translate.ZONES[customer.vat] if zone in known.zones), 1)
+        body = translate.customer_body(customer, known.customer_group, zone, known.terms, known.base_currency)
+        answer = self._client.send("POST", "customers", body, key).body
+        return StepAnswer(_written("POST customers", translate.customer_view, answer).number)
+
+    def _update_customer(self, customer: Customer, number: str, key: str) -> StepAnswer:
+        """Replace a customer by itself with another name and VAT number: what is not sent there is cleared."""
+        path = f"customers/{int(number)}"
+        row = self._client.get(path)
+        known = self._registers()
+        body = translate.customer_body(customer, known.customer_group, 1, known.terms, known.base_currency)
+        kept = {
+            name: value for name, value in row.items() if name not in _DERIVED and name not in ("name", "vatNumber")
+        }
+        changed = {name: body[name] for name in ("name", "vatNumber") if name in body}
+        self._client.send("PUT", path, {**kept, **changed}, key)
+        return StepAnswer(number)
+
+    def _create_article(self, step: CreateArticle) -> StepAnswer:
+        known = self._registers()
+        group = next((n for (n, _), (account, _) in known.groups.items() if account == step.account.number), None)
+        if group is None:
+            message = f"no product group sells on account {step.account.number}"
+            raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
+        self._ensure_product(step.number, translate.clean(step.description, 300) or step.number, group)
+        return StepAnswer(step.number)
+
+    def _create_draft(self, body: Row, key: str) -> StepAnswer:
+        """Make a draft. An answer out of their memory may be about one that a person has since taken away."""
+        sent = self._client.send("POST", "invoices/drafts", body, key)
+        view = _written("POST invoices/drafts", translate.invoice_view, sent.body)
+        if sent.remembered and not self._is_there(f"invoices/drafts/{_draft_number(view.number)}"):
+            sent = self._client.send("POST", "invoices/drafts", body, f"{key}/again/{view.number}")
+            view = _written("POST invoices/drafts", translate.invoice_view, sent.body)
+        return _invoice_answer(view)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self._client.get(path)
+        except NotThere:
+            return False
+        return True
+
+    def _write_draft(self, method: str, path: str, body: Row, key: str) -> StepAnswer:
+        answer = self._client.send(method, path, body, key).body
+        return _invoice_answer(_written(f"{method} {path}", translate.invoice_view, answer))
+
+    def _book_invoice(self, step: BookInvoice, invoice: InvoiceView) -> StepAnswer:
+        if not invoice.number.startswith(DRAFT):
+            return _invoice_answer(self.get_invoice(invoice.number))
+        body = {"draftInvoice": {"draftInvoiceNumber": _draft_number(invoice.number)}}
+        try:
+            answer = self._client.send("POST", "invoices/booked", body, step.key).body
+        except Rejected as refusal:
+            # A draft that is gone was booked by us, or by a person, or taken away: its key tells.
+            booked = self._booked_of(invoice) if refusal.code in ("", _MISSING_DRAFT) else None
+            if booked is None:
+                raise
+            return _invoice_answer(booked)
+        return _invoice_answer(_written("POST invoices/booked", translate.invoice_view, answer))
+
+    def _booked_of(self, draft: InvoiceView) -> InvoiceView | None:
+        """The booked invoice that came of a draft: by key and sign."""
+        if not draft.our_key:
+            return None
+        found = [view for view in self._with_key("booked", draft.our_key) if _same_sign(view.total, draft.total)]
+        return found[0] if found else None
+
+    def _credit(self, step: CreditInvoice, number: str) -> StepAnswer:
+        """There is no credit action: the same rows are drafted with their quantities turned, at the original's rate."""
+        row = self._client.get(f"invoices/booked/{int(number)}")
+        original = _seen("GET invoices/booked", translate.invoice_view, row)
+        try:
+            body = translate.credit_body(row, step.credit_date, _credit_heading(number))
+        except Unreadable as error:
+            raise BadReply(f"GET invoices/booked/{number}: {error}") from error
+        note = self._create_draft(body, step.key)
+        return StepAnswer(note.reference, invoice=replace(original, credit_number=note.reference))
+
+    def _date_credit_note(self, step: DateCreditNote, known: Known) -> StepAnswer:
+        number = _draft_number(_credit_number(known))
+        path = f"invoices/drafts/{number}"
+        try:
+            body = translate.draft_again(self._client.get(path))
+        except Unreadable as error:
+            raise BadReply(f"GET {path}: {error}") from error
+        body["date"] = step.credit_date.isoformat()
+        body["notes"] = {**body.get("notes", {}), "textLine2": translate.keyed("Kvitt", step.document_key)}
+        if note := translate.clean(step.text, translate.NOTE_LENGTH):
+            body["notes"]["textLine1"] = note
+        return self._write_draft("PUT", path, body, step.key)
+
+    # --- Payments -----------------------------------------------------------------------------------------
+
+    def _create_payment(self, settlement: Settlement, invoice: InvoiceView, key: str) -> StepAnswer:
+        """An entry in our journal that names the invoice, against the clearing account."""
+        # What Basic found is known by its number only: whose invoice it is, and at what rate, must be asked.
+        now = invoice if invoice.customer_number else self.get_invoice(invoice.number)
+        entries = self._payment_entries(settlement, now, key, self._sign(key))
+        journal = self._journal()
+        for entry in entries:
+            entry["journalNumber"] = journal
+        path = f"{JOURNALS}/draft-entries/bulk"
+        numbers = self._new_entries(path, entries, key)
+        payment = PaymentView(
+            _payment_reference(numbers, now.number),
+            now.number,
+            settlement.amount,
+            settlement.books_amount or settlement.amount,
+            settlement.paid_on,
+            settlement.account.number,
+            booked=False,
+        )
+        return StepAnswer(payment.number, payment=payment)
+
+    def _payment_entries(
+        self, settlement: Settlement, invoice: InvoiceView, key: str, sign: int
+    ) -> list[dict[str, Any]]:
+        base = self._registers().base_currency
+        text = translate.keyed(f"Faktura {invoice.number}", key)
+        common: dict[str, Any] = {
+            "entryTypeNumber": translate.PAYMENT_ENTRY,
+            "date": f"{settlement.paid_on.isoformat()}T00:00:00",
+            "currency": invoice.currency,
+            "customerNumber": int(invoice.customer_number),
+            "customerInvoiceNumber": invoice.number,
+            "text": text,
+        }
+        if invoice.currency != base:
+            common["exchangeRate"] = self._payment_rate(settlement, invoice)
+        parts = [(settlement.amount, settlement.account)]
+        if settlement.write_off is not None and settlement.write_off_account is not None:
+            parts.append((settlement.write_off, settlement.write_off_account))
+        return [
+            {
+                **common,
+                "amount": translate.ledger_amount(amount) * sign,
+                "contraAccountNumber": _digits(account.number),
+            }
+            for amount, account in parts
+        ]
+
+    @staticmethod
+    def _payment_rate(settlement: Settlement, invoice: InvoiceView) -> Decimal:
+        """The rate at which the money was worth what the provider paid; the invoice's own where it stayed foreign."""
+        if settlement.books_amount is None or not settlement.amount:
+            return invoice.rate
+        exact = settlement.books_amount.to_decimal() * translate.RATE_UNIT / settlement.amount.to_decimal()
+        rate = exact.quantize(Decimal("0.000001"))
+        made = (settlement.amount.to_decimal() * rate / translate.RATE_UNIT).quantize(Decimal("0.01"))
+        if made != settlement.books_amount.to_decimal():
+            message = f"no rate of six decimals makes {settlement.amount} {settlement.books_amount}"
+            raise Rejected("", message, HoldReason.LEDGER_PRECISION.value)
+        return rate
+
+    def _sign(self, key: str) -> int:
+        """Which sign money received has, told by a payment that is there; else one payment goes ahead and shows it."""
+        with self._lock:
+            if self._receipt_sign is None:
+                self._receipt_sign = self._read_sign()
+            if self._receipt_sign is not None:
+                return self._receipt_sign
+            if self._first_payment not in ("", key):
+                raise TryLater("the first payment shows which sign payments have; the others wait for it", 1)
+            self._first_payment = key
+            return -1
+
+    def _read_sign(self) -> int | None:
+        """The sign of customer payments that closed an invoice; the opposite of one of ours that missed its invoice."""
+        for row in self._client.items(
+            f"{BOOKED_ENTRIES}/booked-entries", f"type$eq:{translate.PAYMENT_ENTRY}$and:customerInvoiceNumber$gt:0"
+        ):
+            number = translate.text(row, "customerInvoiceNumber")
+            paid = translate.decimal(row, "amount")
+            left = translate.decimal(row, "remainder") if "remainder" in row else paid
+            invoice = next(iter(self._entries_of(number, translate.INVOICE_ENTRIES)), None)
+            if invoice is None or not paid:
+                continue
+            received = 1 if translate.decimal(invoice, "amount") > 0 else -1
+            as_written = received if paid > 0 else -received
+            if left == 0:
+                return as_written
+            if left == paid and translate.text(row, "customerNumber") and _is_ours(row):
+                return -as_written
+        return None
+
+    def _entries_of(self, invoice_number: str, types: Sequence[int]) -> list[Row]:
+        """Booked entries that name an invoice, of some types."""
+        path, text = f"{BOOKED_ENTRIES}/booked-entries", f"customerInvoiceNumber$eq:{int(invoice_number)}"
+        return [row for row in self._client.items(path, text) if row.get("type") in types]
+
+    def _book_payment(self, step: BookPayment, known: Known) -> StepAnswer:
+        """Book the entries, and see that they are booked: an answer without content does not prove it."""
+        numbers, invoice_number = _payment_parts(known.payment_number)
+        path = f"{JOURNALS}/journals/{self._journal()}/bookdraftentries"
+        refused: Rejected | None = None
+        try:
+            self._client.tell("POST", path, {"entryNumbers": numbers}, step.key)
+        except Rejected as refusal:
+            refused = refusal  # perhaps because they are booked already
+        found = self._booked_payment(invoice_number, step.payment_key)
+        if found is not None:
+            self._check_sign(invoice_number)
+            return _payment_answer(found)
+        if refused is not None:
+            raise refused
+        if any(self._draft_entry(number) is not None for number in numbers):
+            raise Rejected("", f"the payment of invoice {invoice_number} is still unbooked", HoldReason.REJECTED.value)
+        raise OutcomeUnknown(f"the payment of invoice {invoice_number} does not show yet")
+
+    def _check_sign(self, invoice_number: str) -> None:
+        """The first payment must have made less open; one with the wrong sign is named, and no other follows it."""
+        with self._lock:
+            if self._receipt_sign is not None:
+                return
+            sign = self._read_sign()
+            self._receipt_sign, self._first_payment = sign, ""
+        if sign == 1:
+            message = (
+                f"the payment of invoice {invoice_number} was booked on the wrong side: turn it in e-conomic; "
+                "the payments after it have the other sign"
+            )
+            raise Rejected("", message, HoldReason.WRONG_SIGN.value)
+
+    def _draft_entry(self, number: int) -> Row | None:
+        try:
+            row = self._client.ask(f"{JOURNALS}/draft-entries/{number}")
+        except NotThere:
+            return None
+        return row if isinstance(row, Mapping) else None
+
+    def _booked_payment(self, invoice_number: str, key: str) -> PaymentView | None:
+        """A booked payment of an invoice, by the key in its text; what was written off beside it is part of it."""
+        rows = [
+            row for row in self._payment_rows(invoice_number) if translate.key_of(translate.text(row, "text")) == key
+        ]
+        return self._payment_view(rows[0], invoice_number) if rows else None
+
+    def _payment_rows(self, invoice_number: str) -> list[Row]:
+        rows = self._entries_of(invoice_number, (translate.PAYMENT_ENTRY,))
+        return [row for row in rows if translate.text(row, "customerNumber")]
+
+    def _payment_view(self, row: Row, invoice_number: str) -> PaymentView:
+        currency = translate.text(row, "currencyCode")
+        base = self._registers().base_currency
+        sign = self._receipt_sign or -1
+        money = translate.amount(row, currency, "amount")
+        books = translate.amount(row, base, "amountInBaseCurrency")
+        return PaymentView(
+            f"booked-{translate.whole(row, 'entryNumber')}/{invoice_number}",
+            invoice_number,
+            money if sign > 0 else -money,
+            books if sign > 0 else -books,
+            translate.day(row, "date"),
+            "",
+            booked=True,
+            voucher=self._voucher_reference(row),
+        )
+
+    # --- Vouchers -----------------------------------------------------------------------------------------
+
+    def _journal(self, series: str = "") -> int:
+        """Our journal: the series that the company chose, else the one of our name."""
+        if series:
+            return _digits(series)
+        for row in self._own_journals():
+            if translate.text(row, "name") == JOURNAL_NAME and _takes_everything(row):
+                return translate.whole(row, "number")
+        message = f"the journal {JOURNAL_NAME} is missing"
+        raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
+
+    def _new_entries(self, path: str, entries: Sequence[Row], key: str) -> list[int]:
+        """Put entries into our journal, all or none. Their memory may tell of ones that a person has taken away."""
+        if len(entries) > MOST_ENTRIES:
+            message = f"e-conomic takes {MOST_ENTRIES} entries at a time, not {len(entries)}"
+            raise Rejected("", message, HoldReason.LEDGER_PRECISION.value)
+        sent = self._client.tell("POST", path, {"entries": list(entries)}, key)
+        numbers = _entry_numbers(sent.body)
+        gone = sent.remembered and any(self._draft_entry(number) is None for number in numbers)
+        if gone:
+            again = f"{key}/again/{numbers[0]}"
+            numbers = _entry_numbers(self._client.tell("POST", path, {"entries": list(entries)}, again).body)
+        return numbers
+
+    def _post_voucher(self, step: PostVoucher, known: Known) -> StepAnswer:
+        journal = self._journal(known.series)
+        entries = self._voucher_entries(step, journal)
+        self._new_entries(f"{JOURNALS}/draft-entries/bulk", entries, step.key)
+        return self._finish_voucher(step, known, journal)
+
+    def _voucher_entries(self, step: PostVoucher, journal: int) -> list[dict[str, Any]]:
+        """Every row against the largest one's account: each entry balances by itself, whatever number it is given."""
+        base = self._registers().base_currency
+        voucher = step.voucher
+        if any(line.signed.currency != base for line in voucher.lines):
+            raise Rejected("", f"vouchers here are in {base}", HoldReason.LEDGER_PRECISION.value)
+        largest = max(range(len(voucher.lines)), key=lambda index: abs(voucher.lines[index].signed.minor))
+        contra = voucher.lines[largest]
+        return [
+            {
+                "entryTypeNumber": translate.VOUCHER_ENTRY,
+                "journalNumber": journal,
+                "date": f"{voucher.booking_date.isoformat()}T00:00:00",
+                "accountNumber": _digits(line.account.number),
+                "contraAccountNumber": _digits(contra.account.number),
+                "amount": translate.ledger_amount(line.signed),
+                "currency": base,
+                "text": translate.keyed(line.text or voucher.text, step.key),
+            }
+            for index, line in enumerate(voucher.lines)
+            if index != largest
+        ]
+
+    def _finish_voucher(self, step: PostVoucher, known: Known, journal: int) -> StepAnswer:
+        """Book what stands in the journal under the key, and read the voucher back."""
+        drafts = self._drafts_with_key(journal, step.key)
+        if drafts:
+            path = f"{JOURNALS}/journals/{journal}/bookdraftentries"
+            numbers = sorted(translate.whole(row, "entryNumber") for row in drafts)
+            self._client.tell("POST", path, {"entryNumbers": numbers}, f"{step.key}/book")
+        if drafts and self._drafts_with_key(journal, step.key):
+            raise Rejected("", "the voucher's entries are still unbooked", HoldReason.REJECTED.value)
+        found = self._vouchers_with_key(step, known)
+        if not found:
+            raise OutcomeUnknown("the voucher does not show yet")
+        return _voucher_answer(found[0])
+
+    def _drafts_with_key(self, journal: int, key: str) -> list[Row]:
+        rows = self._client.items(f"{JOURNALS}/draft-entries", f"journalNumber$eq:{journal}")
+        return [row for row in rows if translate.key_of(translate.text(row, "text")) == key]
+
+    def _vouchers_with_key(self, step: PostVoucher, known: Known) -> list[VoucherView]:
+        day = step.voucher.booking_date.isoformat()
+        text = f"type$eq:{translate.VOUCHER_ENTRY}$and:date$eq:{day}"
+        rows = [
+            row
+            for row in self._client.items(f"{BOOKED_ENTRIES}/booked-entries", text)
+            if translate.key_of(translate.text(row, "text")) == step.key
+        ]
+        return self._voucher_views(rows)
+
+    def _voucher_views(self, rows: Sequence[Row]) -> list[VoucherView]:
+        """One for each voucher number, the oldest first; entries of one key may have got numbers of their own."""
+        views: dict[str, VoucherView] = {}
+        for row in sorted(rows, key=lambda row: translate.whole(row, "entryNumber")):
+            reference = self._voucher_reference(row)
+            view = VoucherView(reference, translate.day(row, "date"), translate.text(row, "text"))
+            views.setdefault(translate.key_of(view.text) or reference, view)
+        return list(views.values())
+
+    def _voucher_reference(self, row: Row) -> str:
+        """series/number/year: the journal is told by whose range the number lies in, as entries do not name it."""
+        number = translate.whole(row, "voucherNumber")
+        day = translate.day(row, "date")
+        journals = [
+            translate.text(journal, "number")
+            for journal in self._own_journals()
+            if translate.whole(journal, "minimumVoucherNumber")
+            <= number
+            <= int(translate.text(journal, "maximumVoucherNumber") or 999_999_999)
+            and translate.text(journal, "name") == JOURNAL_NAME
+        ]
+        return f"{journals[0] if journals else '0'}/{number}/{self._year_name(day)}"
+
+    def _year_name(self, day: date) -> str:
+        with self._lock:
+            if self._years is None:
+                self._years = self._fetch_years()
+            years = self._years
+        return next((year.ref for year in years if year.holds(day)), str(day.year))
+
+    # --- Looking for what an earlier attempt left ---------------------------------------------------------
+
+    def look_up(self, step: Step, known: Known) -> StepAnswer | None:
+        """Find what an earlier attempt at a step left; None if nothing is there.
+
+        A voucher whose entries stand in the journal unbooked is booked: the second call, which was never made.
+        """
+        match step:
+            case CreateCustomer():
+                return self._find_customer(step.customer)
+            case UpdateCustomer() | CreateArticle():
+                return None  # the same again does no harm
+            case CreateInvoice():
+                found = self._copies(step.invoice.key, step.invoice.total)
+                return _invoice_answer(found[0]) if found else None
+            case RoundInvoice():
+                view = self.get_invoice(_invoice(known).number)
+                return _invoice_answer(view) if view.total == step.invoice.total else None
+            case BookInvoice() | AwaitInvoice():
+                booked = self._booked_of(_invoice(known))
+                return _invoice_answer(booked) if booked is not None else None
+            case CreditInvoice():
+                return self._find_credit_note(step, _invoice(known).number)
+            case DateCreditNote():
+                note = self.get_invoice(_credit_number(known))
+                dated = note.our_key == step.document_key and note.invoice_date == step.credit_date
+                return _invoice_answer(note) if dated else None
+            case CreatePayment():
+                return self._find_payment(step.settlement, _invoice(known), step.key)
+            case BookPayment() | AwaitPayment():
+                invoice_number = _payment_parts(known.payment_number)[1]
+                payment = self._booked_payment(invoice_number, step.payment_key)
+                return _payment_answer(payment) if payment is not None else None
+            case PostVoucher():
+                journal = self._journal(known.series)
+                if self._drafts_with_key(journal, step.key):
+                    return self._finish_voucher(step, known, journal)
+                found_vouchers = self._vouchers_with_key(step, known)
+                return _voucher_answer(found_vouchers[0]) if found_vouchers else None
+            case CreateOrder() | MailInvoice():
+                return None
+            case _:
+                assert_never(step)
+
+    def _find_customer(self, customer: Customer) -> StepAnswer | None:
+        """By organisation number, e-mail address or name, the first that is told, exactly; oldest first."""
+        email, name = customer.email.strip().lower(), translate.clean(customer.name, translate.NAME_LENGTH)
+        if customer.organisation_number:
+            field, wanted = "corporateIdentificationNumber", customer.organisation_number
+        else:
+            field, wanted = ("email", email) if email else ("name", name)
+        known = self._registers()
+        zone = next((zone for zone in translate.ZONES[customer.vat] if zone in known.zones), 1)
+        for row in self._client.rows("customers", f"{field}$eq:{translate.escaped(wanted)}"):
+            same = translate.text(row, field).strip().lower() == wanted.lower()
+            if same and row.get("barred") is not True and translate.whole(row, "vatZone", "vatZoneNumber") == zone:
+                return StepAnswer(translate.text(row, "customerNumber"))
+        return None
+
+    def _with_key(self, where: str, key: str) -> list[InvoiceView]:
+        """Drafts or booked invoices under exactly this key, oldest first."""
+        text = f"notes.textLine2$like:{translate.escaped(key)}"
+        views = [
+            _seen(f"GET {where}", translate.invoice_view, row) for row in self._client.rows(f"invoices/{where}", text)
+        ]
+        return sorted((view for view in views if view.our_key == key), key=lambda view: _age(view.number))
+
+    def _copies(self, key: str, total: Money) -> list[InvoiceView]:
+        """All that stands under a key with the sign of a total: what is booked first, then drafts."""
+        found = [*self._with_key("booked", key), *self._with_key("drafts", key)]
+        return [view for view in found if _same_sign(view.total, total)]
+
+    def _find_credit_note(self, step: CreditInvoice, number: str) -> StepAnswer | None:
+        heading = _credit_heading(number)
+        for where in ("drafts", "booked"):
+            for row in self._client.rows(f"invoices/{where}", f"notes.heading$eq:{translate.escaped(heading)}"):
+                note = _seen(f"GET invoices/{where}", translate.invoice_view, row)
+                if translate.text(row, "notes", "heading") == heading and note.total == step.total:
+                    original = self.get_invoice(number)
+                    return StepAnswer(note.number, invoice=replace(original, credit_number=note.number))
+        return None
+
+    def _find_payment(self, settlement: Settlement, invoice: InvoiceView, key: str) -> StepAnswer | None:
+        """A payment is known by the key in its text, booked or not."""
+        booked = self._booked_payment(invoice.number, key)
+        if booked is not None:
+            return _payment_answer(booked)
+        drafts = self._drafts_with_key(self._journal(), key)
+        if not drafts:
+            return None
+        numbers = sorted(translate.whole(row, "entryNumber") for row in drafts)
+        reference = _payment_reference(numbers, invoice.number)
+        books = settlement.books_amount or settlement.amount
+        view = PaymentView(
+            reference,
+            invoice.number,
+            settlement.amount,
+            books,
+            settlement.paid_on,
+            settlement.account.number,
+            booked=False,
+        )
+        return _payment_answer(view)
+
+    # --- The fence ----------------------------------------------------------------------------------------
+
+    def find_copies(self, step: Step, known: Known) -> Sequence[str]:
+        """References of all that stands under a booking step's key, booked or not, oldest first."""
+        match step:
+            case BookInvoice():
+                view = _invoice(known)
+                key = step.invoice.key if step.invoice is not None else view.our_key
+                total = step.invoice.total if step.invoice is not None else step.credit_total or view.total
+                return [copy.number for copy in self._copies(key, total)] if key else []
+            case BookPayment():
+                return self._payment_copies(known)
+            case PostVoucher():
+                return [voucher.reference for voucher in self._vouchers_with_key(step, known)]
+            case _:
+                return []
+
+    def _payment_copies(self, known: Known) -> list[str]:
+        """This payment, and others of its text and size that stand unbooked beside it."""
+        numbers, invoice_number = _payment_parts(known.payment_number)
+        mine = self._draft_entry(numbers[0]) if numbers else None
+        if mine is None:
+            return [known.payment_number]
+        text = translate.text(mine, "text")
+        rows = self._drafts_with_key(self._journal(), translate.key_of(text))
+        others = sorted(n for n in (translate.whole(row, "entryNumber") for row in rows) if n not in numbers)
+        return [known.payment_number, *(_payment_reference([number], invoice_number) for number in others)]
+
+    def remove_copy(self, step: Step, reference: str) -> None:
+        """Delete a draft or the draft entries of a payment; what is booked stays. Raises `Rejected`."""
+        match step:
+            case BookInvoice() | CreateInvoice() if reference.startswith(DRAFT):
+                # Never without a number: that deletes every draft of the agreement.
+                path = f"invoices/drafts/{_draft_number(reference)}"
+                self._client.send("DELETE", path, None, f"{step.key}/remove/{reference}")
+            case BookPayment() | CreatePayment() if not reference.startswith("booked-"):
+                for number in _payment_parts(reference)[0]:
+                    path = f"{JOURNALS}/draft-entries/{number}"
+                    self._client.tell("DELETE", path, None, f"{step.key}/remove/{number}")
+            case _:
+                raise Rejected("", f"{step.kind} leaves nothing that e-conomic lets us take away")
+
+    # --- Reading ------------------------------------------------------------------------------------------
+
+    def find_invoices(self, order_number: str, places: Sequence[OrderField]) -> tuple[InvoiceView, ...]:
+        """Invoices and credit notes that have exactly this text in one of the places, first place with a hit.
+
+        In a note it may be one word of several. Raises `Rejected` where too many come near.
+        """
+        wanted = order_number.strip()
+        for place in dict.fromkeys(places) if wanted else ():
+            found = self._numbered(wanted) if place is OrderField.INVOICE_NUMBER else self._at(wanted, _PLACES[place])
+            if found:
+                return found
+        return ()
+
+    def _at(self, wanted: str, path: str) -> tuple[InvoiceView, ...]:
+        in_note = path.startswith("notes.")
+        text = f"{path}${'like' if in_note else 'eq'}:{translate.escaped(wanted)}"
+        found = []
+        for near, row in enumerate(self._client.rows("invoices/booked", text)):
+            if near >= MOST_CANDIDATES:
+                message = f"more than {MOST_CANDIDATES} invoices come near order number {wanted}"
+                raise Rejected("", message, HoldReason.SEVERAL_INVOICES.value)
+            value = translate.text(row, *path.split(".")).strip()
+            if value == wanted or (in_note and wanted in value.split()):
+                found.append(_seen("GET invoices/booked", translate.invoice_view, row))
+        return tuple(found)
+
+    def _numbered(self, wanted: str) -> tuple[InvoiceView, ...]:
+        if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
+            return ()
+        try:
+            return (self.get_invoice(wanted),)
+        except NotThere:
+            return ()
+
+    def get_invoice(self, number: str) -> InvoiceView:
+        """One invoice as it stands now; a draft that was booked meanwhile is not there. Raises `Rejected`."""
+        path = (
+            f"invoices/drafts/{_draft_number(number)}"
+            if number.startswith(DRAFT)
+            else f"invoices/booked/{_digits(number)}"
+        )
+        return _seen(f"GET {path}", translate.invoice_view, self._client.get(path))
+
+    def newest_change(self, since: datetime) -> datetime | None:
+        """The instant of asking, always: e-conomic does not tell when a booked invoice was last touched."""
+        return self._now()
+
+    def fetch_invoices(self, key_prefix: str, changed_since: datetime | None) -> Iterator[InvoiceView]:
+        """Booked invoices and drafts whose key begins with a prefix, all of them: lists do not tell of changes."""
+        for where in ("booked", "drafts"):
+            yield from self._prefixed(where, key_prefix)
+
+    def _prefixed(self, where: str, key_prefix: str) -> Iterator[InvoiceView]:
+        text = f"notes.textLine2$like:{translate.escaped(key_prefix)}"
+        for row in self._client.rows(f"invoices/{where}", text):
+            view = _seen(f"GET invoices/{where}", translate.invoice_view, row)
+            if view.our_key.startswith(key_prefix):
+                yield view
+
+    def fetch_open_invoices(self, key_prefix: str) -> Iterator[InvoiceView]:
+        """Booked invoices and credit notes under keys of this prefix that have a balance left."""
+        return (view for view in self._prefixed("unpaid", key_prefix) if view.balance)
+
+    def fetch_invoices_dated(self, first_day: date, last_day: date) -> Iterator[InvoiceView]:
+        """Invoices dated in some days, whoever made them."""
+        text = f"date$gte:{first_day.isoformat()}$and:date$lte:{last_day.isoformat()}"
+        for where in ("booked", "drafts"):
+            for row in self._client.rows(f"invoices/{where}", text):
+                yield _seen(f"GET invoices/{where}", translate.invoice_view, row)
+
+    def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
+        """All booked payments of an invoice, whoever made them."""
+        return tuple(self._payment_view(row, invoice_number) for row in self._payment_rows(invoice_number))
+
+    def fetch_vouchers(self, series: str, year_ref: str) -> Iterator[VoucherView]:
+        """Vouchers of a journal in a year."""
+        year = self._year(year_ref)
+        text = (
+            f"type$eq:{translate.VOUCHER_ENTRY}$and:date$gte:{year.first_day.isoformat()}"
+            f"$and:date$lte:{year.last_day.isoformat()}"
+        )
+        rows = list(self._client.items(f"{BOOKED_ENTRIES}/booked-entries", text))
+        return (view for view in self._voucher_views(rows) if view.reference.startswith(f"{series}/"))
+
+    def _year(self, year_ref: str) -> FinancialYear:
+        found = next((year for year in self._fetch_years() if year.ref == year_ref), None)
+        if found is None:
+            message = f"e-conomic has no accounting year {year_ref}"
+            raise Rejected("", message, HoldReason.NO_FINANCIAL_YEAR.value)
+        return found
+
+    def fetch_ledger(self, year_ref: str, accounts: Sequence[str], vouchers: frozenset[str] | None = None) -> Ledger:
+        """All rows on these accounts, or of these vouchers, in a year; openings are what was booked before it."""
+        year = self._year(year_ref)
+        first, last = year.first_day.isoformat(), year.last_day.isoformat()
+        within = f"date$gte:{first}$and:date$lte:{last}"
+        path, currency = f"{BOOKED_ENTRIES}/booked-entries", self._registers().base_currency
+        if vouchers is not None:
+            rows = self._client.items(path, within)
+            entries = [self._ledger_entry(row, currency) for row in rows if self._voucher_reference(row) in vouchers]
+            return Ledger(tuple(entries))
+        if not accounts:
+            return Ledger(())
+        chosen = f"accountNumber$in:[{','.join(str(_digits(number)) for number in accounts)}]"
+        entries = [self._ledger_entry(row, currency) for row in self._client.items(path, f"{chosen}$and:{within}")]
+        sums = {number: Money.zero(currency) for number in accounts}
+        for row in self._client.items(path, f"{chosen}$and:date$lt:{first}"):
+            entry = self._ledger_entry(row, currency)
+            sums[entry.account] = sums[entry.account] + entry.amount
+        return Ledger(tuple(entries), tuple((number, amount) for number, amount in sums.items() if amount))
+
+    def _ledger_entry(self, row: Row, currency: str) -> LedgerEntry:
+        reference = self._voucher_reference(row)
+        return _seen("GET booked-entries", lambda one: translate.ledger_entry(one, currency, reference), row)
+
+    # --- Files --------------------------------------------------------------------------------------------
+
+    def upload_file(self, name: str, mime_type: str, content: bytes, voucher: str = "") -> str:
+        """Attach a file to a booked voucher: there is no place where files lie by themselves. Raises `AlreadyDone`."""
+        _, number, year = voucher.split("/", 2)
+        fields = {"VoucherNumber": number, "AccountingYear": year, "Note": translate.clean(name, 250)}
+        try:
+            path = f"{DOCUMENTS}/AttachedDocuments"
+            answer = self._client.upload(path, fields, name, mime_type, content, f"file/{voucher}/{name}")
+        except Rejected as refusal:
+            if refusal.code == _ALREADY_ATTACHED:
+                raise AlreadyDone(refusal.code, refusal.message, refusal.reason) from refusal
+            raise
+        return _written("POST AttachedDocuments", lambda row: str(translate.whole(row, "number")), answer)
+
+    def connect_file(self, file_ref: str, voucher: str) -> None:
+        """Nothing is left to do: a file is attached when it is uploaded."""
+
+    def file_connected(self, file_ref: str) -> bool:
+        """Whether a file is still at its voucher."""
+        try:
+            self._client.ask(f"{DOCUMENTS}/AttachedDocuments/{_digits(file_ref)}")
+        except NotThere:
+            return False
+        return True
+
+
+_DERIVED: Final = (
+    "balance",
+    "dueAmount",
+    "lastUpdated",
+    "contacts",
+    "templates",
+    "totals",
+    "deliveryLocations",
+    "invoices",
+    "metaData",
+    "self",
+)
+"""What a customer shows that cannot be sent."""
+
+
+def _seen(what: str, view: Callable[[Row], T], row: object) -> T:
+    """Read an answer to a question. Raises `BadReply`."""
+    if not isinstance(row, Mapping):
+        raise BadReply(f"{what}: an object is missing")
+    try:
+        return view(row)
+    except Unreadable as error:
+        raise BadReply(f"{what}: {error}") from error
+
+
+def _written(what: str, view: Callable[[Row], T], row: object) -> T:
+    """Read the answer to a write. Raises `OutcomeUnknown`."""
+    if not isinstance(row, Mapping):
+        raise OutcomeUnknown(f"{what}: an object is missing")
+    try:
+        return view(row)
+    except Unreadable as error:
+        raise OutcomeUnknown(f"{what}: {error}") from error
+
+
+def _first(rows: Sequence[Row], name: str, what: str) -> int:
+    if not rows:
+        raise Rejected("", f"e-conomic has no {what}", HoldReason.ACCOUNT_NOT_READY.value)
+    return translate.whole(rows[0], name)
+
+
+def _takes_everything(journal: Row) -> bool:
+    return journal.get("allowedEntryType") in (None, 0) and journal.get("isStandingJournal") is not True
+
+
+def _entry_numbers(body: object) -> list[int]:
+    numbers = body.get("entryNumbers") if isinstance(body, Mapping) else None
+    if not isinstance(numbers, list) or not numbers or not all(isinstance(number, int) for number in numbers):
+        raise OutcomeUnknown("POST draft-entries: an answer that cannot be read")
+    return numbers
+
+
+def _digits(number: str) -> int:
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise Rejected("", f"{number!r} is no number in e-conomic", HoldReason.ACCOUNT_NOT_READY.value)
+    return int(number)
+
+
+def _in_path(key: str) -> str:
+    """A key in an address of the old host, which has codes of its own for special characters."""
+    signs = "<>*%:&/\\_ ?.#+"
+    return quote("".join(f"_{signs.index(sign)}_" if sign in signs else sign for sign in key), safe="")
+
+
+def _draft_number(number: str) -> int:
+    if not number.startswith(DRAFT):
+        raise Rejected("", f"{number} is not a draft", HoldReason.TOUCHED.value)
+    return _digits(number.removeprefix(DRAFT))
+
+
+def _credit_heading(number: str) -> str:
+    return f"Kreditnota til faktura {number}"
+
+
+def _age(number: str) -> int:
+    digits = number.removeprefix(DRAFT)
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def _same_sign(left: Money, right: Money) -> bool:
+    return (left.minor < 0) == (right.minor < 0)
+
+
+def _is_ours(row: Row) -> bool:
+    return translate.text(row, "text").startswith("Faktura ") and "/" in translate.key_of(translate.text(row, "text"))
+
+
+def _payment_reference(numbers: Sequence[int], invoice_number: str) -> str:
+    """Draft entries and the invoice that they pay, in one word."""
+    return f"{'+'.join(str(number) for number in numbers)}/{invoice_number}"
+
+
+def _payment_parts(reference: str) -> tuple[list[int], str]:
+    entries, _, invoice_number = reference.partition("/")
+    numbers = [int(part) for part in entries.removeprefix("booked-").split("+") if part.isdigit()]
+    return ([] if entries.startswith("booked-") else numbers), invoice_number
+
+
+def _invoice(known: Known) -> InvoiceView:
+    if known.invoice is None:
+        raise ValueError("this step needs the invoice that an earlier step answered with")
+    return known.invoice
+
+
+def _credit_number(known: Known) -> str:
+    invoice = _invoice(known)
+    return invoice.credit_number or invoice.number
+
+
+def _invoice_answer(view: InvoiceView) -> StepAnswer:
+    return StepAnswer(view.number, invoice=view, voucher=view.voucher)
+
+
+def _payment_answer(view: PaymentView) -> StepAnswer:
+    return StepAnswer(view.number, payment=view, voucher=view.voucher)
+
+
+def _voucher_answer(view: VoucherView) -> StepAnswer:
+    return StepAnswer(view.reference, voucher=view.reference)
