@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 LONGEST_CALL_S: Final = 60.0
 """A whole call, by our own clock; leases are three times as long."""
 
+_ECONOMIC_CALLS_PER_5_S: Final = 200
+"""Two hundred calls of three each in five seconds: seven thousand of the ten thousand that a minute has."""
+
 _STRIPE_CONNECT: Final = "https://connect.stripe.com"
 
 
@@ -106,6 +109,8 @@ class LiveOutside:
         self, system: str, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane
     ) -> AccountingSystem:
         """One company's books. Raises `NotOffered` for a system that is not known."""
+        if system == "economic":
+            return self._economic(tenant, tokens, observer, lane)
         if system != "fortnox":
             raise NotOffered(f"there is no accounting system {system!r}")
         from addon.connectors.fortnox import FortnoxAccounting, FortnoxClient
@@ -117,6 +122,8 @@ class LiveOutside:
 
     def accounting_authorisation(self, system: str) -> Authorisation:
         """The consent of an accounting system. Raises `NotOffered`."""
+        if system == "economic":
+            return self._economic_authorisation()
         if system != "fortnox":
             raise NotOffered(f"there is no accounting system {system!r}")
         from addon.connectors.fortnox import FortnoxAuthorisation
@@ -130,6 +137,43 @@ class LiveOutside:
             api_url=settings.fortnox_api_url,
             now=self._now,
         )
+
+    def _economic(self, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane) -> AccountingSystem:
+        from addon.connectors.economic import EconomicAccounting, EconomicClient
+
+        settings = self._settings
+        client = EconomicClient(
+            self._http("economic", observer),
+            settings.economic_rest_url,
+            settings.economic_api_url,
+            _secret(settings.economic_app_secret_token, "ECONOMIC_APP_SECRET_TOKEN"),
+            tokens,
+            self._economic_pace(tenant),
+            lane,
+        )
+        return EconomicAccounting(client, now=self._now)
+
+    def _economic_authorisation(self) -> Authorisation:
+        from addon.connectors.economic import EconomicAuthorisation
+
+        settings = self._settings
+        return EconomicAuthorisation(
+            self._http("economic"),
+            self._economic_pace("activation"),
+            app_public_token=_secret(settings.economic_app_public_token, "ECONOMIC_APP_PUBLIC_TOKEN"),
+            app_secret=_secret(settings.economic_app_secret_token, "ECONOMIC_APP_SECRET_TOKEN"),
+            install_address=settings.economic_install_url,
+            rest_url=settings.economic_rest_url,
+            api_url=settings.economic_api_url,
+        )
+
+    def _economic_pace(self, tenant: str) -> Pace:
+        """Well under the budget of both hosts; the client slows down further by what their answers tell."""
+        from addon.connectors.pace import NoPace, RedisPace
+
+        if not self._settings.fortnox_calls_per_5_s:
+            return NoPace()  # a test world without pacing
+        return RedisPace(self._redis, f"economic:{tenant}", calls=_ECONOMIC_CALLS_PER_5_S)
 
     def _platform(self) -> StripePlatform:
         from addon.connectors.stripe import StripePlatform

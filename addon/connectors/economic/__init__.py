@@ -6,13 +6,14 @@
 
 from addon.connectors.economic.accounting import CAPABILITIES, Choices, EconomicAccounting
 from addon.connectors.economic.client import EconomicClient, NotThere
-from addon.connectors.economic.install import install_url, read_return
+from addon.connectors.economic.install import EconomicAuthorisation, install_url, read_return
 from addon.connectors.economic.webhooks import nudge_path, webhook_bodies
 
 __all__ = [
     "CAPABILITIES",
     "Choices",
     "EconomicAccounting",
+    "EconomicAuthorisation",
     "EconomicClient",
     "NotThere",
     "install_url",

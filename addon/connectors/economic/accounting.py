@@ -181,7 +181,7 @@ class EconomicAccounting:
         journals = self._own_journals()
         series = [
             Series(
-                str(translate.whole(row, "number")),
+                _code(row),
                 translate.text(row, "name"),
                 _takes_everything(row),
                 year.ref,
@@ -203,7 +203,8 @@ class EconomicAccounting:
             invoice_series="invoices",
             payment_series="payments",
             predefined=tuple((AccountRole.CUSTOMER_CLAIMS.value, number) for number in claims[:1]),
-            payment_modes=(),
+            # Any account may be the other side of a payment: there is nothing to add for it.
+            payment_modes=tuple((one.number, one.number) for one in accounts if one.active),
             currencies=currencies,
             locked_through=self._fetch_locked_through(),
         )
@@ -238,7 +239,7 @@ class EconomicAccounting:
         name = translate.clean(repair.name, 50) or repair.subject
         match repair.remedy:
             case Remedy.CREATE_SERIES:
-                self._create_journal(name)
+                self._create_journal(repair.subject)
             case Remedy.CREATE_ACCOUNT:
                 flags = ("isBarred", "isBlockedForDirectEntries", "isDepartmentMandatory", "isUnitMandatory")
                 body = {
@@ -260,10 +261,10 @@ class EconomicAccounting:
             case _:
                 assert_never(repair.remedy)
 
-    def _create_journal(self, name: str) -> None:
+    def _create_journal(self, code: str) -> None:
         """A journal of our own, so that booking never sweeps up what a bookkeeper has half finished."""
         body = {
-            "name": name or JOURNAL_NAME,
+            "name": f"{JOURNAL_NAME} {code}",
             "autoApprove": True,
             "requireBalancePerVoucherId": True,
             **dict.fromkeys(_FLAGS, False),
@@ -728,13 +729,12 @@ class EconomicAccounting:
     # --- Vouchers -----------------------------------------------------------------------------------------
 
     def _journal(self, series: str = "") -> int:
-        """Our journal: the series that the company chose, else the one of our name."""
-        if series:
-            return _digits(series)
+        """The journal of the series that the company chose, else the one of our name."""
         for row in self._own_journals():
-            if translate.text(row, "name") == JOURNAL_NAME and _takes_everything(row):
+            chosen = _code(row) == series if series else _is_our_journal(row)
+            if chosen and _takes_everything(row):
                 return translate.whole(row, "number")
-        message = f"the journal {JOURNAL_NAME} is missing"
+        message = f"the journal {JOURNAL_NAME} {series}".strip() + " is missing"
         raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
 
     def _new_entries(self, path: str, entries: Sequence[Row], key: str) -> list[int]:
@@ -821,12 +821,12 @@ class EconomicAccounting:
         number = translate.whole(row, "voucherNumber")
         day = translate.day(row, "date")
         journals = [
-            translate.text(journal, "number")
+            _code(journal)
             for journal in self._own_journals()
             if translate.whole(journal, "minimumVoucherNumber")
             <= number
             <= int(translate.text(journal, "maximumVoucherNumber") or 999_999_999)
-            and translate.text(journal, "name") == JOURNAL_NAME
+            and _is_our_journal(journal)
         ]
         return f"{journals[0] if journals else '0'}/{number}/{self._year_name(day)}"
 
@@ -1169,6 +1169,18 @@ def _first(rows: Sequence[Row], name: str, what: str) -> int:
 
 def _takes_everything(journal: Row) -> bool:
     return journal.get("allowedEntryType") in (None, 0) and journal.get("isStandingJournal") is not True
+
+
+def _is_our_journal(journal: Row) -> bool:
+    return translate.text(journal, "name").startswith(f"{JOURNAL_NAME} ")
+
+
+def _code(journal: Row) -> str:
+    """What a journal is called among series: the word after our name for ours, its number for all others."""
+    name = translate.text(journal, "name")
+    return (
+        name.removeprefix(f"{JOURNAL_NAME} ") if _is_our_journal(journal) else str(translate.whole(journal, "number"))
+    )
 
 
 def _entry_numbers(body: object) -> list[int]:
