@@ -67,8 +67,8 @@ class Fleet:
             **{f"worker-{number}": ("kvitt", "worker") for number in range(1, WORKERS + 1)},
         }
 
-    def begin(self) -> None:
-        """Start the zygote, everything else, and the supervisor."""
+    def begin(self, company_id: int) -> None:
+        """Start the zygote, warm it up with the work of a company, then start everything else and the supervisor."""
         with (self.folder / "zygote.log").open("ab") as log:
             self._zygote = subprocess.Popen(
                 [sys.executable, "-m", "tests.storm.zygote"],
@@ -80,6 +80,8 @@ class Fleet:
                 preexec_fn=end_with_parent,
             )
         self._answer()
+        warm = self._ask(do="warm", environment=dict(self.environment), company=company_id)
+        assert warm == {"threads": 1}, warm
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._supervisor.start()
 
