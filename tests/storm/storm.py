@@ -7,11 +7,12 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -43,7 +44,7 @@ LIVE: Final = Decimal("0.4")
 """The share of sales that are made during the storm; the others wait when it begins."""
 STALLS_S: Final = 9.0
 """After so long without a call the next blow falls anyway."""
-STUCK_S: Final = 120.0
+STUCK_S: Final = 180.0
 """A settling run that shows no progress for so long is stuck."""
 MOST_SETTLING_RUNS: Final = 8
 VICTIMS: Final = (
@@ -159,12 +160,11 @@ class Storm:
             with self.log.open("a", encoding="utf-8") as log:
                 log.write(f"{time.strftime('%H:%M:%S')} {number + 1}. {victim} after {made} calls; {told}\n")
             if self.chance.random() < 0.2:
-                house = self.chance.choice(self.houses)
-                patiently(lambda: runs.want(house.town.services, house.company_id, "click"), "wanting a run")  # noqa: B023
+                patiently(partial(_want, self.chance.choice(self.houses)), "wanting a run")
 
     def _everybody_at_work(self) -> None:
         for house in self.houses:
-            runs.want(house.town.services, house.company_id, "click")
+            _want(house)
         before = self._calls()
         wait_until(lambda: self._calls() > before + CALLS_A_SALE, "the first calls", START_S)
 
@@ -259,17 +259,18 @@ class Storm:
         self.weather.clears()
         switches = self.world.stripe.courier.switches
         switches.drop, switches.duplicates = 0, 0
-        for house in self.houses:
-            for number in range(1, MOST_SETTLING_RUNS + 1):
-                if number <= 2:
-                    self._night_goes_by(house)
-                before = house.writes()
-                self._run(house)
-                self.report.settling_runs += 1
-                if number > 2 and house.writes() == before:
-                    break
-            else:
-                self.report.broken.append(f"{house.business.name}: the {MOST_SETTLING_RUNS}th run still writes")
+        left = list(self.houses)
+        for number in range(1, MOST_SETTLING_RUNS + 1):
+            before = [house.writes() for house in left]
+            for house in left:
+                self._night_goes_by(house)
+            self._run(left)
+            self.report.settling_runs += len(left)
+            if number > 1:
+                left = [house for house, writes in zip(left, before, strict=True) if house.writes() > writes]
+            if not left:
+                break
+        self.report.broken += [f"{house.business.name}: run after run still writes" for house in left]
         self.report.settling_s = round(time.monotonic() - began)
 
     @staticmethod
@@ -282,17 +283,19 @@ class Storm:
 
         patiently(forget, "the night")
 
-    def _run(self, house: House) -> None:
+    def _run(self, houses: Sequence[House]) -> None:
         """Press Sync now and let the fleet do it; a run that gets nowhere for long breaks a law."""
-        services, company_id = house.town.services, house.company_id
-        run_id = patiently(lambda: runs.want(services, company_id, "click"), "wanting a run")
-        seen: tuple[object, ...] = ()
+        wanted = [(house, patiently(partial(_want, house), "wanting a run")) for house in houses]
+        seen: list[tuple[object, ...]] = []
         last_at = time.monotonic()
-        while (view := patiently(lambda: runs.view(services, company_id, run_id), "a run")).state == "running":
-            now = _progress(view, self._calls())
+        while True:
+            views = [patiently(partial(_view, house, run_id), "a run") for house, run_id in wanted]
+            if all(view.state != "running" for view in views):
+                return
+            now = [_progress(view, self._calls()) for view in views]
             if now != seen:
                 seen, last_at = now, time.monotonic()
-            assert time.monotonic() < last_at + STUCK_S, f"a run that gets nowhere: {view}"
+            assert time.monotonic() < last_at + STUCK_S, f"a run that gets nowhere: {views}"
             time.sleep(0.1)
 
     # --- Looking ------------------------------------------------------------------------------------------------
@@ -317,6 +320,14 @@ class Storm:
             report.proofs[name] = self.fleet.wait(proof, 120)
             if report.proofs[name]:
                 report.broken.append(f"{name}: kvitt prove ends with status {report.proofs[name]}")
+
+
+def _want(house: House) -> int:
+    return runs.want(house.town.services, house.company_id, "click")
+
+
+def _view(house: House, run_id: int) -> RunView:
+    return runs.view(house.town.services, house.company_id, run_id)
 
 
 def _progress(view: RunView, calls: int) -> tuple[object, ...]:
