@@ -344,17 +344,30 @@ def _carried_on(work: _Slice) -> SliceResult:
         logging.getLogger(__name__).warning("the database takes no more: %s", type(error).__name__)
         raise
     except SQLAlchemyError as error:
+        if _taken_over(work):
+            return SliceResult(more=True, retry_in_s=1.0, run_id=run_id, busy=True)
         # Perhaps somebody was at the same row, which the next try will see. But a value that the database refuses
         # it refuses for ever, and such a run must end.
         logging.getLogger(__name__).error("company %s, run %s: refused", company_id, run_id, exc_info=error)
         return _later(work, 30.0, f"a fault of Kvitt's own: {type(error).__name__}")
     except Exception as error:
+        if _taken_over(work):
+            return SliceResult(more=True, retry_in_s=1.0, run_id=run_id, busy=True)
         # A run that cannot go on must end, or it would keep every later one from the company's books.
         logging.getLogger(__name__).error("company %s, run %s: broken", company_id, run_id, exc_info=error)
         return _finish(work, "failed", f"a fault of Kvitt's own: {type(error).__name__}")
     finally:
         work.log.save(services, company_id, run_id)
         _count(services, company_id, run_id)
+
+
+def _taken_over(work: _Slice) -> bool:
+    """Whether the lease ran out under a slice that took too long: then what it met is what its successor did."""
+    try:
+        work.hold_on()
+    except Interrupted:
+        return True
+    return False
 
 
 def _later(work: _Slice, retry_in_s: float, message: str) -> SliceResult:

@@ -135,10 +135,36 @@ def test_whoever_lost_the_lease_stops(plus: House, monkeypatch: pytest.MonkeyPat
         return result
 
     monkeypatch.setattr(runs.booking, "plan_pass", rob)
-    result = runs.run_slice(plus.town.services, plus.company_id, "click")
+    result = runs.run_slice(plus.town.with_services(lease_s=60).services, plus.company_id, "click")
     assert result.busy
     assert not plus.our_invoices(), "nothing is sent under a lease that is gone"
     plus.runs()
+    plus.all_is_well()
+
+
+def test_what_a_slice_meets_whose_lease_ran_out_while_it_planned_is_its_successors_work(
+    plus: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plus.sells("2026-03-02", 1_000_00)
+    plus.opens()
+    services, store_plan = plus.town.with_services(lease_s=60).services, runs.booking.store_plan
+    overtaken: list[runs.SliceResult] = []
+
+    def slowly(session, *arguments, **more):  # type: ignore[no-untyped-def]
+        if not overtaken:
+            session.rollback()  # SQLite has one writer
+            overtaken.append(runs.SliceResult(more=True, retry_in_s=0, run_id=None))
+            with services.db.company(plus.company_id) as another:
+                another.get_one(CompanyWork, plus.company_id).lease_until -= timedelta(hours=1)
+            overtaken.append(runs.run_slice(services, plus.company_id))
+        return store_plan(session, *arguments, **more)
+
+    monkeypatch.setattr(runs.booking, "store_plan", slowly)
+    result = runs.run_slice(services, plus.company_id, "click")
+    assert result.busy
+    assert not overtaken[1].busy
+    run = runs.view(services, plus.company_id, int(result.run_id or 0))
+    assert (run.state, run.message) == ("done", ""), "what the slow one met is not told as a fault"
     plus.all_is_well()
 
 
