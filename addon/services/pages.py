@@ -27,8 +27,10 @@ from addon.core.holds import HoldReason
 from addon.core.money import Money
 from addon.core.prerequisites import PREREQUISITES
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
+from addon.core.running import RunningProof
 from addon.services.context import Services
 from addon.services.outlook import ModeFigures, figures
+from addon.services.running import running_proof
 from addon.store import codec
 from addon.store.models import (
     AccountingConnection,
@@ -1100,6 +1102,8 @@ class PayoutProof:
     own: TransactionLine | None
     """The movement of the payout itself, which carries the voucher."""
     documents: tuple[DocumentStory, ...]
+    running: RunningProof | None = None
+    """Of a payout without a list: the balance before and after it, where the provider has told both."""
 
 
 def _payout_line(row: PayoutRow, connections: Mapping[int, ConnectionLine], document: str = "") -> PayoutLine:
@@ -1220,6 +1224,7 @@ def payout(
             listing=listing,
             own=_lines(session, [own], providers)[0] if own is not None else None,
             documents=documents,
+            running=running_proof(session, row) if line.itemisation is Itemisation.NONE else None,
         )
 
 

@@ -5,10 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from addon.core.money import Money
 from addon.core.records import Movement, MovementKind
+from addon.core.running import RunningProof
 from addon.ports.payments import Fetched, Page
-from addon.services import prerequisites
+from addon.services import pages, prerequisites
+from addon.store.models import MovementRow, PayoutRow
 from tests.flow.house import Bed, House, instant
 from tests.flow.test_undo import left, undoes
 from tests.support.town import WHO
@@ -273,6 +277,39 @@ def test_manual_and_instant_payouts_need_no_list(plus: House) -> None:
     assert plus.books.balance(1930) == 500
     assert not plus.held()
     plus.all_is_well()
+
+
+def test_a_payout_by_hand_is_proved_by_the_balance_before_it_and_after(plus: House) -> None:
+    plus.sells("2026-03-02", 1_000_00)
+    plus.stripe.payouts_enabled = False
+    plus.opens()
+    plus.runs()
+    plus.time("2026-03-21 10:00")
+    plus.stripe.manual_payout(300_00, method="instant")
+    plus.time("2026-03-21 11:00")
+    charge = plus.sells("2026-03-21 10:30", 50_00)
+    plus.refunds(charge, "2026-03-21 10:40", 20_00)
+    assert running_of(plus) == [], "it has not been fetched"
+    plus.runs()
+    (proof,) = running_of(plus)
+    assert proof is not None
+    assert proof.holds
+    assert proof.own == Money(-303_00, "SEK"), "with the fee of one per cent"
+    assert proof.others_count == 2
+    assert proof.after.balance.minor == plus.stripe.balance("sek")
+    plus.all_is_well()
+    with plus.town.services.db.company(plus.company_id) as session:
+        session.query(MovementRow).filter(MovementRow.source_ref == charge).one().net_minor += 1
+    (proof,) = running_of(plus)
+    assert proof is not None
+    assert proof.difference == Money(-1, "SEK"), "a movement that was not what the provider moved"
+
+
+def running_of(house: House) -> list[RunningProof | None]:
+    services, company_id = house.town.services, house.company_id
+    with house.rows() as session:
+        ids = session.scalars(select(PayoutRow.id).where(PayoutRow.itemisation == "none")).all()
+    return [pages.payout(services, company_id, payout_id).running for payout_id in ids]
 
 
 def test_the_bank_side_may_end_at_a_transit_account(plus: House) -> None:

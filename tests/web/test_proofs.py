@@ -8,14 +8,16 @@ from datetime import timedelta
 import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
+from sqlalchemy import delete, func, select
 
 from addon.core.money import Money
+from addon.core.records import Itemisation, MovementKind, Payout, PayoutState
 from addon.core.statement import Statement
 from addon.services import statements
 from addon.store.codec import encode
-from addon.store.models import ProofRow, StatementRow
+from addon.store.models import MovementRow, PayoutRow, ProofRow, StatementRow
 from tests.web.conftest import House
-from tests.web.factory import NOW, Filled, _proof, a_statement, sek
+from tests.web.factory import NOW, Filled, Writer, _proof, a_statement, sek
 from tests.web.html import check_html, words_of
 from tests.web.test_access import token_of
 
@@ -298,3 +300,71 @@ def test_a_consent_without_files_is_said_where_it_matters(house: House, filled: 
         page = client.get(address).text
         assert "has not let Kvitt in to files" in page
         assert 'action="/evidence"' not in page
+
+
+def a_payout_by_hand(house: House, filled: Filled, *, after: int | None) -> str:
+    """A payout of 200.00 that has no list, with a balance before it and perhaps one after; gives its page."""
+    at = NOW - timedelta(days=2)
+    with house.services.db.company(filled.company) as session:
+        payout = Payout("po_hand", sek(200_00), PayoutState.PAID, at, at.date(), Itemisation.NONE)
+        row = PayoutRow(
+            connection_id=filled.connection,
+            ref=payout.ref,
+            amount_minor=payout.amount.minor,
+            currency="SEK",
+            state=payout.state.value,
+            itemisation=payout.itemisation.value,
+            arrival_date=payout.arrival_date,
+            paid_out_at=at,
+            items_read=False,
+            value=encode(payout),
+            raw={"id": payout.ref},
+            fetched_at=at,
+        )
+        session.add(row)
+        session.execute(delete(ProofRow).where(ProofRow.connection_id == filled.connection))
+        writer = Writer(session, filled.connection)
+        writer.movement("txn_hand", MovementKind.PAYOUT, sek(-200_00), at, source=payout.ref, state="open")
+        hours = {-26: 1_000_00} | ({2: after} if after is not None else {})
+        for hour, balance in hours.items():
+            proof = _proof(filled.connection, "SEK", balance, balance, 0, 0, {"holds": True})
+            proof.at = at + timedelta(hours=hour)
+            session.add(proof)
+        between = session.scalar(
+            select(func.coalesce(func.sum(MovementRow.net_minor), 0)).where(
+                MovementRow.connection_id == filled.connection,
+                MovementRow.currency == "SEK",
+                MovementRow.occurred_at > at - timedelta(hours=26),
+                MovementRow.occurred_at <= at + timedelta(hours=2),
+                MovementRow.ref != "txn_hand",
+            )
+        )
+        if after is not None:
+            proof.provider_minor += int(between or 0)
+        session.flush()
+        number = row.id
+    return house.client(filled.company).get(f"/payouts/{number}").text
+
+
+def test_a_payout_without_a_list_is_proved_by_the_balance_before_and_after(house: House, filled: Filled) -> None:
+    page = a_payout_by_hand(house, filled, after=800_00)
+    words = good(page)
+    assert "the running balance proves it" in words
+    assert 'class="kvitt"' in page
+    for wanted in ("Balance before", "1\u202f000,00", "This payout", "\u2212200,00", "Balance after"):
+        assert wanted in words, wanted
+    assert "Difference" not in words
+
+
+def test_a_balance_that_moved_by_something_else_is_said(house: House, filled: Filled) -> None:
+    page = a_payout_by_hand(house, filled, after=799_00)
+    words = good(page)
+    assert "moved by something that the provider has not reported" in words
+    assert "Difference" in words
+    assert 'class="kvitt"' not in page
+
+
+def test_without_two_readings_nothing_is_claimed(house: House, filled: Filled) -> None:
+    words = good(a_payout_by_hand(house, filled, after=None))
+    assert "it has not told both yet" in words
+    assert "Balance before" not in words
