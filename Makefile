@@ -6,13 +6,14 @@
 #   make translations           collect the texts of the pages and compile the languages (docs/operations.md)
 #   make coverage               how much of the core its own tests reach, by line and branch
 #   make mutants [ARGS=pattern] whether the core's tests notice small faults (docs/testing.md); takes long
+#   make simulate [SEEDS=1-100]  tells so many made-up stories of faults, deaths and clocks in one process (docs/reliability.md)
 #   make storm [ARGS=--kills=60] kills everything again and again, then asks for every law (docs/reliability.md); takes long
 
 SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo dev test check coverage mutants storm translations bench format lock clean setup
+.PHONY: help demo dev test check coverage mutants storm simulate translations bench format lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,10 @@ mutants: setup
 # Three storms of 200 kills each, seeds 1, 2 and 3; one seed: ARGS="--seed 1". A failing storm leaves its logs in .artifacts.
 storm: setup
 	@$(BIN)/python -m tests.storm $(ARGS)
+
+SEEDS ?= 1-100
+simulate: setup
+	@KVITT_SEEDS=$(SEEDS) $(BIN)/pytest -q -n 2 -p no:cacheprovider tests/simulation -k laws_hold
 
 translations: setup
 	@$(BIN)/python tools/translations.py $(ARGS)

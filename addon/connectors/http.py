@@ -484,7 +484,7 @@ class _Call:
     method: str
     path: str
     write: bool
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     status: int | None = None
     request_ref: str = ""
     fault: str = ""

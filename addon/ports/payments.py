@@ -77,7 +77,10 @@ class PaymentSource(Protocol):
         ...
 
     def fetch_movements(self, since: datetime, until: datetime, cursor: str | None) -> Page[Fetched[Movement]]:
-        """Movements that occurred in a window, page by page, in any order; the engine owns the loop."""
+        """Movements that occurred in a window, page by page, in any order; the engine owns the loop.
+
+        `until` lies some minutes ahead of our clock, since theirs may be ahead of ours.
+        """
         ...
 
     def fetch_payouts(self, since: datetime, cursor: str | None) -> Page[Fetched[Payout]]:

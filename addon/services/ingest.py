@@ -34,6 +34,10 @@ PAYOUT_WATCH = timedelta(days=14)
 """A paid payout may still fail; providers name five business days."""
 OVERLAP = timedelta(minutes=10)
 """Least overlap of two fetches, against clocks that disagree."""
+AHEAD = timedelta(minutes=10)
+"""How far beyond our own clock is asked for. Where the provider's is ahead of it, a window that ended now would leave
+out movements that the balance, asked for at the same moment, has in it: the proof would differ, or the opening be wrong.
+"""
 UNDER_WAY_AT_START = "payout under way at the start"
 """The word on movements that were made from a payout of before the start date."""
 
@@ -93,7 +97,7 @@ def _movements(services: Services, company_id: int, connection_id: int, source: 
         with services.db.company_reading(company_id) as session:
             connection = session.get_one(Connection, connection_id)
             since = _since(session, company_id, connection, source)
-        fetch = Fetch("movements", None, since.isoformat(), now.isoformat(), fetch.fetched)
+        fetch = Fetch("movements", None, since.isoformat(), (now + AHEAD).isoformat(), fetch.fetched)
     page = source.fetch_movements(
         datetime.fromisoformat(fetch.since), datetime.fromisoformat(fetch.until), fetch.cursor
     )
@@ -108,7 +112,7 @@ def _movements(services: Services, company_id: int, connection_id: int, source: 
             if _since(session, company_id, connection, source) < datetime.fromisoformat(fetch.since):
                 # A person has moved the start back meanwhile: what lies before is still to come.
                 return Fetch("movements", fetched=fetched)
-            connection.fetched_until = datetime.fromisoformat(fetch.until)
+            connection.fetched_until = datetime.fromisoformat(fetch.until) - AHEAD
     if page.next_cursor is not None:
         return Fetch("movements", page.next_cursor, fetch.since, fetch.until, fetched)
     return Fetch("payouts", fetched=fetched)
