@@ -36,7 +36,7 @@ OVERLAP = timedelta(minutes=10)
 """Least overlap of two fetches, against clocks that disagree."""
 AHEAD = timedelta(minutes=10)
 """How far beyond our own clock is asked for. Where the provider's is ahead of it, a window that ended now would leave
-out movements that the balance, asked for at the same moment, has in it: the proof would differ, or the opening be wrong.
+out movements that the balance, asked for at the same moment, has in it: a proof would differ, an opening be wrong.
 """
 UNDER_WAY_AT_START = "payout under way at the start"
 """The word on movements that were made from a payout of before the start date."""
