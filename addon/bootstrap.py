@@ -46,6 +46,9 @@ LONGEST_CALL_S: Final = 60.0
 _ECONOMIC_CALLS_PER_5_S: Final = 200
 """Two hundred calls of three each in five seconds: seven thousand of the ten thousand that a minute has."""
 
+_CERTIFICATE_S: Final = 10.0
+"""How long a webhook may wait for the certificate that signed it."""
+
 _STRIPE_CONNECT: Final = "https://connect.stripe.com"
 
 
@@ -336,7 +339,32 @@ def webhook_readers(settings: Settings) -> Mapping[str, ReadWebhook]:
             return None
         return Announced("", news.change.value, news.tenant, ended=news.change is ConsentChange.REVOKED)
 
-    return {"stripe": stripe, "fortnox": fortnox} if keys else {"fortnox": fortnox}
+    readers: dict[str, ReadWebhook] = {"fortnox": fortnox}
+    if keys:
+        readers["stripe"] = stripe
+    if settings.paypal_webhook_id:
+        readers["paypal"] = _paypal_reader(settings, settings.paypal_webhook_id)
+    return readers
+
+
+def _paypal_reader(settings: Settings, webhook_id: str) -> ReadWebhook:
+    from addon.connectors.http import HttpClient
+    from addon.connectors.paypal import CONSENT_REVOKED, Certificates
+    from addon.connectors.paypal import read_event as read_paypal
+    from addon.web.hooks import Announced
+
+    # A test world signs with a certificate of its own; production's address is PayPal's, whose hosts are known anyway.
+    trusted = frozenset() if settings.is_production else frozenset({settings.paypal_api_url})
+    kept: list[Certificates] = []
+
+    def paypal(body: bytes, headers: Mapping[str, str], now: datetime) -> Announced:
+        if not kept:
+            # Made when the first one comes, after any fork.
+            kept.append(Certificates(HttpClient("paypal", deadline_s=_CERTIFICATE_S), trusted))
+        event = read_paypal(body, headers, webhook_id, kept[0].get, now)
+        return Announced(event.ref, event.type, event.account, ended=event.type == CONSENT_REVOKED)
+
+    return paypal
 
 
 def process_name() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from addon.core.grants import Grant
 
@@ -48,6 +48,7 @@ class Authorisation(Protocol):
         ...
 
 
+@runtime_checkable
 class ArrangedConsent(Authorisation, Protocol):
     """A consent whose page must be asked for first: the address is made for one visit."""
 

@@ -18,7 +18,7 @@ from addon.core.prerequisites import propose_connection_accounts
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane
 from addon.ports.errors import NeedsReconnect, OutcomeUnknown, PortError, TryLater
-from addon.ports.oauth import Authorisation, Grant
+from addon.ports.oauth import ArrangedConsent, Authorisation, Grant
 from addon.ports.payments import PaymentSource
 from addon.services import activity
 from addon.services.calls import CallLog
@@ -282,6 +282,17 @@ class _Arrival:
     name: str
     country: str
     currencies: tuple[str, ...]
+
+
+def arrange(services: Services, provider: str, way: str, return_url: str, reference: str) -> str:
+    """Where to send the browser, for a consent whose page must be asked for first.
+
+    Raises `LookupError` for a way that has no such page, and the errors of `addon.ports.errors`.
+    """
+    authorisation = services.outside.payment_authorisation(provider, way)
+    if not isinstance(authorisation, ArrangedConsent):
+        raise LookupError(f"{provider}/{way} arranges no page")
+    return authorisation.arrange(return_url, reference)
 
 
 def receive(

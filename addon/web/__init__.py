@@ -84,12 +84,13 @@ def preload() -> None:
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, fees, home, hooks, looking, operations, proofs, rules, setup, vat
+    from addon.web import books, connect, fees, home, hooks, looking, operations, paypal, proofs, rules, setup, vat
 
     looking.install()
     for blueprint in (
         home.home,
         connect.connect,
+        paypal.paypal,
         setup.setup,
         rules.account_rules,
         fees.provider_fees,

@@ -60,13 +60,25 @@ def _announced(system: str) -> Announced | None:
 @limiter.limit(WEBHOOKS)
 def stripe() -> tuple[str, int]:
     """Stripe says that something moved. Signed; counted once; the run that follows asks the API what it was."""
-    event = _announced("stripe")
+    return _moved("stripe")
+
+
+@hooks.post("/webhooks/paypal")
+@audience(Audience.WEBHOOK)
+@limiter.limit(WEBHOOKS)
+def paypal() -> tuple[str, int]:
+    """PayPal says that something moved, or that a merchant took the consent back. Signed, and counted once."""
+    return _moved("paypal")
+
+
+def _moved(provider: str) -> tuple[str, int]:
+    event = _announced(provider)
     if event is None or not event.live:
         return "", 204
-    company_id = connections.receive_event(services(), "stripe", event.ref, event.kind, event.account)
+    company_id = connections.receive_event(services(), provider, event.ref, event.kind, event.account)
     if company_id is not None:
         if event.ended:
-            connections.account_gone(services(), "stripe", event.account)
+            connections.account_gone(services(), provider, event.account)
         elif installation.is_at_work(services(), company_id):
             runs.want(services(), company_id, _TRIGGER)
     return "", 204

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -14,6 +16,7 @@ from werkzeug.wrappers import Response
 from addon.ports.oauth import OAuthClient
 
 _MOST_PENDING: Final = 4
+_LIFETIME_S: Final = 3600
 
 
 class Bearing(Enum):
@@ -60,15 +63,34 @@ def callback_address(path: str) -> str:
 def set_out(declared: OAuthClient, callback: str, memory: dict[str, Any] | None = None) -> Response:
     """Send the browser to the consent page; the state is kept in its signed cookie."""
     client = _client(declared)
-    pending = sorted(
-        (name for name in session if name.startswith(f"_state_{declared.name}_")),
-        key=lambda name: session[name].get("exp", 0),
-    )
-    for name in pending[: max(0, len(pending) - _MOST_PENDING + 1)]:
-        session.pop(name)
+    _forget_oldest(declared.name)
     address = client.create_authorization_url(callback)
     client.save_authorize_data(redirect_uri=callback, memory=memory or {}, **address)
     return redirect(address["url"], 302)
+
+
+def set_out_arranged(
+    name: str, callback: str, arrange: Callable[[str, str], str], memory: dict[str, Any] | None = None
+) -> Response:
+    """Send the browser to a page that the other side makes for this visit.
+
+    `arrange` gives its address, from where to come back to and from a reference of ours; the reference comes back in
+    the memory. Neither it nor the state can be guessed.
+    """
+    state, reference = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    address = arrange(f"{callback}?state={state}", reference)
+    _forget_oldest(name)
+    told = {"memory": {**(memory or {}), "reference": reference}}
+    session[f"_state_{name}_{state}"] = {"data": told, "exp": time.time() + _LIFETIME_S}
+    return redirect(address, 302)
+
+
+def _forget_oldest(name: str) -> None:
+    pending = sorted(
+        (key for key in session if key.startswith(f"_state_{name}_")), key=lambda key: session[key].get("exp", 0)
+    )
+    for key in pending[: max(0, len(pending) - _MOST_PENDING + 1)]:
+        session.pop(key)
 
 
 def come_back(name: str) -> Return:

@@ -52,7 +52,10 @@ WAYS: Final[Mapping[str, Text]] = {
     "connect": _("Stripe Connect"),
     "app": _("Stripe App"),
     "key": _("restricted key"),
+    "paypal/connect": _("PayPal's consent"),
+    "paypal/key": _("an app of your own"),
 }
+"""Ways into a provider; where a provider has another word for a way, under both names."""
 
 CONNECTION_STATES: Final[Mapping[str, Text]] = {
     "connected": _("Connected"),
