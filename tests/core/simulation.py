@@ -390,6 +390,7 @@ class Company:
                         cost_centre=line.cost_centre,
                         project=line.project,
                         vat_credited=vat_credited[index],
+                        article=line.article,
                     )
                     for index, line in enumerate(invoice.lines)
                 ),

@@ -9,14 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from addon.core.accounts import Account, AccountRole
-from addon.core.documents import CreateInvoice, CreatePayment, CreditInvoice, Customer, CustomerVat, Document
-from addon.core.money import Money
+from addon.core.documents import (
+    BookInvoice,
+    CreateInvoice,
+    CreatePayment,
+    CreditInvoice,
+    Customer,
+    CustomerVat,
+    DateCreditNote,
+    Document,
+    InvoiceLine,
+)
+from addon.core.money import ExchangeRate, Money
 from addon.core.plan import BookedSale, SaleLine
+from addon.core.plan.common import FARTHEST_FIXING_DAYS, nearest_rate, opening_rate
 from addon.core.plan.exact_vat import vat_of_credit
-from addon.core.plan.refund import plan_refund, refund_shares
+from addon.core.plan.refund import credited_by_line, plan_refund, refund_shares
 from addon.core.plan.situation import CannotBook
 from addon.core.records import Movement, MovementKind
-from tests.core.samples import local, money, sample_books, sample_policy
+from tests.core.samples import fixing, local, money, sample_books, sample_policy
 
 DAY = date(2026, 3, 2)
 ACCOUNTS = {25: "3001", 12: "3002", 6: "3003", 0: "3105"}
@@ -242,3 +253,60 @@ def test_an_invoice_that_came_to_something_else_than_was_paid_is_not_credited_wh
     with pytest.raises(CannotBook) as fault:
         plan_refund(refund_of(money("-100.00 SEK"), 1), odd, sample_policy())
     assert fault.value.reason.value == "amount_differs"
+
+
+# --- what mutants have shown to be unsaid --------------------------------------------------------------------------
+
+
+def test_a_whole_refund_dates_and_books_the_very_credit_note_that_it_made() -> None:
+    document = plan_refund(refund_of(money("-125.00 SEK"), 4), sale_of([(125_00, 25)]), sample_policy())
+    assert isinstance(document, Document)
+    key, total, day = "stripe/re_4/credit", money("-125.00 SEK"), DAY + timedelta(days=4)
+    made, dated, booked = document.steps[:3]
+    assert isinstance(made, CreditInvoice)
+    assert made == CreditInvoice(key, "stripe/ch_1/invoice", total, day, made.text)
+    assert dated == DateCreditNote(f"{key}/date", key, key, day, made.text)
+    assert booked == BookInvoice(f"{key}/book", key, credit_total=total)
+
+
+def test_part_of_a_foreign_sale_goes_back_at_its_rate_and_as_its_article() -> None:
+    sale = sale_of([(100_00, 25)], "EUR", "11.30")
+    sale = replace(sale, lines=tuple(replace(line, article="LAMP-1") for line in sale.lines))
+    presented = money("-40.00 EUR")
+    document = plan_refund(refund_of(money("-460.00 SEK"), 4, presented), sale, sample_policy())
+    assert isinstance(document, Document)
+    note = next(step.invoice for step in document.steps if isinstance(step, CreateInvoice))
+    assert note.rate == ExchangeRate("EUR", "SEK", Decimal("11.30"), 1, DAY, "invoice 101")
+    assert [line.article for line in note.lines] == ["LAMP-1"]
+
+
+def test_credits_of_equal_rows_find_a_row_that_has_as_much_left() -> None:
+    def row(gross: str) -> InvoiceLine:
+        return InvoiceLine("Bulb", money(gross), 25, Account(AccountRole.SALES, "3001"))
+
+    sold = (row("100.00 SEK"), row("30.00 SEK"))
+
+    def gone(*credits: str) -> list[str]:
+        return [str(one) for one in credited_by_line(sold, map(row, credits))[0]]
+
+    assert gone("-100.00 SEK") == ["100.00 SEK", "0.00 SEK"], "all of the first row fits it"
+    assert gone("-20.00 SEK") == ["20.00 SEK", "0.00 SEK"], "one row takes it, not both"
+    assert gone("-90.00 SEK", "-20.00 SEK") == ["90.00 SEK", "20.00 SEK"]
+    assert gone("-80.00 SEK", "-40.00 SEK") == ["100.00 SEK", "20.00 SEK"], "what fits nowhere fills up what is left"
+    assert gone("-120.00 SEK") == ["100.00 SEK", "20.00 SEK"]
+    sold = sold[::-1]
+    assert gone("-30.00 SEK") == ["30.00 SEK", "0.00 SEK"], "a row of just that much fits"
+
+
+def test_the_nearest_rate_is_of_its_currency_at_most_a_month_off_and_the_earlier_of_two() -> None:
+    before, after = fixing("EUR", DAY - timedelta(days=3), "11.10"), fixing("EUR", DAY + timedelta(days=3), "11.30")
+    other = fixing("USD", DAY, "10.00")
+    crossed = ExchangeRate("EUR", "DKK", Decimal("7.46"), 1, DAY, "ecb")
+    policy = sample_policy(rates=(other, after, before, crossed))
+    assert nearest_rate(policy, "EUR", DAY) == before
+    assert nearest_rate(policy, "EUR", DAY + timedelta(days=1)) == after
+    assert nearest_rate(policy, "NOK", DAY) is None
+    last = before.fixed_on - timedelta(days=FARTHEST_FIXING_DAYS)
+    assert nearest_rate(policy, "EUR", last) == before
+    assert nearest_rate(policy, "EUR", last - timedelta(days=1)) is None
+    assert opening_rate(policy, "EUR", last - timedelta(days=400)) == before
