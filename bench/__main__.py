@@ -46,10 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="counts only: no clock, no PostgreSQL, no Redis")
     parser.add_argument("--json", action="store_true", help="JSON in place of the table")
+    parser.add_argument("--only", metavar="NAME", help="measures whose name begins with this, such as: pages")
     options = parser.parse_args(arguments)
     progress = Console(stderr=True, quiet=not sys.stderr.isatty())
     rows: list[Row] = []
     for name, measure in _counts() if options.quick else [*_counts(), *_clocks()]:
+        if options.only and not name.startswith(options.only):
+            continue
         started = time.monotonic()
         with progress.status(f"Measuring {name}"):
             rows += measure()

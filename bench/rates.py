@@ -230,11 +230,11 @@ def measure_ingest(month: Month | None = None) -> list[Row]:
                 company_id: int = company_id,
                 connection_id: int = connection_id,
             ) -> tuple[float, float]:
-                started, worked = time.monotonic(), time.process_time() + _worked(server)
+                started, begun = time.monotonic(), time.process_time() + worked(server)
                 state = Fetch()
                 while state.stage == "movements":
                     state = fetch_step(services, company_id, connection_id, _Pages(part), state)
-                return time.process_time() + _worked(server) - worked, time.monotonic() - started
+                return time.process_time() + worked(server) - begun, time.monotonic() - started
 
             fetch(movements[RECORDS:])
             with psycopg.connect(owner_url.replace("+psycopg", ""), autocommit=True) as owner:
@@ -255,7 +255,7 @@ def measure_ingest(month: Month | None = None) -> list[Row]:
     return [Row("ingest into PostgreSQL", ratio(best, 0), "records/s", "at least", 2_000, how)]
 
 
-def _worked(server: PostgresServer) -> float:
+def worked(server: PostgresServer) -> float:
     """Seconds that the server's processes have worked, user and system."""
     assert server.child is not None
     ticks = 0

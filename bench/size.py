@@ -24,7 +24,7 @@ from addon.store.migrate import migrate
 from addon.web import create_app
 from bench.beds import MONDAY_MORNING, build_services
 from bench.counts import WentWrong
-from bench.rates import Month, prepared_company, sold_month
+from bench.rates import Month, prepared_company, sold_month, worked
 from bench.rows import Row, ratio
 from tests.servers import running_postgres
 
@@ -63,7 +63,10 @@ _PARTS = """
 
 
 def measure_pages(records: int = RECORDS) -> list[Row]:
-    """The 95th percentile of the slowest page's time, over so many records of one company in PostgreSQL."""
+    """The 95th percentile of the slowest page's time, over so many records of one company in PostgreSQL.
+
+    Time of work, ours and PostgreSQL's together: they take turns, and what else the machine does is left out.
+    """
     movement = sold_month().movements[0].value
     with running_postgres() as server:
         owner_url, app_url = server.new_database(migrate)
@@ -90,20 +93,24 @@ def measure_pages(records: int = RECORDS) -> list[Row]:
         app.config["RATELIMIT_ENABLED"] = False
         client = app.test_client()
         client.set_cookie("kvitt", installation.sign_in(services, company_id, "Bench"))
-        slowest, where = 0.0, ""
+        slowest, wall, where = 0.0, 0.0, ""
         for path in PAGES:
             times = []
             for _ in range(ASKED + 1):
-                started = time.monotonic()
+                started, begun = time.monotonic(), time.process_time() + worked(server)
                 answer = client.get(path)
-                times.append(time.monotonic() - started)
+                times.append((time.process_time() + worked(server) - begun, time.monotonic() - started))
                 if answer.status_code != 200:
                     raise WentWrong(f"{path} answers {answer.status}, {answer.location}")
-            late = sorted(times[1:])[int(ASKED * 0.95) - 1]
+            late = sorted(times[1:])[int(ASKED * 0.95) - 1][0]
             if late > slowest:
                 slowest, where = late, path
+                wall = sorted(took for _, took in times[1:])[int(ASKED * 0.95) - 1]
         services.db.close()
-    how = f"the slowest of {len(PAGES)} pages, {where}, over {records:,} records; each asked {ASKED} times"
+    how = (
+        f"the slowest of {len(PAGES)} pages, {where}, over {records:,} records; each asked {ASKED} times; "
+        f"{wall * 1000:,.0f} ms by the wall clock here"
+    )
     return [Row("pages, 95th percentile", ratio(slowest * 1000, 0), "ms", "at most", 150, how)]
 
 

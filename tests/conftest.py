@@ -193,23 +193,25 @@ CHROMIUM_ARGUMENTS = (
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """One Chromium for the run; make a context of your own for phone width, dark mode or no JavaScript."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)  # as for everything else that a browser is waited for
 
     executable = chromium_executable()
     assert executable is not None, "no Chromium, and CI=true: run tools/chromium"
     arguments = [*CHROMIUM_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with (
         sync_playwright() as playwright,
-        closing(playwright.chromium.launch(executable_path=executable, args=arguments, timeout=30_000)) as chromium,
+        closing(playwright.chromium.launch(executable_path=executable, args=arguments, timeout=90_000)) as chromium,
     ):
         yield chromium
 
 
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
-    """A page in a fresh context, desktop width, waiting ten seconds at most for anything."""
+    """A page in a fresh context, desktop width, waiting a minute at most for anything."""
     with closing(browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         yield context.new_page()
 
 

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import psycopg
 import redis as redis_client
 
-START_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
 OWNER_ROLE = "kvitt_owner"
 APPLICATION_ROLE = "kvitt_app"
 _PR_SET_PDEATHSIG = 1

@@ -72,7 +72,7 @@ def open_page(browser: Browser, shown: Shown) -> Iterator[OpenPage]:
 
     def open_one(path: str, *, javascript: bool = True, viewport: ViewportSize = DESKTOP) -> Page:
         context = browser.new_context(viewport=viewport, java_script_enabled=javascript, locale="en-GB")
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         token = installation.sign_in(shown.house.services, shown.filled.company, "Ada Bookkeeper")
         context.add_cookies([{"name": "kvitt", "value": token, "url": shown.url}])

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / ".artifacts" / "journey"
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 """For one page or element: long, because the machine may be busy; nothing waits without an end."""
 RUN_S = 60.0
 DAYS = 14

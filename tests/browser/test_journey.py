@@ -19,7 +19,6 @@ from addon.sandbox.world import STRIPE_WEBHOOK_SECRET, Business
 from addon.services import pages
 from tests.browser.journey_support import (
     PICTURES,
-    WAIT_MS,
     Person,
     Site,
     first_day,
@@ -41,10 +40,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Kvitt and the outside world, for all journeys of this file; each has companies of its own."""
     for old in PICTURES.glob("*.png"):
         old.unlink()
-    expect.set_options(timeout=WAIT_MS)
     with serve(tmp_path_factory.mktemp("journey")) as served:
         yield served
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

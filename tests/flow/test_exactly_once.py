@@ -24,7 +24,7 @@ from tests.flow.test_plus import on_both_databases
 FAULTS: tuple[tuple[str, float], ...] = (
     ("rate_limited", 1),
     ("rate_limited", 0),  # without Retry-After the first attempts wait shortest
-    ("timeout_before", 1.5),  # our own deadline is one second in this town
+    ("timeout_before", 2.6),  # our own deadline is two seconds in this town
     ("lost_before", 0),
     ("lost_after", 0),
     ("error_500_before", 0),
@@ -35,7 +35,7 @@ FAULTS: tuple[tuple[str, float], ...] = (
     ("unauthorized", 0),
     ("internal_1000029", 0),
     ("internal_1000029_after", 0),
-    ("slow", 1.2),  # answered when we have given up, and done
+    ("slow", 2.3),  # answered when we have given up, and done
     ("zombie", 0),  # done when everything else has been
 )
 WRITES = {
@@ -79,8 +79,8 @@ def _strike(house: House, write: str) -> list[Fault]:
 
 @pytest.fixture
 def hasty(database: tuple[str, str | None]) -> Iterator[Bed]:
-    """A town in which nobody waits long: calls have a second, quarantines a third of one."""
-    with bed_of(*database, settings={"LEASE_S": "3"}, quarantine_s=0.3) as made:
+    """A town in which nobody waits long: calls have two seconds, quarantines a third of one."""
+    with bed_of(*database, settings={"LEASE_S": "6"}, quarantine_s=0.3) as made:
         yield made
 
 

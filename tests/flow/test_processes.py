@@ -121,7 +121,7 @@ def _until_the_far_end_is_done(house: House) -> None:
         return before == seen[0]
 
     time.sleep(STALLED_S + 0.2)
-    wait_until(idle, "the far end", 10)
+    wait_until(idle, "the far end", 60)
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
@@ -220,7 +220,7 @@ def test_workers_killed_alone_and_with_their_horses_leave_each_document_once(
             os.kill(horses[0], signal.SIGKILL)
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait(10)
-        wait_until(lambda: not any(_alive(horse) for horse in horses), "the work horse's end", 5)  # noqa: B023
+        wait_until(lambda: not any(_alive(horse) for horse in horses), "the work horse's end", 60)  # noqa: B023
         assert runs.view(services, house.company_id, run_id).state == "running"
         _until_the_far_end_is_done(house)
         time_goes_by(house)

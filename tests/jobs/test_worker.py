@@ -91,7 +91,7 @@ def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works
     assert horses, "the job runs in a process of its own"
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait(10)
-    wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end", 3)
+    wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end", 60)
     assert run_state(works, company_id, run_id) == "running"
     ended(works.start("worker"))
     ended(works.start("clock", "--tick", "0.5"))

@@ -355,6 +355,6 @@ def test_consents_are_told_to_the_webhook(
     url, came, rang = heard
     world.consent_webhook_url = url
     world.give_consent(company.database_number)
-    assert rang.wait(5)
+    assert rang.wait(60)
     assert came[0]["type"] == "consent-created-v1"
     assert came[0]["tenantId"] == company.database_number
