@@ -232,6 +232,23 @@ def rotate_keys() -> None:
 
 
 @main.command()
+@click.argument("company", required=False)
+@telling_faults
+def restored(company: str | None) -> None:
+    """Say that the database was put back: for a COMPANY, or for all, look for each document before writing it."""
+    from addon.services.connections import company_states
+    from addon.services.installation import find_company
+    from addon.services.restored import declare
+
+    with working() as services:
+        ids = [find_company(services, company)] if company else [one for one, _ in company_states(services)]
+        for company_id in ids:
+            until = declare(services, company_id, WHO)
+            if until is not None:
+                click.echo(f"Company {company_id}: every first attempt looks first, for all until {until:%Y-%m-%d}.")
+
+
+@main.command()
 @click.argument("company")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--handed-over-to", default="", help="Who keeps the records, where the law still asks for them.")

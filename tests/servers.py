@@ -323,6 +323,11 @@ class PostgresServer:
         name = self._create(template)
         return PostgresDatabase(self.url(OWNER_ROLE, name), self.url(APPLICATION_ROLE, name))
 
+    def copy_of(self, url: str) -> PostgresDatabase:
+        """A copy of a database as it stands, to be put back in its place; nobody may be at work in it."""
+        name = self._create(url.rpartition("/")[2])
+        return PostgresDatabase(self.url(OWNER_ROLE, name), self.url(APPLICATION_ROLE, name))
+
     def _create(self, template: str) -> str:
         self._databases += 1
         name = f"kvitt_{self._databases}"

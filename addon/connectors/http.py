@@ -396,7 +396,8 @@ class HttpClient:
         request = self._client.build_request(
             method, url, headers=all_headers, params=params, data=form, content=content
         )
-        call = _Call(method.upper(), request.url.path, method.upper() not in _READ_METHODS if write is None else write)
+        writes = method.upper() not in _READ_METHODS if write is None else write
+        call = _Call(method.upper(), request.url.path, writes, time.monotonic())
         if call.write and write_is_late(call.started):
             raise TryLater(
                 f"{self._system}: {call.method} {call.path}: too little of the lease is left to begin a write"

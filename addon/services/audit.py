@@ -37,7 +37,7 @@ from addon.core.plan.situation import CannotBook
 from addon.core.plan.undo import plan_credit_of_copy
 from addon.core.rules import Policy
 from addon.ports.accounting import AccountingSystem
-from addon.ports.errors import Rejected
+from addon.ports.errors import OutcomeUnknown, Rejected, TryLater
 from addon.services import activity
 from addon.services.booking import store_document
 from addon.services.context import Services
@@ -46,13 +46,15 @@ from addon.store.models import AccountingConnection, DeliveryRow, DocumentRow
 
 OVERLAP = timedelta(minutes=5)
 """Their clock and ours may differ, and `lastmodified` counts minutes."""
+UNSURE = "copy_unsure"
+"""Whether a copy is gone is not known: it is looked at again, and this audit does not count as the last one."""
 ZOMBIES_LIVE = timedelta(days=7)
 """For how long the whole audit looks at writes whose outcome was once unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """Something that should not be: `kind` adopted, copy_removed, copy_kept, booked_twice, taken_back."""
+    """Something that should not be: `kind` adopted, copy_removed, copy_kept, copy_unsure, booked_twice, taken_back."""
 
     kind: str
     key: str
@@ -107,9 +109,10 @@ class Auditor:
         corrections = self._vouchers()
         findings += corrections
         with self.services.db.company(self.company_id) as session:
-            session.execute(
-                update(AccountingConnection).values(audited_at=started).execution_options(synchronize_session=False)
-            )
+            if not any(finding.kind == UNSURE for finding in findings):
+                session.execute(
+                    update(AccountingConnection).values(audited_at=started).execution_options(synchronize_session=False)
+                )
             for finding in findings:
                 facts = {"key": finding.key, "numbers": ", ".join(finding.numbers), "finding": finding.kind}
                 activity.record(session, activity.KVITT, "audit_finding", facts, started)
@@ -187,6 +190,9 @@ class Auditor:
             self.system.remove_copy(step, reference)
         except Rejected:
             return AuditFinding("copy_kept", key, (reference,))
+        except (OutcomeUnknown, TryLater):
+            # One that does not answer keeps nobody from the rest; the next audit comes by here again.
+            return AuditFinding(UNSURE, key, (reference,))
         return AuditFinding("copy_removed", key, (reference,))
 
     # --- Payments -----------------------------------------------------------------------------------------------

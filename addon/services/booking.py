@@ -1209,9 +1209,12 @@ def _documents_of(session: Session, part_ids: Sequence[int], state: DeliveryStat
     return list(session.scalars(query))
 
 
+REGISTERS: Final = ("create_customer", "update_customer", "create_article")
+"""Kinds of steps that write to registers, which a new plan finds and uses."""
+
+
 def nothing_stands(session: Session, document_id: int) -> bool:
-    """Whether nothing of a document is or may be in the accounting system, customers and articles apart: it can be
-    planned anew."""
+    """Whether nothing of a document is or may be in the accounting system, registers apart: it can be planned anew."""
     left = session.scalar(
         select(DeliveryRow.id)
         .where(
@@ -1219,8 +1222,7 @@ def nothing_stands(session: Session, document_id: int) -> bool:
             or_(
                 DeliveryRow.needs_lookup.is_(True),
                 DeliveryRow.doubtful.is_(True),
-                (DeliveryRow.state == DeliveryState.BOOKED.value)
-                & DeliveryRow.kind.not_in(("create_customer", "create_article")),
+                (DeliveryRow.state == DeliveryState.BOOKED.value) & DeliveryRow.kind.not_in(REGISTERS),
             ),
         )
         .limit(1)

@@ -71,7 +71,7 @@ from addon.ports.errors import (
     Rejected,
     TryLater,
 )
-from addon.services import activity, articles, connections
+from addon.services import activity, articles, connections, restored
 from addon.services.calls import CallLog, save_calls
 from addon.services.context import Services
 from addon.services.tally import Counter, Timing
@@ -138,8 +138,9 @@ class Desk:
     books: Books
     series: str
     log: CallLog
-    always_look: bool = False
-    """After a restore or a new installation: what a first attempt would write may be there already."""
+    look_first: datetime | None = None
+    """After a restore or a new installation, for what may have been written before it (`restored.looks_first`): a
+    first attempt looks too."""
 
 
 def deliver(
@@ -256,7 +257,10 @@ def _next_turn_at(services: Services, company_id: int, behind: Collection[int]) 
                 turns.append(turn + timedelta(seconds=services.quarantine_s))
             elif document_id not in behind:
                 turns.append(turn)
-    return min(turns, default=None)
+        now = services.db.now(session)
+    # What might have been tried already and was not stands behind something that is still to come: an invoice, or the
+    # series, takes one doubtful write at a time. Waiting for it by its own time would be asking again and again.
+    return min((turn for turn in turns if turn > now), default=min(turns, default=None))
 
 
 def _ready(services: Services, company_id: int, without: set[int]) -> tuple[int, ...]:
@@ -315,6 +319,8 @@ class _Chain:
     answers: dict[str, StepAnswer] = field(default_factory=dict)
     payments: dict[str, CreatePayment] = field(default_factory=dict)
     view: InvoiceView | None = None
+    looks_first: bool | None = None
+    """Whether first attempts look too, once that is known."""
 
     def note(self, claimed: Claimed, step: Step, answer: StepAnswer) -> None:
         """Remember what a step came to."""
@@ -389,12 +395,22 @@ def _claimed(work: _Chain, session: Session) -> Claimed | None:
         delivery_id,
         services.lease_s,
         services.quarantine_s,
-        always_look=work.desk.always_look,
+        always_look=_may_stand_there(work, session),
         savepoint=False,
     )
     if claimed is None:
         _leave_to_person(session, delivery_id, services.now())
     return claimed
+
+
+def _may_stand_there(work: _Chain, session: Session) -> bool:
+    """Whether what a first attempt would write may be there already, from a time that the rows have forgotten."""
+    until = work.desk.look_first
+    if until is None:
+        return False
+    if work.looks_first is None:
+        work.looks_first = restored.looks_first(session, work.document_id, until, work.services.now())
+    return work.looks_first
 
 
 def _leave_to_person(session: Session, delivery_id: int, now: datetime) -> None:
@@ -532,6 +548,7 @@ def _differing(work: _Chain, claimed: Claimed, step: Step, answer: StepAnswer, f
         reason = fault.reason or HoldReason.TOTAL_DIFFERS
         if isinstance(step, CreateOrder) and answer.invoice is not None and answer.invoice.round_off:
             _learn_rounding(session)
+            _round_order(session, claimed, step, work.desk)
         deliveries.record_rejected(session, claimed, reason.value, "not as planned", while_looking=True)
         document = session.get_one(DocumentRow, claimed.document_id)
         document.number = answer.reference
@@ -1074,9 +1091,26 @@ def _insert_rounding(session: Session, claimed: Claimed, step: CreateInvoice, de
             session.execute(update(DeliveryRow).where(DeliveryRow.key == other.key).values(payload=encode(other)))
 
 
+def _round_order(session: Session, claimed: Claimed, step: CreateOrder, desk: Desk) -> None:
+    """Give an order that was rounded down the rounding row that it lacked, for when it is tried again.
+
+    A document that may have left something behind is not planned anew, and would come out the same for ever.
+    """
+    number = _rounding_account(desk)
+    if not number:
+        return
+    rounded = with_rounding(step.invoice, Account(AccountRole.ROUNDING, number))
+    document = session.get_one(DocumentRow, claimed.document_id)
+    planned = decode(Document, document.payload)
+    steps = tuple(_with_rounded(other, step.key, rounded) for other in planned.steps)
+    document.payload = encode(replace(planned, steps=steps))
+    payload = encode(replace(step, invoice=rounded))
+    session.execute(update(DeliveryRow).where(DeliveryRow.id == claimed.delivery_id).values(payload=payload))
+
+
 def _with_rounded(step: Step, invoice_key: str, rounded: Any) -> Step:
     match step:
-        case CreateInvoice() if step.key == invoice_key:
+        case CreateInvoice() | CreateOrder() if step.key == invoice_key:
             return replace(step, invoice=rounded)
         case BookInvoice() if step.invoice_key == invoice_key:
             return replace(step, invoice=rounded)

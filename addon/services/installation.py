@@ -20,7 +20,7 @@ from addon.core.books import Identity
 from addon.ports.calls import Lane
 from addon.ports.errors import PortError
 from addon.ports.oauth import Grant
-from addon.services import activity
+from addon.services import activity, restored
 from addon.services.calls import CallLog
 from addon.services.connections import RECONNECT, NotConnected, StaticTokens, get_accounting, lost
 from addon.services.context import Services
@@ -38,9 +38,6 @@ from addon.store.models import (
 
 PARKED_FOR: Final = timedelta(minutes=30)
 SIGNED_IN_FOR: Final = timedelta(days=14)
-LOOK_UP_FIRST_FOR: Final = timedelta(days=7)
-"""How long after a re-install each first attempt looks whether the document is there already."""
-
 LOOK_EVERY: Final = timedelta(minutes=10)
 """How often, at most, an unsigned message makes us look at a company."""
 
@@ -227,7 +224,7 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
             session.add(row)
         else:
             # Somebody may have restored books or database meanwhile: what we think is not there may be.
-            row.lookups_first_until = now + LOOK_UP_FIRST_FOR
+            row.lookups_first_until = now + restored.LOOK_UP_FIRST_FOR
         row.state = "connected"
         row.grant_sealed = services.box.seal_grant(grant)
         row.expires_at = grant.expires_at

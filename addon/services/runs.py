@@ -47,6 +47,7 @@ from addon.services import (
     rates,
     reconciliation,
     redating,
+    restored,
     undoing,
     watch,
 )
@@ -699,16 +700,18 @@ def _deliver(work: _Slice) -> SliceResult | str:
         books = _books_in(session)
         next_open_day = read_company(session).locked_rule is LockedRule.NEXT_OPEN_DAY
         series = read_company(session).voucher_series
-        accounting = session.scalars(select(AccountingConnection)).one()
-        until = accounting.lookups_first_until
-        always_look = until is not None and until > work.services.now()
-
+    if not cursor.get("noticed"):
+        restored.notice(work.services, work.company_id, work.system(), books, series)
+        _note(work, noticed=True)
+        work.hold_on()
+    with work.services.db.company_reading(work.company_id) as session:
+        look_first = session.scalars(select(AccountingConnection)).one().lookups_first_until
     if next_open_day:
         redating.move_to_open_days(work.services, work.company_id, books.locked_through)
     system_for = connections.accounting_systems(work.services, work.company_id, work.lane)
 
     def desk_for(log: CallLog) -> delivery.Desk:
-        return delivery.Desk(system_for(log), books, series, log, always_look)
+        return delivery.Desk(system_for(log), books, series, log, look_first)
 
     result = delivery.deliver(
         work.services,

@@ -1256,6 +1256,7 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "backfill_begun": _("Moved the start back to bring an earlier year in"),
     "installed": _("Installed Kvitt"),
     "installed_again": _("Let Kvitt into the books again"),
+    "looks_first": _("Began to look for each document in the books before writing it"),
     "uninstalled": _("Took Kvitt's access to the books away"),
     "signed_out_everywhere": _("Signed all browsers out"),
     "keys_rotated": _("Sealed the accesses with a new key"),

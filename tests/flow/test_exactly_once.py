@@ -1,7 +1,7 @@
-"""Every remote write under every fault of the far end: each document stands exactly once when the dust settles.
+"""Faults one upon the other, and requests that are carried out after they were given up: each document stands once.
 
-A write is struck by all faults one after the other, each striking one request, so that the table has a row for
-every write and a world for every row: what one fault leaves to another, a retry that fails again, is in it too.
+Every write under every fault by itself: test_fault_matrix.py. Here a write is struck by all of them one after the
+other, over sockets: what one fault leaves to another, a retry that fails again, is in it.
 """
 
 from __future__ import annotations
@@ -106,10 +106,12 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("write", WRITES)
-def test_each_document_stands_once_after_every_fault(
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@pytest.mark.parametrize("write", ["create invoice", "create payment", "post voucher"])
+def test_each_document_stands_once_after_every_fault_over_sockets(
     hasty: Bed, refuse: Callable[[str], list[str]], write: str
 ) -> None:
+    """What the fault matrix shows of all writes in turned time, of some over a real network, clock and database."""
     house = hasty.house(balance_currencies=("sek",))
     WORLDS.get(write, _sales)(house, 5)
     house.opens("plus")

@@ -1,0 +1,171 @@
+"""A database that was put back, or a new one for books that Kvitt has served before: what is planned may stand there.
+
+The rows then know less than the books. So every first attempt at what may have been written in the lost time looks
+before it writes. A person says that there was a restore (`kvitt restored`); where nobody did, it is seen before the
+first write of a run: something stands under Kvitt's keys that the rows know nothing of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from addon.core.books import Books
+from addon.core.delivery import DeliveryState
+from addon.ports.accounting import AccountingSystem
+from addon.services import activity
+from addon.services.context import Services
+from addon.store.deliveries import FOR_PEOPLE
+from addon.store.models import AccountingConnection, Connection, DeliveryRow, DocumentRow, MovementRow, PartRow
+
+LOOK_UP_FIRST_FOR: Final = timedelta(days=7)
+"""For so long everything is looked up first; later only what is booked of movements from before that."""
+OVERLAP: Final = timedelta(minutes=5)
+"""Their clock and ours may differ, and `lastmodified` counts minutes."""
+_AT_ONCE: Final = 200
+
+
+def declare(services: Services, company_id: int, who: str) -> datetime | None:
+    """A person says that the database was put back. Until when everything is looked up first; None without books."""
+    with services.db.company(company_id) as session:
+        row = session.scalars(select(AccountingConnection).with_for_update()).one_or_none()
+        return None if row is None else _look_first(session, row, who, services.now(), {})
+
+
+def _look_first(
+    session: Session, row: AccountingConnection, who: str, now: datetime, facts: dict[str, str]
+) -> datetime:
+    row.lookups_first_until = now + LOOK_UP_FIRST_FOR
+    activity.record(session, who, "looks_first", facts, now)
+    return row.lookups_first_until
+
+
+def looks_first(session: Session, document_id: int, until: datetime, now: datetime) -> bool:
+    """Whether a document's first attempts look first: it may have been written in a time that was lost.
+
+    By its movements' own instants, not by its date: one that is held, or waits, for weeks after a restore may have
+    been written before it. What books no movement (an undo, a correction) always looks.
+    """
+    if now < until:
+        return True
+    begun = session.scalar(
+        select(func.min(MovementRow.occurred_at))
+        .join(PartRow, PartRow.movement_id == MovementRow.id)
+        .where(PartRow.document_id == document_id)
+    )
+    return begun is None or begun <= until
+
+
+def notice(services: Services, company_id: int, system: AccountingSystem, books: Books, series: str) -> bool:
+    """Before a run's first write: do the books know of something of ours that the rows do not? Then look first.
+
+    A list call for each provider and for our voucher series, where anything is to be attempted for the first time.
+    Raises the errors of `addon.ports.errors`.
+    """
+    with services.db.company_reading(company_id) as session:
+        row = session.scalars(select(AccountingConnection)).one()
+        if row.lookups_first_until is not None and services.now() < row.lookups_first_until:
+            return False  # it is looked for anyway
+        days = _first_attempts(session)
+        if not days:
+            return False
+        since = row.audited_at - OVERLAP if row.audited_at is not None else None
+        prefixes = sorted({f"{provider}/" for provider in session.scalars(select(Connection.provider))})
+    found = _strange_invoice(services, company_id, system, prefixes, since)
+    years = {year.ref for day in days if (year := books.year_of(day)) is not None}
+    for year_ref in sorted(years):
+        found = found or _strange_voucher(services, company_id, system, prefixes, series, year_ref)
+    if not found:
+        return False
+    with services.db.company(company_id) as session:
+        row = session.scalars(select(AccountingConnection).with_for_update()).one()
+        _look_first(session, row, activity.KVITT, services.now(), {"found": found})
+    return True
+
+
+def _first_attempts(session: Session) -> set[date]:
+    """The booking dates of documents of which something is to be attempted for the first time."""
+    query = (
+        select(DocumentRow.booking_date)
+        .join(DeliveryRow, DeliveryRow.document_id == DocumentRow.id)
+        .where(
+            DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value)),
+            DeliveryRow.state == DeliveryState.APPROVED.value,
+            DeliveryRow.attempt == 0,
+            DeliveryRow.kind.not_in(FOR_PEOPLE),
+        )
+        .distinct()
+    )
+    return set(session.scalars(query))
+
+
+def _strange_invoice(
+    services: Services, company_id: int, system: AccountingSystem, prefixes: Iterable[str], since: datetime | None
+) -> str:
+    """The key of an invoice that no row of ours accounts for; empty if there is none."""
+    for prefix in prefixes:
+        keys: set[str] = set()
+        for view in system.fetch_invoices(prefix, since):
+            if not view.cancelled:
+                keys.add(view.our_key)
+            if len(keys) >= _AT_ONCE:
+                strange = _unknown(services, company_id, keys)
+                if strange:
+                    return strange
+                keys.clear()
+        strange = _unknown(services, company_id, keys)
+        if strange:
+            return strange
+    return ""
+
+
+def _unknown(services: Services, company_id: int, keys: set[str]) -> str:
+    """One of these keys that has neither been written, as far as the rows know, nor perhaps been."""
+    with services.db.company_reading(company_id) as session:
+        known = session.scalars(
+            select(DeliveryRow.key).where(
+                DeliveryRow.key.in_(keys),
+                or_(DeliveryRow.state == DeliveryState.BOOKED.value, DeliveryRow.needs_lookup),
+            )
+        )
+        documents = session.scalars(select(DocumentRow.key).where(DocumentRow.key.in_(keys), DocumentRow.number != ""))
+        return min(keys - set(known) - set(documents), default="")
+
+
+def _strange_voucher(
+    services: Services,
+    company_id: int,
+    system: AccountingSystem,
+    prefixes: Iterable[str],
+    series: str,
+    year_ref: str,
+) -> str:
+    """A voucher with a key of ours that no row of ours accounts for; empty if there is none, or a write is in doubt."""
+    marks = tuple(f"({prefix}" for prefix in prefixes)
+    with services.db.company_reading(company_id) as session:
+        doubt = select(DeliveryRow.id).where(DeliveryRow.kind == "post_voucher", DeliveryRow.needs_lookup).limit(1)
+        if session.scalar(doubt) is not None:
+            return ""
+    references: set[str] = set()
+    for view in system.fetch_vouchers(series, year_ref):
+        if any(mark in view.text for mark in marks):
+            references.add(view.reference)
+        if len(references) >= _AT_ONCE:
+            strange = _unknown_vouchers(services, company_id, references)
+            if strange:
+                return strange
+            references.clear()
+    return _unknown_vouchers(services, company_id, references)
+
+
+def _unknown_vouchers(services: Services, company_id: int, references: set[str]) -> str:
+    with services.db.company_reading(company_id) as session:
+        known = set(session.scalars(select(DeliveryRow.reference).where(DeliveryRow.reference.in_(references))))
+        # A second copy that an audit has found is known by what takes it back.
+        for vouchers in session.scalars(select(DocumentRow.vouchers).where(DocumentRow.kind == "correction")):
+            known.update(vouchers)
+        return min(references - known, default="")

@@ -1,0 +1,64 @@
+"""Time that goes on only when somebody sleeps: hours of leases and quarantines in no time, all clocks together."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from addon.connectors import http
+from addon.connectors.fortnox import client as fortnox_client
+from addon.sandbox.clock import Clock
+from addon.services import delivery, runs
+from addon.store import clock as store_clock
+from addon.store import database
+
+
+class TurnedTime:
+    """Stands where the module `time` does, and behind the database's clock (SQLite's, which is this process's own).
+
+    Real time goes on beneath it, so that nothing that counts microseconds stands still.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.slept_s = 0.0
+        self._here = threading.local()
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        """The monotonic clock, with what was slept, and what this thread alone has waited for an answer."""
+        return time.monotonic() + self.slept_s + float(getattr(self._here, "waited_s", 0.0))
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by: here, in the database and in the outside world."""
+        with self._lock:
+            self.slept_s += seconds
+            self.clock.advance(timedelta(seconds=seconds))
+
+    def wait_here(self, seconds: float) -> None:
+        """Let only this thread wait, for an answer that drips."""
+        self._here.waited_s = float(getattr(self._here, "waited_s", 0.0)) + seconds
+
+    def arrive(self) -> None:
+        """This thread has waited long enough."""
+        self._here.waited_s = 0.0
+
+    def database_now(self, offset_s: float) -> str:
+        """What the database says the time is."""
+        return store_clock.sqlite_now(offset_s + self.slept_s)
+
+
+@contextmanager
+def turned(clock: Clock) -> Iterator[TurnedTime]:
+    """Within this block all clocks are one that goes on by sleeping. Begin it before the database is opened."""
+    made = TurnedTime(clock)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (http, fortnox_client):
+            patch.setattr(module, "time", made)
+        for module in (delivery, runs):
+            patch.setattr(module, "monotonic_time", made)
+        patch.setattr(database, "sqlite_now", made.database_now)
+        yield made
