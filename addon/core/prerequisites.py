@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
+from addon.core import chart_dk
 from addon.core.accounts import AccountRole
 from addon.core.books import Books, ChartAccount, Check, Register, Remedy, Repair, Series
 from addon.core.dates import FinancialYear
@@ -500,9 +501,15 @@ def _latest_chart(books: Books, today: date) -> dict[str, ChartAccount]:
     return {account.number: account for account in books.accounts if account.year_ref == year.ref}
 
 
+def _open(chart: Mapping[str, ChartAccount]) -> set[str]:
+    return {number for number, account in chart.items() if account.active}
+
+
 def propose_company_accounts(books: Books, today: date) -> Proposal:
     """Accounts for sales, fees and differences: what the company's chart and predefined accounts really have."""
     chart = _latest_chart(books, today)
+    if books.identity.country == "DK":
+        return Proposal(chart_dk.offered(_open(chart)), {})
     predefined = dict(books.predefined)
 
     def first_active(*numbers: str) -> str:
@@ -555,6 +562,8 @@ def propose_connection_accounts(
     names: dict[str, str] = {}
     used = set(taken)
     home = books.identity.currency
+    if books.identity.country == "DK":
+        return Proposal(chart_dk.offered_for_balances(_open(chart), currencies, home, used), {})
     for currency in sorted(currencies, key=lambda code: (code != home, code)):
         clearing = _clearing_for(chart, provider_name, currency, home, used)
         used.add(clearing)

@@ -1574,6 +1574,12 @@ def mode_figures(services: Services, company_id: int) -> dict[int, ModeFigures]:
     return {connection_id: counted for connection_id, counted in found.items() if counted is not None}
 
 
+def company_country(services: Services, company_id: int) -> str:
+    """Two letters of the country that a company's books are kept in."""
+    with services.db.company_reading(company_id) as session:
+        return _company(session, company_id).country
+
+
 def chart(services: Services, company_id: int) -> tuple[tuple[str, str], ...]:
     """Numbers and names of the active accounts in the newest financial year that was read."""
     with services.db.company_reading(company_id) as session:

@@ -286,6 +286,9 @@ COMPANY_ACCOUNTS: Final = (
     "sales:SE6",
     "sales:SE0",
     "sales:EXPORT",
+    "sales:DK25",
+    "sales:DK0",
+    "output_vat:DK25",
     "output_vat:SE25",
     "output_vat:SE12",
     "output_vat:SE6",
@@ -317,6 +320,13 @@ COMPANY_ACCOUNTS: Final = (
     "opening_contra",
 )
 """Account roles that a company maps. Customer claims are the accounting system's own and only read."""
+
+
+def shown_accounts(country: str) -> tuple[str, ...]:
+    """The roles that concern a company of a country: VAT of another Nordic country's home sales does not."""
+    other = ":DK" if country != "DK" else ":SE"
+    return tuple(role for role in COMPANY_ACCOUNTS if other not in role)
+
 
 CONNECTION_ACCOUNT_ROLES: Final = (AccountRole.CLEARING.value, AccountRole.BANK.value, AccountRole.RESERVE.value)
 """Account roles that a connection maps, once for each currency."""

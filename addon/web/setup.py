@@ -257,7 +257,10 @@ def _settings_page(
         settings=SETTINGS,
         values=company_values,
         connection_values=connection_values,
-        account_keys=[f"accounts.{role}" for role in company_settings.COMPANY_ACCOUNTS],
+        account_keys=[
+            f"accounts.{role}"
+            for role in company_settings.shown_accounts(pages.company_country(services(), company_id))
+        ],
         faults={(connection_id, fault.key): fault for fault in faults},
         chart=chart,
         chart_names=dict(chart),

@@ -269,12 +269,19 @@ class Priced:
 
 
 def priced(line: InvoiceLine, product: str) -> Priced:
-    """The net price whose gross comes nearest to the line's."""
+    """The net price whose VAT is the VAT inside the line's gross; what the two lack of it is rounding, never VAT."""
     gross = ledger_amount(line.gross)
     percent = Decimal(line.vat_percent)
-    net = (gross * 100 / (100 + percent)).quantize(CENT, rounding=ROUND_HALF_UP)
-    vat = (net * percent / 100).quantize(CENT, rounding=ROUND_HALF_UP)
-    return Priced(clean(line.description, LINE_LENGTH), product, net, vat)
+    wanted = (gross * percent / (100 + percent)).quantize(CENT, rounding=ROUND_HALF_UP)
+    nearest = (gross * 100 / (100 + percent)).quantize(CENT, rounding=ROUND_HALF_UP)
+    prices = (nearest, nearest - CENT, nearest + CENT)
+    net = next((price for price in prices if _vat(price, percent) == wanted), nearest)
+    return Priced(clean(line.description, LINE_LENGTH), product, net, _vat(net, percent))
+
+
+def _vat(net: Decimal, percent: Decimal) -> Decimal:
+    """The VAT that they will add to a net price."""
+    return (net * percent / 100).quantize(CENT, rounding=ROUND_HALF_UP)
 
 
 def rows_of(priced_rows: Sequence[Priced], total: Decimal, rounding_text: str) -> list[dict[str, Any]]:

@@ -53,6 +53,7 @@ def test_every_gross_amount_is_met_with_a_rounding_row_where_needed(bench: Bench
     invoice = bench.sell(invoice_of(f"{gross.to_decimal()} DKK"))
     assert invoice.total == gross
     assert len(bench.agreement.booked[1].lines) == (2 if minor % 5 == 2 else 1)
+    assert invoice.vat == gross.tax_included(Decimal(25)).to_decimal()
     bench.pay(invoice)
     assert bench.agreement.balance(5600) == 0
     assert bench.agreement.balance(5891) == gross.to_decimal()
