@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import leaks
 from tests.servers import PostgresDatabase, PostgresServer, RedisServer, running_postgres, running_redis
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def chromium_executable() -> str | None:
         if name and (path := shutil.which(name)):
             return path
     return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test may let a secret be seen, whatever it is about."""
+    config.pluginmanager.register(leaks, "kvitt-leaks")
 
 
 @pytest.hookimpl(tryfirst=True)

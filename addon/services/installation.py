@@ -22,7 +22,7 @@ from addon.ports.errors import PortError
 from addon.ports.oauth import Grant
 from addon.services import activity, restored
 from addon.services.calls import CallLog
-from addon.services.connections import RECONNECT, NotConnected, StaticTokens, get_accounting, lost
+from addon.services.connections import RECONNECT, NotConnected, StaticTokens, disconnect, get_accounting, lost
 from addon.services.context import Services
 from addon.services.settings import plan_next_run, settle_state
 from addon.store.models import (
@@ -254,8 +254,16 @@ def consent_revoked(services: Services, system: str, tenant: str) -> int | None:
 
 
 def uninstall(services: Services, company_id: int, who: str) -> None:
-    """Give up the access to the books at the person's wish; data stays, work stops, sessions end."""
+    """Give up the access to the books, and to every provider, at the person's wish; data stays, work stops.
+
+    Sessions end. A company that comes back connects anew: the same account finds its old connection again.
+    """
     now = services.now()
+    with services.db.company_reading(company_id) as session:
+        live = list(session.scalars(select(Connection.id).where(Connection.state != "disconnected")))
+    for connection_id in live:
+        # Without its books there is nothing to fetch for, and nobody would be left to take this access back.
+        disconnect(services, company_id, connection_id, who)
     with services.db.company_reading(company_id) as session:
         row = get_accounting(session)
         system, grant = row.system, services.box.open_grant(row.grant_sealed)

@@ -72,6 +72,32 @@ def test_a_company_that_has_left_is_erased_and_only_that_it_was_stays(bed: Bed) 
     assert leaving.books.name not in str(record.__dict__)
 
 
+def test_leaving_gives_every_access_back_and_keeps_the_records(plus: House) -> None:
+    plus.sells("2026-03-02", 1_250_00)
+    plus.opens()
+    plus.runs()
+    services, kept = plus.town.services, _rows(plus)
+    assert plus.stripe.id in plus.world.stripe.connections
+    _leave(plus)
+    assert plus.stripe.id not in plus.world.stripe.connections, "Stripe was told"
+    with plus.rows() as session:
+        (row,) = session.scalars(select(Connection)).all()
+        assert row.state == "disconnected"
+        assert services.box.open_grant(row.grant_sealed).access_token == ""
+        told = {line.what: line.facts for line in session.scalars(select(ActivityRow))}
+    assert told["disconnected"]["provider_told"] == told["uninstalled"]["system_told"] == "yes"
+    left = _rows(plus)
+    assert {name: left[name] for name in ("movements", "documents", "deliveries", "parts")} == {
+        name: kept[name] for name in ("movements", "documents", "deliveries", "parts")
+    }
+    plus.time("2026-03-22 10:00")
+    plus.sells("2026-03-21", 77_00)
+    plus.opens()
+    plus.runs()
+    assert plus.kinds()["sale"] == 2, "back again: the same connection goes on, and nothing is booked twice"
+    plus.all_is_well()
+
+
 @on_both_databases
 def test_the_log_still_refuses_to_lose_rows_after_an_erasure(bed: Bed) -> None:
     leaving, staying = bed.house(), bed.house()
