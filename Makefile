@@ -5,7 +5,7 @@
 #   make check                  format, lint, types, import rules
 #   make translations           collect the texts of the pages and compile the languages (docs/operations.md)
 #   make coverage               how much of the core its own tests reach, by line and branch
-#   make audit                 whether a locked package is known to be vulnerable; fails where nobody can be asked
+#   make audit                  whether a locked package is known to be vulnerable; fails where nobody can be asked
 #   make mutants [ARGS=pattern] whether the core's tests notice small faults (docs/testing.md); takes long
 #   make simulate [SEEDS=1-100]  tells so many made-up stories of faults, deaths and clocks in one process (docs/reliability.md)
 #   make storm [ARGS=--kills=60] kills everything again and again, then asks for every law (docs/reliability.md); takes long
@@ -14,8 +14,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help demo dev test check coverage mutants storm simulate translations bench format lock clean setup
-.PHONY: help demo dev test check audit coverage mutants storm translations bench format lock clean setup
+.PHONY: help demo dev test check audit coverage mutants storm simulate translations bench format lock clean setup
 
 help:
 	@sed -n 's/^#   //p' Makefile
