@@ -212,10 +212,16 @@ class Story:
         try:
             does()
         except Death:
+            return False
+        finally:
+            self.replace_the_dead()
+        return True
+
+    def replace_the_dead(self) -> None:
+        """A worker that died is started again, on whichever machine."""
+        if self.worker.dead:
             self.worker = self.here.process(skew_s=self.chance.choice((-20, 0, 20)))
             self.house.town.services = self.worker.services
-            return False
-        return True
 
     def sweep(self) -> None:
         """The clock ticks."""
@@ -236,9 +242,9 @@ class Story:
                 due.wish(process.services, self.house.company_id)
                 self.here.passes(result.retry_in_s)
         except Death:
-            if process is self.worker:
-                self.worker = self.here.process(skew_s=self.chance.choice((-20, 0, 20)))
-                self.house.town.services = self.worker.services
+            return
+        finally:
+            self.replace_the_dead()
 
     # --- the end -------------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """Stories by lot: sales, refunds, disputes, faults, deaths, several processes, clocks that differ, people in between.
 
 Everything happens in one process by one clock, so that a seed is always the same story: `KVITT_SEEDS=17` tells that
-one again, `make simulate` tells many. A seed that found something is kept in `FOUND`.
+one again, `make simulate` tells many. What a seed has found becomes a test of its own, beside the thing it was about:
+
+- a provider whose clock is ahead of ours: `tests/flow/test_clocks.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +18,6 @@ from tests.simulation.story import Story
 from tests.simulation.virtual import virtual
 
 STEPS = 20
-FOUND: tuple[tuple[int, int], ...] = ((4, 18),)
-"""Seeds that found a fault once, and how many steps it took.
-
-4: a process whose clock was twenty seconds behind the provider's read a balance that knew more than what it fetched.
-"""
 
 
 def seeds() -> list[int]:
@@ -50,11 +47,6 @@ def tell(template: Path, folder: Path, seed: int, steps: int = STEPS) -> list[st
 @pytest.mark.parametrize("seed", seeds())
 def test_whatever_happens_the_laws_hold(sqlite_template: Path, tmp_path: Path, seed: int) -> None:
     tell(sqlite_template, tmp_path, seed)
-
-
-@pytest.mark.parametrize(("seed", "steps"), FOUND)
-def test_what_was_found_once_stays_mended(sqlite_template: Path, tmp_path: Path, seed: int, steps: int) -> None:
-    tell(sqlite_template, tmp_path, seed, steps)
 
 
 def test_a_seed_is_always_the_same_story(sqlite_template: Path, tmp_path: Path) -> None:
