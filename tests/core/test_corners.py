@@ -27,8 +27,9 @@ from addon.core.entries import Entries, entries_of
 from addon.core.grants import Grant
 from addon.core.money import CurrencyMismatch, ExchangeRate, Money
 from addon.core.plan.common import account, require_ready
+from addon.core.plan.dispute import charged_in_full, standing_of
 from addon.core.plan.routed import Course, Way, course_of
-from addon.core.plan.situation import CannotBook
+from addon.core.plan.situation import CannotBook, Carrying, DisputeFact
 from addon.core.records import Movement, MovementKind
 from addon.core.routing import USUAL, Action, Routing, Rule
 from addon.core.rules import Mode
@@ -113,6 +114,30 @@ def test_each_course_is_told_before_a_rule_is_saved() -> None:
         Way.ASIDE, where="the till"
     )
     assert course_of(SALE, routed(action=Action.HOLD), policy) == Course(Way.HELD)
+    gift = routed(action=Action.BOOK, contra_account="2421", cost_centre="CC")
+    assert course_of(SALE, gift, policy) == Course(Way.VOUCHER, "2421", "", "CC")
+    stall = routed(action=Action.BOOK, account="3011", project="P")
+    assert course_of(SALE, stall, policy) == Course(Way.INVOICE, "3011", "SE25", "", "P")
+
+
+def test_what_stands_for_a_dispute_is_read_from_its_documents_alone() -> None:
+    about = (
+        ("dispute_minor", "100"),
+        ("dispute_currency", "SEK"),
+        ("dispute_books_minor", "100"),
+        ("dispute_account", "1516"),
+    )
+    charged, account_of = standing_of(((("dispute", "dp_1"),), about), "SEK")
+    assert charged == (Carrying(money("1.00 SEK"), money("1.00 SEK")),)
+    assert account_of == Account(AccountRole.DISPUTES, "1516")
+    assert standing_of(((("dispute", "dp_1"),),), "SEK") == ((), None)
+    lost = Movement("txn_2", MovementKind.DISPUTE_LOST, money("0.00 SEK"), local(DAY), (), "dp_1", "ch_1")
+    assert charged_in_full(lost, DisputeFact(None, charged, account_of)) == (charged[0], account_of)
+    both = (*charged, Carrying(money("1.00 EUR"), money("11.00 SEK")))
+    for fact in (DisputeFact(None, both, account_of), DisputeFact(None, charged), DisputeFact(None)):
+        with pytest.raises(CannotBook) as unknown:
+            charged_in_full(lost, fact)
+        assert unknown.value.reason.value == "dispute_unknown"
 
 
 # --- the rows of a document, before it is made ---------------------------------------------------------------------
