@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from addon.jobs.redis_server import end_with_parent
 from tests.storm.fleet import ROOT
 from tests.storm.storm import run_storm
 
@@ -58,4 +59,4 @@ def _apart(options: argparse.Namespace, seed: int) -> int:
     if options.keep_logs:
         told.append("--keep-logs")
     command = [sys.executable, "-m", "tests.storm", f"--seed={seed}", *told]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False, preexec_fn=end_with_parent).returncode

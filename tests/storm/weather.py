@@ -28,9 +28,12 @@ FORTNOX: Final = (
     ("internal_1000029_after", 0.0),
     ("slow", 2.5),
     ("zombie", 2.0),
+    ("zombie", 15.0),
+    ("zombie", 60.0),
 )
 """Kinds of faults and their seconds: time-outs are longer than a storm's calls may take, so they strike on our side
-first, and a `slow` call is carried out when it was given up."""
+first, and a `slow` call is carried out when it was given up. Zombies are carried out as much later: some before anyone
+looks, some when the same has been written again, which must be undone in the open."""
 CALLS: Final = (
     "POST /3/customers$",
     "POST /3/invoices$",
