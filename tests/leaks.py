@@ -225,6 +225,21 @@ def take_posts() -> None:
             post()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where no process has set its log up, tracebacks are plain, as they are wherever one has: without variables."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.set_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Each test has secrets of its own."""
