@@ -628,7 +628,10 @@ class FortnoxAccounting:
                 total = step.invoice.total if step.invoice is not None else step.credit_total or view.total
                 return [invoice.number for invoice in self._invoices_with_key(key, total)] if key else []
             case BookPayment():
-                mine = self._get_payment(known.payment_number)
+                try:
+                    mine = self._get_payment(known.payment_number)
+                except Rejected:
+                    return []  # it may show later than it was made; if it is gone, booking it will be refused
                 copies = self._payments_like(mine.invoice_number, mine.paid_on, mine.books_amount, known.taken_payments)
                 same = [one for one in copies if (one.amount, one.account) == (mine.amount, mine.account)]
                 return [one.number for one in sorted(same, key=lambda one: _age(one.number))]
