@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import psycopg
 import redis as redis_client
+from sqlalchemy import make_url
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
@@ -325,7 +326,7 @@ class PostgresServer:
 
     def copy_of(self, url: str) -> PostgresDatabase:
         """A copy of a database as it stands, to be put back in its place; nobody may be at work in it."""
-        name = self._create(url.rpartition("/")[2])
+        name = self._create(make_url(url).database or "")
         return PostgresDatabase(self.url(OWNER_ROLE, name), self.url(APPLICATION_ROLE, name))
 
     def _create(self, template: str) -> str:
