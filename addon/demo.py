@@ -686,7 +686,7 @@ def check_books_of(visit: Visit, shelf: Bookshelf) -> list[Law]:
     return [
         Law("nothing is lost: all parts make up all movements", facts.lost),
         Law("books and provider agree in every balance currency", facts.unequal),
-        Law("each itemised payout is the sum of its movements", facts.unproved_payouts),
+        Law("each payout is the sum of its movements, or proved by balances", facts.unproved_payouts),
         Law("each document stands once in the books", tuple(_copies(shelf, facts))),
         Law("each invoice and credit note of Kvitt is closed", tuple(_invoice_words(one) for one in unpaid)),
         Law(

@@ -14,6 +14,7 @@ from addon.core.money import Money
 from addon.core.records import Itemisation, PayoutState
 from addon.services.context import Services
 from addon.services.held import latest_proofs
+from addon.services.running import running_proof
 from addon.services.settings import read_company
 from addon.store.models import Company, DeliveryRow, DocumentRow, MovementRow, PartRow, PayoutRow
 
@@ -40,18 +41,14 @@ def facts(services: Services, company_id: int) -> Facts:
     """Check a company's rows; the ledger itself is read back by the proof that a run makes."""
     with services.db.company_reading(company_id) as session:
         lost = (*_lost(session), *_undecided(session))
-        payouts = tuple(_unproved(session))
-        currencies = set(
-            session.execute(select(MovementRow.connection_id, MovementRow.currency).distinct()).tuples().all()
-        )
+        payouts = (*_unproved(session), *_unproved_by_balance(session))
+        currencies = set(session.execute(select(MovementRow.connection_id, MovementRow.currency).distinct()).all())
         counts = dict(
             session.execute(
                 select(DeliveryRow.kind, func.count(DeliveryRow.id))
                 .where(DeliveryRow.state == DeliveryState.BOOKED.value)
                 .group_by(DeliveryRow.kind)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
         # A sale whose VAT rate no invoice can hold is a voucher.
         sales = session.scalar(
@@ -121,6 +118,21 @@ def _unproved(session: Session) -> list[str]:
         + (str(Money(row.items_minor, row.currency)) if row.items_minor is not None else "nothing yet")
         for row in rows
         if not row.items_read or row.items_minor != row.amount_minor
+    ]
+
+
+def _unproved_by_balance(session: Session) -> list[str]:
+    """Payouts without a list, for which the provider's balance before and after does not agree with what moved."""
+    rows = session.scalars(
+        select(PayoutRow).where(
+            PayoutRow.itemisation == Itemisation.NONE.value, PayoutRow.state == PayoutState.PAID.value
+        )
+    )
+    proofs = ((row, running_proof(session, row)) for row in rows)
+    return [
+        f"{row.ref}: the balance after it is {proof.difference} beyond what moved"
+        for row, proof in proofs
+        if proof is not None and not proof.holds
     ]
 
 

@@ -11,7 +11,7 @@ from addon.core.money import Money
 from addon.core.records import Movement, MovementKind
 from addon.core.running import RunningProof
 from addon.ports.payments import Fetched, Page
-from addon.services import pages, prerequisites
+from addon.services import laws, pages, prerequisites
 from addon.store.models import MovementRow, PayoutRow
 from tests.flow.house import Bed, House, instant
 from tests.flow.test_undo import left, undoes
@@ -303,6 +303,8 @@ def test_a_payout_by_hand_is_proved_by_the_balance_before_it_and_after(plus: Hou
     (proof,) = running_of(plus)
     assert proof is not None
     assert proof.difference == Money(-1, "SEK"), "a movement that was not what the provider moved"
+    (said,) = laws.facts(plus.town.services, plus.company_id).unproved_payouts
+    assert said.endswith("the balance after it is -0.01 SEK beyond what moved")
 
 
 def running_of(house: House) -> list[RunningProof | None]:
