@@ -2,7 +2,7 @@
 
 The rows then know less than the books. So every first attempt at what may have been written in the lost time looks
 before it writes. A person says that there was a restore (`kvitt restored`); where nobody did, it is seen before the
-first write of a run: something stands under Kvitt's keys that the rows know nothing of.
+first write of a slice: something stands under Kvitt's keys that the rows know nothing of.
 """
 
 from __future__ import annotations
@@ -60,11 +60,20 @@ def looks_first(session: Session, document_id: int, until: datetime, now: dateti
     return begun is None or begun <= until
 
 
-def notice(services: Services, company_id: int, system: AccountingSystem, books: Books, series: str) -> bool:
-    """Before a run's first write: do the books know of something of ours that the rows do not? Then look first.
+def notice(
+    services: Services,
+    company_id: int,
+    system: AccountingSystem,
+    books: Books,
+    series: str,
+    noticed_at: datetime | None = None,
+) -> bool:
+    """Before a slice's first write: do the books know of something of ours that the rows do not? Then look first.
 
-    A list call for each provider and for our voucher series, where anything is to be attempted for the first time.
-    Raises the errors of `addon.ports.errors`.
+    A list call for each provider and for our voucher series, where anything is to be written without a look.
+    `noticed_at`: when an earlier slice of this run looked, by the rows as they are now. A copy of the database may have
+    been taken in the middle of a run, so that once for each run would not do. Says whether it has looked. Raises the
+    errors of `addon.ports.errors`.
     """
     with services.db.company_reading(company_id) as session:
         row = session.scalars(select(AccountingConnection)).one()
@@ -73,29 +82,32 @@ def notice(services: Services, company_id: int, system: AccountingSystem, books:
         days = _first_attempts(session)
         if not days:
             return False
-        since = row.audited_at - OVERLAP if row.audited_at is not None else None
+        seen = max((at for at in (row.audited_at, noticed_at) if at is not None), default=None)
+        since = seen - OVERLAP if seen is not None else None
         prefixes = sorted({f"{provider}/" for provider in session.scalars(select(Connection.provider))})
     found = _strange_invoice(services, company_id, system, prefixes, since)
     years = {year.ref for day in days if (year := books.year_of(day)) is not None}
     for year_ref in sorted(years):
         found = found or _strange_voucher(services, company_id, system, prefixes, series, year_ref)
-    if not found:
-        return False
-    with services.db.company(company_id) as session:
-        row = session.scalars(select(AccountingConnection).with_for_update()).one()
-        _look_first(session, row, activity.KVITT, services.now(), {"found": found})
+    if found:
+        with services.db.company(company_id) as session:
+            row = session.scalars(select(AccountingConnection).with_for_update()).one()
+            _look_first(session, row, activity.KVITT, services.now(), {"found": found})
     return True
 
 
 def _first_attempts(session: Session) -> set[date]:
-    """The booking dates of documents of which something is to be attempted for the first time."""
+    """The booking dates of documents of which something would be written without a look.
+
+    Not only first attempts: one that was told to try later, and so wrote nothing, may have been made good since.
+    """
     query = (
         select(DocumentRow.booking_date)
         .join(DeliveryRow, DeliveryRow.document_id == DocumentRow.id)
         .where(
             DocumentRow.state.in_((DeliveryState.APPROVED.value, DeliveryState.SENDING.value)),
             DeliveryRow.state == DeliveryState.APPROVED.value,
-            DeliveryRow.attempt == 0,
+            ~DeliveryRow.needs_lookup,
             DeliveryRow.kind.not_in(FOR_PEOPLE),
         )
         .distinct()
@@ -144,28 +156,51 @@ def _strange_voucher(
     series: str,
     year_ref: str,
 ) -> str:
-    """A voucher with a key of ours that no row of ours accounts for; empty if there is none, or a write is in doubt."""
+    """A voucher with a key of ours that no row of ours accounts for; empty if there is none.
+
+    Only one that is younger than all that are known: a series grows at its end, and what stands before, from an
+    installation of former years, would be found again for ever.
+    """
     marks = tuple(f"({prefix}" for prefix in prefixes)
-    with services.db.company_reading(company_id) as session:
-        doubt = select(DeliveryRow.id).where(DeliveryRow.kind == "post_voucher", DeliveryRow.needs_lookup).limit(1)
-        if session.scalar(doubt) is not None:
-            return ""
-    references: set[str] = set()
+    strange: dict[str, str] = {}
+    newest = 0
+    texts: dict[str, str] = {}
     for view in system.fetch_vouchers(series, year_ref):
         if any(mark in view.text for mark in marks):
-            references.add(view.reference)
-        if len(references) >= _AT_ONCE:
-            strange = _unknown_vouchers(services, company_id, references)
-            if strange:
-                return strange
-            references.clear()
-    return _unknown_vouchers(services, company_id, references)
+            texts[view.reference] = view.text
+        if len(texts) >= _AT_ONCE:
+            newest = max(newest, _sift(services, company_id, texts, strange))
+    newest = max(newest, _sift(services, company_id, texts, strange))
+    younger = {reference: text for reference, text in strange.items() if _number(reference) > newest}
+    if not younger:
+        return ""
+    with services.db.company_reading(company_id) as session:
+        # What a write without a readable answer may have made is looked for anyway, and what it made twice is audited.
+        doubt = select(DeliveryRow.key).where(
+            DeliveryRow.kind == "post_voucher", or_(DeliveryRow.needs_lookup, DeliveryRow.doubtful)
+        )
+        doubted = tuple(f"({key})" for key in session.scalars(doubt))
+    return min((one for one, text in younger.items() if not any(key in text for key in doubted)), default="")
 
 
-def _unknown_vouchers(services: Services, company_id: int, references: set[str]) -> str:
+def _sift(services: Services, company_id: int, texts: dict[str, str], strange: dict[str, str]) -> int:
+    """Move on what no row knows, and forget the rest; the highest number among those that are known."""
+    unknown = _unknown_vouchers(services, company_id, set(texts))
+    newest = max((_number(reference) for reference in texts if reference not in unknown), default=0)
+    strange.update({reference: text for reference, text in texts.items() if reference in unknown})
+    texts.clear()
+    return newest
+
+
+def _number(reference: str) -> int:
+    """The number in a voucher's reference, which is series/number/year."""
+    return int(reference.split("/")[-2])
+
+
+def _unknown_vouchers(services: Services, company_id: int, references: set[str]) -> set[str]:
     with services.db.company_reading(company_id) as session:
         known = set(session.scalars(select(DeliveryRow.reference).where(DeliveryRow.reference.in_(references))))
         # A second copy that an audit has found is known by what takes it back.
         for vouchers in session.scalars(select(DocumentRow.vouchers).where(DocumentRow.kind == "correction")):
             known.update(vouchers)
-        return min(references - known, default="")
+        return references - known

@@ -263,6 +263,8 @@ class _Slice:
     deadline: float
     holder: str
     log: CallLog = field(default_factory=CallLog)
+    noticed: bool = False
+    """Whether this slice has looked if the rows have gone back behind the books."""
 
     def enough(self) -> bool:
         return self.services.stopping() or monotonic_time.monotonic() >= self.deadline
@@ -700,10 +702,8 @@ def _deliver(work: _Slice) -> SliceResult | str:
         books = _books_in(session)
         next_open_day = read_company(session).locked_rule is LockedRule.NEXT_OPEN_DAY
         series = read_company(session).voucher_series
-    if not cursor.get("noticed"):
-        restored.notice(work.services, work.company_id, work.system(), books, series)
-        _note(work, noticed=True)
-        work.hold_on()
+    if not work.noticed:
+        _notice(work, books, series)
     with work.services.db.company_reading(work.company_id) as session:
         look_first = session.scalars(select(AccountingConnection)).one().lookups_first_until
     if next_open_day:
@@ -737,6 +737,16 @@ def _deliver(work: _Slice) -> SliceResult | str:
     if this_round and rounds < MOST_ROUNDS and not _takes_back(work):
         return "plan"
     return "audit"
+
+
+def _notice(work: _Slice, books: Books, series: str) -> None:
+    """Look whether the rows have gone back behind the books: in each slice, as between two it may have happened."""
+    now, before = work.services.now(), _cursor(work).get("noticed_at")
+    noticed_at = datetime.fromisoformat(before) if before else None
+    if restored.notice(work.services, work.company_id, work.system(), books, series, noticed_at):
+        work.noticed = True
+        _note(work, noticed_at=now.isoformat())
+        work.hold_on()
 
 
 def _takes_back(work: _Slice) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from addon.services import restored
+from addon.services import restored, runs
 from addon.store.migrate import migrate
 from addon.store.models import AccountingConnection, ActivityRow, CallRow, DeliveryRow
 from tests.flow.house import Bed, House
@@ -106,6 +106,52 @@ def test_a_database_that_is_put_back_a_day_doubles_nothing(bed: Bed, mode: str) 
         house.all_is_well()
     with house.rows() as session:
         assert session.scalars(select(ActivityRow).where(ActivityRow.what == "looks_first")).one()
+
+
+@pytest.mark.parametrize(
+    ("mode", "fault", "match"),
+    [
+        # Told to try later: nothing was written, so that the next attempt would not look.
+        ("plus", "rate_limited", "POST /3/invoices$"),
+        # One voucher is in doubt, and is looked for; the others would not be.
+        ("settlement", "lost_after", "POST /3/vouchers$"),
+    ],
+)
+def test_a_copy_of_the_middle_of_a_run_that_is_put_back_doubles_nothing(
+    bed: Bed, mode: str, fault: str, match: str
+) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00)
+    house.sells("2026-03-09", 700_00)
+    house.opens(mode)
+    bad = house.fault(fault, match, times=None)
+    assert runs.run_slice(house.town.services, house.company_id, "click").more
+    copy = backed_up(house)
+    bad.times = 0
+    house.runs()
+    before, journal = standing(house), house.journal()
+    put_back(house, copy)
+    house.runs()
+    assert (standing(house), house.journal()) == (before, journal)
+    assert looks_first(house)
+    house.all_is_well()
+
+
+def test_what_a_former_installation_wrote_is_not_taken_for_a_restore_for_ever(bed: Bed, sqlite_template: Path) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00)
+    house.opens("settlement")
+    house.runs()
+    put_back(house, sqlite_template.read_bytes())
+    house.opens("settlement", "2026-03-15")
+    for sold, settled in (("2026-03-19", "2026-03-30"), ("2026-04-09", "2026-04-20"), ("2026-04-29", "2026-05-11")):
+        house.time(f"{sold} 10:00" if sold > "2026-03-20" else "2026-03-20 11:00")
+        house.sells(f"{sold} 09:00", 300_00)
+        house.time(f"{settled} 10:00")
+        house.runs()
+    with house.rows() as session:
+        assert len(session.scalars(select(ActivityRow).where(ActivityRow.what == "looks_first")).all()) == 1
+    house.nothing_twice()
 
 
 @pytest.mark.parametrize("mode", ["plus", "settlement"])
