@@ -1429,8 +1429,12 @@ def plan_pass(
     approve_all: bool,
     enough: Callable[[], bool] = lambda: False,
     run_started_at: datetime | None = None,
+    still_ours: Callable[[Session], None] = lambda session: None,
 ) -> Planned:
-    """Gather, search, plan and store once: fresh movements by whole days, or else all that waits or is held."""
+    """Gather, search, plan and store once: fresh movements by whole days, or else all that waits or is held.
+
+    still_ours: asked last in the transaction that stores the plan; what it raises takes the plan back.
+    """
     now = services.now()
     with services.db.company_reading(company_id) as session:
         policy = load_policy(session)
@@ -1468,6 +1472,7 @@ def plan_pass(
             .select_from(PartRow)
             .where(PartRow.connection_id == connection_id, PartRow.state == PartState.OPEN.value)
         )
+        still_ours(session)
     return Planned(stored.documents, stored.held, stored.waiting, more=bool(still_open))
 
 

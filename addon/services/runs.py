@@ -277,6 +277,14 @@ class _Slice:
                 raise Interrupted(self.holder)
         allow_writes_until(begun + self.services.lease_s * (delivery.CALL_SHARE - 1) / delivery.CALL_SHARE)
 
+    def still_ours(self, session: Session) -> None:
+        """Hold the lease through the end of a transaction. Raises `Interrupted` where it has run out.
+
+        Whoever would take over waits for the commit and then finds the lease held: no plan is stored under another's.
+        """
+        if not leases.renew(session, self.company_id, self.holder, self.services.lease_s):
+            raise Interrupted(self.holder)
+
     def system(self, log: CallLog | None = None) -> AccountingSystem:
         return connections.accounting_system(
             self.services, self.company_id, log if log is not None else self.log, self.lane
@@ -663,6 +671,7 @@ def _plan(work: _Slice) -> SliceResult | str:
                 automatic,
                 work.enough,
                 started_at,
+                work.still_ours,
             )
             planned += result.documents
             more = result.more

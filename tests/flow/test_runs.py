@@ -168,6 +168,28 @@ def test_what_a_slice_meets_whose_lease_ran_out_while_it_planned_is_its_successo
     plus.all_is_well()
 
 
+def test_a_plan_that_took_longer_than_its_lease_is_not_stored(plus: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its successor may be planning the same: of two plans that are stored, the rightful one would be refused."""
+    plus.sells("2026-03-02", 1_000_00)
+    plus.opens()
+    services, keep = plus.town.with_services(lease_s=60).services, runs.booking.keep_opening_values
+    slow: list[int] = []
+
+    def slowly(session, *arguments):  # type: ignore[no-untyped-def]
+        keep(session, *arguments)
+        if not slow:
+            slow.append(1)
+            session.get_one(CompanyWork, plus.company_id).lease_until -= timedelta(hours=1)
+            session.flush()
+
+    monkeypatch.setattr(runs.booking, "keep_opening_values", slowly)
+    result = runs.run_slice(services, plus.company_id, "click")
+    assert result.busy
+    assert not plus.documents(), "the plan was taken back"
+    plus.runs()
+    plus.all_is_well()
+
+
 def test_two_threads_that_run_one_company_book_each_document_once(plus: House) -> None:
     for day in range(2, 8):
         plus.sells(f"2026-03-{day:02}", 100_00 + day)
