@@ -258,6 +258,8 @@ def _next_turn_at(services: Services, company_id: int, behind: Collection[int]) 
             elif document_id not in behind:
                 turns.append(turn)
         now = services.db.now(session)
+    if any(turn <= now for turn in turns) and _ready(services, company_id, set(behind)):
+        return now  # its time came while others were being tried
     # What might have been tried already and was not stands behind something that is still to come: an invoice, or the
     # series, takes one doubtful write at a time. Waiting for it by its own time would be asking again and again.
     return min((turn for turn in turns if turn > now), default=min(turns, default=None))

@@ -84,16 +84,17 @@ class Numbers:
 
 
 def together(services: Services) -> tuple[dict[Key, int], Numbers | None]:
-    """What all processes have counted, and what stands now; while the database is away, what is counted here."""
+    """What all processes have counted, and what stands now; nothing while the database is away.
+
+    Only what is written counts: a number that fell, with a database that is away or from one process to the next,
+    would be taken for one that began anew, and all of it would be counted once more when it comes back.
+    """
     services.tally.write_quietly(services.db)
-    counted = services.tally.pending()
     try:
         with services.db.open_reading() as session:
-            for key, value in written(session).items():
-                counted[key] = counted.get(key, 0) + value
-            return counted, read(session, services.now(), services.db.now(session))
+            return written(session), read(session, services.now(), services.db.now(session))
     except SQLAlchemyError:
-        return counted, None
+        return {}, None
 
 
 def read(session: Session, now: datetime, database_now: datetime) -> Numbers:

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from addon.jobs import schedule
-from addon.services import runs
+from addon.services import delivery, runs
 from addon.store import leases
-from addon.store.models import CompanyWork, RunRow
+from addon.store.models import CompanyWork, DeliveryRow, RunRow
 from tests.flow.house import Bed, House
 
 
@@ -261,3 +261,21 @@ def test_a_persons_voucher_on_the_clearing_account_is_named(plus: House) -> None
     assert identity.difference.minor == -25_00
     (named,) = identity.named
     assert (named.name, named.amount.minor, named.text) == ("posting_by_person", 25_00, "Rättelse av Eva")
+
+
+def test_a_write_whose_time_came_meanwhile_does_not_wait_for_one_that_is_in_doubt(bed: Bed) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00)
+    house.sells("2026-03-09", 700_00)
+    house.opens("plus")
+    house.fault("rate_limited", "POST /3/invoices$", times=None)
+    services = house.town.services
+    assert runs.run_slice(services, house.company_id, "click").more
+    with services.db.company(house.company_id) as session:
+        now = services.db.now(session)
+        query = select(DeliveryRow).where(DeliveryRow.kind == "create_invoice").order_by(DeliveryRow.id)
+        turns = (now - timedelta(seconds=1), now + timedelta(hours=1))
+        for row, turn in zip(session.scalars(query).all(), turns, strict=True):
+            row.not_before = turn
+    turn_at = delivery._next_turn_at(services, house.company_id, ())
+    assert turn_at is not None and turn_at < now + timedelta(minutes=30)

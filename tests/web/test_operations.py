@@ -226,6 +226,17 @@ def test_the_numbers_name_no_company(house: House, filled: Filled) -> None:
     assert not re.search(r"company[_a-z]*=", text)
 
 
+def test_a_counter_never_falls_while_the_database_is_away(house: House) -> None:
+    known = {"system": "stripe", "outcome": "taken"}
+    house.services.tally.count(Counter.WEBHOOKS, 3, **known)
+    assert number(house, "kvitt_webhooks_total", **known) == 3
+    house.services.tally.count(Counter.WEBHOOKS, **known)
+    away = replace(house.services, db=Database("postgresql+psycopg://ada:hemlig@127.0.0.1:9/kvitt"))
+    told = numbers(House(make_app(away, house.settings), away, house.settings))
+    assert ("kvitt_webhooks_total", frozenset(known.items())) not in told
+    assert number(house, "kvitt_webhooks_total", **known) == 4
+
+
 def test_counts_are_written_now_and_then_and_wait_for_a_database_that_is_away(house: House) -> None:
     tally = Tally(every_s=0)
     tally.count(Counter.WEBHOOKS, system="stripe", outcome="taken")
