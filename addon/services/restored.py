@@ -161,12 +161,11 @@ def _strange_voucher(
     Only one that is younger than all that are known: a series grows at its end, and what stands before, from an
     installation of former years, would be found again for ever.
     """
-    marks = tuple(f"({prefix}" for prefix in prefixes)
     strange: dict[str, str] = {}
     newest = 0
     texts: dict[str, str] = {}
     for view in system.fetch_vouchers(series, year_ref):
-        if any(mark in view.text for mark in marks):
+        if any(_bears(view.text, prefix) for prefix in prefixes):
             texts[view.reference] = view.text
         if len(texts) >= _AT_ONCE:
             newest = max(newest, _sift(services, company_id, texts, strange))
@@ -179,8 +178,13 @@ def _strange_voucher(
         doubt = select(DeliveryRow.key).where(
             DeliveryRow.kind == "post_voucher", or_(DeliveryRow.needs_lookup, DeliveryRow.doubtful)
         )
-        doubted = tuple(f"({key})" for key in session.scalars(doubt))
-    return min((one for one, text in younger.items() if not any(key in text for key in doubted)), default="")
+        doubted = tuple(session.scalars(doubt))
+    return min((one for one, text in younger.items() if not any(_bears(text, key) for key in doubted)), default="")
+
+
+def _bears(text: str, key: str) -> bool:
+    """Whether a voucher's text has a key in it, or one that begins so: in brackets, or as a word of its own."""
+    return f"({key}" in text or f" {key}" in f" {text}"
 
 
 def _sift(services: Services, company_id: int, texts: dict[str, str], strange: dict[str, str]) -> int:
@@ -194,7 +198,7 @@ def _sift(services: Services, company_id: int, texts: dict[str, str], strange: d
 
 def _number(reference: str) -> int:
     """The number in a voucher's reference, which is series/number/year."""
-    return int(reference.split("/")[-2])
+    return int(reference.split("/", 2)[1])
 
 
 def _unknown_vouchers(services: Services, company_id: int, references: set[str]) -> set[str]:

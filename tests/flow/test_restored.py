@@ -8,11 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from addon.core.books import VoucherView
 from addon.services import restored, runs
 from addon.store.migrate import migrate
 from addon.store.models import AccountingConnection, ActivityRow, CallRow, DeliveryRow
@@ -225,6 +228,31 @@ def test_an_ordinary_run_is_not_mistaken_for_one_after_a_restore(bed: Bed) -> No
         house.runs()
     assert not looks_first(house)
     house.proves()
+
+
+@dataclass
+class Shelf:
+    """Books of which only the vouchers are asked for."""
+
+    texts: tuple[str, ...]
+
+    def fetch_vouchers(self, series: str, year_ref: str) -> Iterator[VoucherView]:
+        for number, text in enumerate(self.texts, start=1):
+            yield VoucherView(f"{series}/{number}/{year_ref}", date(2026, 3, 2), text)
+
+
+def test_a_voucher_that_no_row_knows_is_seen_in_every_system_by_the_key_in_its_text(bed: Bed) -> None:
+    house = bed.house("plus", balance_currencies=("sek",))
+
+    def strange(*texts: str) -> str:
+        shelf = Shelf(texts)
+        year = "2026/2027"
+        return restored._strange_voucher(house.town.services, house.company_id, shelf, ["stripe/"], "K", year)  # type: ignore[arg-type]
+
+    assert strange("Fees 2 March (stripe/fees/2026-03-02)") == "K/1/2026/2027", "in brackets, at Fortnox"
+    assert strange("Rent", "Fees 2 March stripe/fees/2026-03-02") == "K/2/2026/2027", "the last word, at e-conomic"
+    assert strange("stripe/fees/2026-03-02") == "K/1/2026/2027"
+    assert strange("Rent", "Stripe", "See https://stripe.com") == ""
 
 
 @pytest.mark.postgres
