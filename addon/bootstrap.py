@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -21,6 +22,7 @@ from addon.core.fixings import RateChoice
 from addon.log import configure_logging, get_logger
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
+from addon.ports.mail import Mailer
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
@@ -320,6 +322,7 @@ class LiveOutside:
 
 def webhook_readers(settings: Settings) -> Mapping[str, ReadWebhook]:
     """How to read what other companies' servers send, by company. Each raises `BadReply` for what is not theirs."""
+    from addon.connectors.economic.webhooks import read_nudge
     from addon.connectors.fortnox import ConsentChange
     from addon.connectors.fortnox import read_webhook as read_consent
     from addon.connectors.stripe import read_event
@@ -339,7 +342,13 @@ def webhook_readers(settings: Settings) -> Mapping[str, ReadWebhook]:
             return None
         return Announced("", news.change.value, news.tenant, ended=news.change is ConsentChange.REVOKED)
 
+    def economic(body: bytes, headers: Mapping[str, str], now: datetime) -> Announced:
+        # What is read is the end of the address: the body is nobody's word, and is not looked at.
+        return Announced("", "nudge", read_nudge(settings.secret_key.get_secret_value().encode(), body.decode()))
+
     readers: dict[str, ReadWebhook] = {"fortnox": fortnox}
+    if settings.economic_app_public_token:
+        readers["economic"] = economic
     if keys:
         readers["stripe"] = stripe
     if settings.paypal_webhook_id:
@@ -388,11 +397,22 @@ def build(settings: Settings, **replaced: Any) -> Services:
         "holder": process_name(),
         "tally": tally,
         "queued": _queued(settings.redis_url),
+        "mailer": _mailer(settings),
     }
     fields.update(replaced)
     if settings.is_production:
         require_wall(fields["db"])
     return Services(**fields)
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    """The way to send mail, from an address of our own host; None where SMTP_URL is not set."""
+    if not settings.smtp_url:
+        return None
+    from addon.connectors.mail import SmtpMailer
+
+    host = urlsplit(settings.public_url).hostname or "localhost"
+    return SmtpMailer(settings.smtp_url, f"kvitt@{host}")
 
 
 def require_wall(db: Database) -> None:

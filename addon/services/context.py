@@ -10,6 +10,7 @@ from typing import Protocol
 from addon.core.fixings import RateChoice
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, TokenSource
+from addon.ports.mail import Mailer
 from addon.ports.oauth import Authorisation
 from addon.ports.payments import PaymentSource
 from addon.ports.rates import RateSource
@@ -82,3 +83,5 @@ class Services:
     """Whether this process was told to stop: then a slice ends after the write at hand, and others go on."""
     queued: Callable[[], int | None] | None = None
     """How many jobs wait in Redis; gives None while it does not answer. None: there is no queue here."""
+    mailer: Mailer | None = None
+    """The way to send mail; None: this installation has none, and nobody signs in by a mailed link."""

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from addon.core.books import Identity
 from addon.ports.calls import Lane
 from addon.ports.errors import PortError
-from addon.ports.oauth import Grant
+from addon.ports.oauth import ArrangedConsent, Grant
 from addon.services import activity, restored
 from addon.services.calls import CallLog
 from addon.services.connections import RECONNECT, NotConnected, StaticTokens, disconnect, get_accounting, lost
@@ -118,6 +118,14 @@ def receive(services: Services, system: str, code: str, redirect_uri: str) -> st
     grant = services.outside.accounting_authorisation(system).exchange(code, redirect_uri)
     books = services.outside.accounting(system, grant.subject, StaticTokens(grant), CallLog(), Lane.CLICK)
     return park(services, system, grant, books.fetch_identity())
+
+
+def way_in(services: Services, system: str, return_url: str, reference: str) -> str:
+    """Where to send a browser whose way in is no OAuth. Raises `LookupError` where the system has no such way."""
+    authorisation = services.outside.accounting_authorisation(system)
+    if not isinstance(authorisation, ArrangedConsent):
+        raise LookupError(f"{system} arranges no page")
+    return authorisation.arrange(return_url, reference)
 
 
 def park(services: Services, system: str, grant: Grant, identity: Identity) -> str:

@@ -6,7 +6,7 @@ Reading also finds the defaults: accounts that the company's chart really has, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -148,6 +148,7 @@ def _active(session: Session) -> tuple[Connection, ...]:
 def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...]:
     now = services.now()
     with services.db.company(company_id) as session:
+        books = _as_told(session, books)
         _store_books(session, books, now)
         store_rates(session, books)
         _update_company(session, books)
@@ -164,6 +165,13 @@ def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...
         _store_checks(session, checks, now)
         _settle(session, checks, now)
     return checks
+
+
+def _as_told(session: Session, books: Books) -> Books:
+    """The books with what no call tells and a person was asked: whether they go by payments, in every year."""
+    if not read_company(session).by_payments:
+        return books
+    return replace(books, years=tuple(replace(year, accrual=False) for year in books.years))
 
 
 def _store_books(session: Session, books: Books, now: datetime) -> None:

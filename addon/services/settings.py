@@ -377,6 +377,7 @@ def _all() -> dict[str, Setting]:
         _setting("tax_lines", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
         _setting("vat_rules", "company", "text", "", _sale_rules),
         _choices("supply", "company", Supply.GOODS.value, *(supply.value for supply in Supply)),
+        _choices("books_method", "company", "", "", "invoices", "payments"),
         _choices("oss", "company", OssRule.NO.value, *(rule.value for rule in OssRule)),
         _setting("oss_before", "company", "amount", "0.00", _sum),
         _setting("oss_before_year", "company", "text", "", _year),
@@ -502,6 +503,8 @@ class CompanyConfig:
     fee_entity: FeeEntity = FeeEntity.STRIPE_IE
     fee_rules: FeeRules = USUAL_FEES
     fee_vat_confirmed_profile: str = ""
+    by_payments: bool = False
+    """Whether a person said that the books go by payments, where the accounting system does not tell."""
 
     def fee_profile(self) -> dict[FeeKind, FeeVat]:
         """How each kind of fee is treated."""
@@ -590,6 +593,7 @@ def read_company(session: Session) -> CompanyConfig:
         attach_evidence=value("evidence") == "nightly",
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
+        by_payments=value("books_method") == "payments",
         revalue_at_year_end=value("revalue_at_year_end"),
         fee_entity=FeeEntity(value("fee_entity")),
         fee_rules=FeeRules(

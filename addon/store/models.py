@@ -181,6 +181,30 @@ class WebSession(Base):
     expires_at: Mapped[datetime]
 
 
+class Member(Base):
+    """An e-mail address to which a company's sign-in links go. A person of the company gave it."""
+
+    __tablename__ = "members"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    company_id: Mapped[int] = mapped_column(Id, ForeignKey("companies.id"))
+    email: Mapped[str] = mapped_column(String(254), index=True)
+    who: Mapped[str] = mapped_column(Clipped(200), default="")
+    created_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("company_id", "email"),)
+
+
+class SignInLink(Base):
+    """A link that was mailed to an address. Only the hash of its token is kept; it works once."""
+
+    __tablename__ = "sign_in_links"
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    email: Mapped[str] = mapped_column(String(254), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
 class ProviderAccount(Base):
     """Which company a provider's account belongs to: only one."""
 
@@ -870,6 +894,8 @@ OPEN_TABLES: Final = frozenset(
         "companies",
         "company_work",
         "web_sessions",
+        "members",
+        "sign_in_links",
         "provider_accounts",
         "parked_activations",
         "webhook_events",

@@ -84,11 +84,28 @@ def preload() -> None:
 
 
 def _register(app: Flask) -> None:
-    from addon.web import books, connect, fees, home, hooks, looking, operations, paypal, proofs, rules, setup, vat
+    from addon.web import (
+        books,
+        connect,
+        economic,
+        fees,
+        home,
+        hooks,
+        looking,
+        operations,
+        paypal,
+        proofs,
+        rules,
+        setup,
+        signing,
+        vat,
+    )
 
     looking.install()
     for blueprint in (
         home.home,
+        economic.economic,
+        signing.signing,
         connect.connect,
         paypal.paypal,
         setup.setup,

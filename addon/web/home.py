@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import installation, prerequisites
+from addon.services import installation, prerequisites, signing_in
+from addon.services import settings as company_settings
 from addon.web import access, errors, roundtrip, words
 from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import INSTALL, limiter
+
+if TYPE_CHECKING:
+    from addon.config import Settings
 
 home = Blueprint("home", __name__)
 
 Answer = Response | str | tuple[str, int]
 
-_PARKED: Final = "parked"
+PARKED: Final = "parked"
+"""Under what the session keeps the token of a consent that waits for its confirmation."""
 _UNASKED: Final = "unasked_code"
 _NAME: Final = "name"
 _CODE_LIVES_S: Final = 600
@@ -29,12 +34,28 @@ FORTNOX_CALLBACK: Final = "/oauth/fortnox/callback"
 _LICENCE_CODES: Final = frozenset({"2001101", "2001103"})
 """Fortnox: no active licence for a scope, no licence for the API."""
 
+_SAYS_LITTLE: Final = frozenset({"economic"})
+"""Systems that sign nobody in and do not tell how the books are kept: a person is asked for both."""
+_METHODS: Final = frozenset({"invoices", "payments"})
+
+
+def offers_economic() -> bool:
+    """Whether this installation has credentials for e-conomic."""
+    settings: Settings = current_app.config["KVITT_SETTINGS"]
+    return bool(settings.economic_app_public_token)
+
 
 @home.get("/")
 @audience(Audience.PUBLIC)
 def start() -> str:
     """What Kvitt is, what the books must be like, and how to install it."""
-    return render_template("home/start.html", prerequisites=PREREQUISITES, signed_in=g.get("visitor") is not None)
+    return render_template(
+        "home/start.html",
+        prerequisites=PREREQUISITES,
+        signed_in=g.get("visitor") is not None,
+        economic=offers_economic(),
+        mails=services().mailer is not None,
+    )
 
 
 @home.get("/install/fortnox")
@@ -103,7 +124,7 @@ def _receive(code: str) -> Answer:
         return _expired()
     except PortError as error:
         return errors.port_error(error, words.SYSTEMS["fortnox"])
-    session[_PARKED] = token
+    session[PARKED] = token
     return redirect(url_for("home.confirm"), 303)
 
 
@@ -113,6 +134,17 @@ def _expired() -> tuple[str, int]:
         _("Fortnox' permission has expired"),
         _("A permission is valid for ten minutes and can be used once. Nothing has been installed."),
         _("Start again: it takes a minute."),
+    )
+
+
+def _gone() -> tuple[str, int]:
+    """Nothing waits for a confirmation here, whichever system it came from."""
+    return errors.page(
+        400,
+        _("The permission has expired"),
+        _("It was confirmed already, or waited for more than half an hour. Nothing has been installed now."),
+        _("Start again: it takes a minute."),
+        action=(url_for("home.start"), _("To the first page")),
     )
 
 
@@ -142,20 +174,57 @@ def _problem(status: int, title: str, what: str, advice: str) -> tuple[str, int]
 def confirm() -> Answer:
     """Name the company and ask. Whoever was lured here sees a company that is not theirs."""
     waiting = _waiting()
-    if waiting is None:
-        return _expired()
+    return _confirm_page(waiting) if waiting is not None else _gone()
+
+
+def _confirm_page(waiting: installation.ParkedView, faults: frozenset[str] = frozenset()) -> Answer:
+    """The page; with faults it shows again what was given."""
     current = access.frame() if g.get("visitor") is not None else None
-    return render_template(
+    asks_method = _asks_method(waiting)
+    page = render_template(
         "home/confirm.html",
         waiting=waiting,
-        shown=installation.shown_as(session[_PARKED]),
-        name=session.get(_NAME, ""),
+        shown=installation.shown_as(session[PARKED]),
+        name=request.form.get("name", session.get(_NAME, "")),
+        email=request.form.get("email", ""),
+        method=request.form.get("method", ""),
+        asks_email=_asks_email(waiting),
+        needs_email=waiting.accounting in _SAYS_LITTLE,
+        asks_method=asks_method,
+        faults=faults,
         other=current if current is not None and current.name != waiting.name else None,
     )
+    return (page, 422) if faults else page
+
+
+def _asks_email(waiting: installation.ParkedView) -> bool:
+    return waiting.accounting in _SAYS_LITTLE or services().mailer is not None
+
+
+def _asks_method(waiting: installation.ParkedView) -> bool:
+    """Once: a company that has answered is not asked when it comes again."""
+    if waiting.accounting not in _SAYS_LITTLE:
+        return False
+    company_id = installation.find_tenant(services(), waiting.accounting, waiting.tenant)
+    return company_id is None or not company_settings.values(services(), company_id).get("books_method")
+
+
+def _read_answers(waiting: installation.ParkedView) -> tuple[str, str, frozenset[str]]:
+    """The e-mail address and how the books are kept, as far as they are asked for; and what is wrong with them."""
+    faults = set()
+    email = request.form.get("email", "").strip() if _asks_email(waiting) else ""
+    try:
+        email = signing_in.read_address(email) if email or waiting.accounting in _SAYS_LITTLE else ""
+    except signing_in.NotAnAddress:
+        faults.add("email")
+    method = request.form.get("method", "") if _asks_method(waiting) else ""
+    if method not in _METHODS and _asks_method(waiting):
+        faults.add("method")
+    return email, method, frozenset(faults)
 
 
 def _waiting() -> installation.ParkedView | None:
-    token = session.get(_PARKED, "")
+    token = session.get(PARKED, "")
     return installation.parked(services(), token) if isinstance(token, str) and token else None
 
 
@@ -164,23 +233,32 @@ def _waiting() -> installation.ParkedView | None:
 @limiter.limit(INSTALL)
 def confirm_yes() -> Answer:
     """The person says that this is their company: bind it, look at its books, sign the browser in."""
-    token = str(session.get(_PARKED, ""))
+    token = str(session.get(PARKED, ""))
     shown = request.form.get("shown", "")
     if shown and token and shown != installation.shown_as(token):
         # Another answer of Fortnox came into this browser while the page was open: its company was never shown.
         flash(_("Meanwhile Fortnox named another company. Look again before you go on."), "wait")
         return redirect(url_for("home.confirm"), 303)
-    session.pop(_PARKED, None)
     who = " ".join(request.form.get("name", "").split())[:100]
     if request.form.get("answer") == "no":
+        session.pop(PARKED, None)
         if token:
             installation.discard(services(), token)
         flash(_("Nothing has been installed, and the permission was thrown away."), "done")
         return redirect(url_for("home.start"), 303)
+    waiting = _waiting()
+    email, method, faults = _read_answers(waiting) if waiting is not None else ("", "", frozenset())
+    if waiting is not None and faults:
+        return _confirm_page(waiting, faults)
+    session.pop(PARKED, None)
     try:
         company_id = installation.confirm(services(), token, who)
     except installation.NothingParked:
-        return _expired()
+        return _gone()
+    if method:
+        company_settings.change(services(), company_id, who, {"books_method": method})
+    if email:
+        signing_in.add(services(), company_id, email, who)
     response = access.sign_in(redirect(url_for("setup.welcome"), 303), company_id, who)
     session[_NAME] = who
     try:

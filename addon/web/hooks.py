@@ -20,6 +20,7 @@ hooks = Blueprint("hooks", __name__)
 log = get_logger(__name__)
 
 _TRIGGER: Final = "webhook"
+_LONGEST_WORD: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,15 @@ ReadWebhook = Callable[[bytes, Mapping[str, str], datetime], Announced | None]
 """Reads what came: None where it is of no interest. Raises `BadReply` for what is unsigned or unreadable."""
 
 
-def _announced(system: str) -> Announced | None:
+def _announced(system: str, told: bytes | None = None) -> Announced | None:
     readers: Mapping[str, ReadWebhook] = current_app.extensions["kvitt_webhooks"]
     reader = readers.get(system)
     if reader is None:
         abort(404)
     try:
-        announced = reader(request.get_data(cache=False), dict(request.headers), services().now())
+        announced = reader(
+            request.get_data(cache=False) if told is None else told, dict(request.headers), services().now()
+        )
         services().tally.count(Counter.WEBHOOKS, system=system, outcome="taken" if announced else "of_no_interest")
         return announced
     except BadReply as error:
@@ -95,6 +98,22 @@ def fortnox() -> tuple[str, int]:
     news = _announced("fortnox")
     if news is not None and news.ended:
         company_id = installation.worth_a_look(services(), "fortnox", news.account)
+        if company_id is not None:
+            runs.want(services(), company_id, _TRIGGER)
+    return "", 204
+
+
+@hooks.post("/webhooks/economic/<word>")
+@audience(Audience.WEBHOOK)
+@limiter.limit(WEBHOOKS)
+def economic(word: str) -> tuple[str, int]:
+    """e-conomic says that something happened. It signs nothing: an address that nobody can guess makes us look.
+
+    And not often: whoever has once seen the address can call it for ever. What the call says is not read.
+    """
+    news = _announced("economic", word[:_LONGEST_WORD].encode())
+    if news is not None:
+        company_id = installation.worth_a_look(services(), "economic", news.account)
         if company_id is not None:
             runs.want(services(), company_id, _TRIGGER)
     return "", 204

@@ -13,7 +13,7 @@ from addon.core.books import OrderField
 from addon.core.plan.situation import CannotBook
 from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import connections, evidence, installation, opening, outlook, pages, prerequisites, runs
+from addon.services import connections, evidence, installation, opening, outlook, pages, prerequisites, runs, signing_in
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
 from addon.services.settings import SETTINGS, Setting, SettingFault
@@ -237,6 +237,12 @@ def settings() -> Answer:
     return _settings_page((), {}, None)
 
 
+def _groups(accounting: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The groups of a company; how the books are kept is asked only where the system does not tell."""
+    asked = ("books_method",) if accounting == "economic" else ()
+    return tuple((name, (*asked, *keys) if name == "books" else keys) for name, keys in GROUPS)
+
+
 def _settings_page(
     faults: Sequence[SettingFault], given: Mapping[str, str], connection_id: int | None
 ) -> tuple[str, int] | str:
@@ -253,7 +259,9 @@ def _settings_page(
     chart = pages.chart(services(), company_id)
     page = render_template(
         "setup/settings.html",
-        groups=GROUPS,
+        groups=_groups(frame.accounting),
+        members=signing_in.members(services(), company_id),
+        mails=services().mailer is not None,
         settings=SETTINGS,
         values=company_values,
         connection_values=connection_values,

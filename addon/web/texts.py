@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, request
+from flask import Flask, request, url_for
 from flask_babel import Babel, get_locale
 
 from addon.web import access, words
@@ -70,6 +70,11 @@ _MENU: Final = {
 """Pages that belong to an entry of the menu other than their own."""
 
 
+def _install_address(system: str) -> str:
+    """Where a company of an accounting system lets Kvitt in, and signs in again."""
+    return url_for("economic.install" if system == "economic" else "home.install_fortnox")
+
+
 def _always() -> dict[str, Any]:
     return {
         "words": words,
@@ -78,5 +83,6 @@ def _always() -> dict[str, Any]:
         "visitor": access.visitor,
         "current_menu": _MENU.get(request.endpoint or "", request.endpoint),
         "provider_name": lambda code: words.PROVIDERS.get(code, code),
+        "install_address": _install_address,
         "system_name": lambda code: words.SYSTEMS.get(code, code),
     }

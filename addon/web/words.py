@@ -913,6 +913,10 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("Either Kvitt books by itself, or everything stands under Preview until you have approved it."),
     ),
     "locked_period": SettingWords(_("If a day lies in a locked period")),
+    "books_method": SettingWords(
+        _("How your books are kept"),
+        _("e-conomic does not tell. With the cash method nothing can be followed from the sale to the bank."),
+    ),
     "customers": SettingWords(_("Buyers as customers")),
     "existing_customers": SettingWords(
         _("Customers that are there"), _("Whether a name or VAT number that a buyer gives anew goes into your books.")
@@ -1088,6 +1092,9 @@ FEE_MEANINGS: Final[Mapping[FeeVat, Text]] = {
 CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("evidence", "nightly"): _("Attach it, at night"),
     ("evidence", "no"): _("Do not attach it"),
+    ("books_method", ""): _("Not asked"),
+    ("books_method", "invoices"): _("By invoices (the accrual method)"),
+    ("books_method", "payments"): _("By payments (the cash method)"),
     ("approve", "automatic"): _("Book automatically"),
     ("approve", "first"): _("Show me first"),
     ("locked_period", LockedRule.HOLD): _("Ask me"),
@@ -1261,6 +1268,8 @@ ACTIVITIES: Final[Mapping[str, Text]] = {
     "installed_again": _("Let Kvitt into the books again"),
     "looks_first": _("Began to look for each document in the books before writing it"),
     "uninstalled": _("Took Kvitt's access to the books away"),
+    "member_added": _("Let an e-mail address sign in by a link"),
+    "member_removed": _("Took an e-mail address's sign-in away"),
     "signed_out_everywhere": _("Signed all browsers out"),
     "keys_rotated": _("Sealed the accesses with a new key"),
     "connected": _("Connected %(provider)s"),

@@ -7,7 +7,7 @@
 from addon.connectors.economic.accounting import CAPABILITIES, Choices, EconomicAccounting
 from addon.connectors.economic.client import EconomicClient, NotThere
 from addon.connectors.economic.install import EconomicAuthorisation, install_url, read_return
-from addon.connectors.economic.webhooks import nudge_path, webhook_bodies
+from addon.connectors.economic.webhooks import nudge_path, read_nudge, webhook_bodies
 
 __all__ = [
     "CAPABILITIES",
@@ -18,6 +18,7 @@ __all__ = [
     "NotThere",
     "install_url",
     "nudge_path",
+    "read_nudge",
     "read_return",
     "webhook_bodies",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from addon.connectors.economic.client import EconomicClient
 from addon.connectors.http import HttpClient
@@ -80,6 +80,11 @@ class EconomicAuthorisation:
     def client(self) -> OAuthClient:
         """The app and the address that its install link begins with; there is no address for tokens."""
         return OAuthClient("economic", self._public, self._secret, self._install_address, "", "")
+
+    def arrange(self, return_url: str, reference: str) -> str:
+        """The install link for one visit. `return_url` carries the one-time word; no reference comes back."""
+        state = dict(parse_qsl(urlsplit(return_url).query)).get(STATE, "")
+        return install_url(self._install_address, self._public, return_url, state)
 
     def exchange(self, code: str, redirect_uri: str) -> Grant:
         """The grant is the token itself; whose it is, the agreement tells. Raises `NeedsReconnect` for a wrong one."""
