@@ -36,7 +36,7 @@ from addon.core.settlement import SettlementContra, SettlementStyle
 from addon.core.vat import EuBusiness, Supply
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
-from addon.ports.errors import PortError
+from addon.ports.errors import NeedsReconnect, PortError
 from addon.services import activity
 from addon.services.calls import CallLog
 from addon.services.connections import (
@@ -44,6 +44,7 @@ from addon.services.connections import (
     RECONNECT,
     accounting_system,
     load_books,
+    lost,
     payment_source,
     propose_accounts,
 )
@@ -103,6 +104,10 @@ def check(
         books = reader.fetch_books(first_day, today)
         if registers or scopes:
             books = reader.with_registers(books, registers, scopes)
+    except NeedsReconnect:
+        # A grant that is not renewed tells by its refusal alone that it was taken back.
+        lost(services, company_id)
+        raise
     finally:
         log.save(services, company_id)
     try:

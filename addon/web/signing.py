@@ -16,7 +16,7 @@ from addon.services import signing_in
 from addon.services.context import Services
 from addon.web import access, errors, home, roundtrip
 from addon.web.access import Audience, audience, services, visitor
-from addon.web.limits import SIGN_IN, limiter
+from addon.web.limits import INSTALL, SIGN_IN, limiter
 
 signing = Blueprint("signing", __name__)
 log = get_logger(__name__)
@@ -32,7 +32,7 @@ _waiting: Final = BoundedSemaphore(_MOST_WAITING)
 
 @signing.get("/sign-in")
 @audience(Audience.PUBLIC)
-@limiter.limit(SIGN_IN)
+@limiter.limit(INSTALL)
 def ways() -> str:
     """The ways to sign in: by a link in a letter, or through the accounting system."""
     return _page(asked=False)
@@ -86,7 +86,7 @@ def _mail(given: Services, address: str, letter: _Words) -> None:
 
 @signing.get("/sign-in/<token>")
 @audience(Audience.PUBLIC)
-@limiter.limit(SIGN_IN)
+@limiter.limit(INSTALL)
 def look(token: str) -> Answer:
     """Where a link leads, with a button for each company. Only the button spends it: mail scanners open links."""
     doors = signing_in.doors(services(), token)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,10 +22,12 @@ from addon.connectors.economic import nudge_path
 from addon.connectors.mail import SmtpMailer
 from addon.ports.errors import TryLater
 from addon.ports.mail import Letter
+from addon.ports.oauth import Grant
 from addon.sandbox.economic import EconomicAgreement
-from addon.services import installation, settings, signing_in
+from addon.services import connections, installation, settings, signing_in
 from addon.services.context import Services
 from addon.store.models import ActivityRow, CheckRow, Company, CompanyWork, Member, SignInLink
+from addon.web.limits import limiter
 from tests.support.town import Town
 from tests.web.conftest import House, make_app
 from tests.web.factory import Filled
@@ -191,11 +194,11 @@ def test_a_company_that_took_its_grant_back_is_led_to_e_conomic_again(person: Pe
     company = person.installs()
     person.town.world.economic.revoke(person.agreement.number)
     person.press("/welcome", "/welcome/check")
-    page = person.client.get("/overview")
+    page = person.client.get("/welcome")
     assert "e-conomic no longer lets Kvitt in" in person.see(page)
     assert 'href="/install/economic"' in page.text
     assert person.installs() == company
-    assert "no longer lets Kvitt in" not in person.see(person.client.get("/overview"))
+    assert "no longer lets Kvitt in" not in person.see(person.client.get("/welcome"))
 
 
 def test_without_credentials_it_is_not_offered(house: House) -> None:
@@ -205,6 +208,37 @@ def test_without_credentials_it_is_not_offered(house: House) -> None:
     for address in ("/install/economic", f"{CALLBACK}?token=xxxxxxxxxxxxxxxxxxxx"):
         assert client.get(address).status_code == 404
     assert client.post("/webhooks/economic/1-x").status_code == 404
+
+
+def test_from_the_install_page_to_a_booked_sale(person: Person) -> None:
+    built, agreement = person.town, person.agreement
+    theirs = agreement.person_creates_invoice(125)
+    agreement.person_pays_invoice(theirs.number)
+    before = agreement.trial_balance()
+    company = person.installs()
+    account = built.world.stripe.add_account(
+        "Havblik ApS", country="DK", default_currency="dkk", balance_currencies=("dkk",)
+    )
+    sold_at = built.world.clock.now() - timedelta(hours=3)
+    buyer = {"email": "anna@example.com", "name": "Anna Andersen", "country": "DK"}
+    account.charge(10_000, "dkk", metadata={"order_id": "1001"}, at=sold_at, **buyer)
+    built.world.catch_up()
+    built.world.stripe.connect(account)
+    connection = connections.connect(
+        built.services, company, "stripe", "connect", Grant("unused", subject=account.id), "Bo Bogholder"
+    )
+    built.choose(company, connection, mode="plus", start_date=(sold_at - timedelta(days=2)).date().isoformat())
+    person.press("/settings", "/settings", fee_vat="exempt")
+    person.press("/welcome", "/welcome/check")
+    built.repair(company)
+    built.run(company)
+    assert built.held(company) == []
+    after = agreement.trial_balance()
+    moved = {number: after.get(number, Decimal(0)) - before.get(number, Decimal(0)) for number in after | before}
+    booked = {number: amount for number, amount in moved.items() if amount}
+    assert (booked[1010], booked[6902]) == (Decimal("-80.00"), Decimal("-20.00"))
+    assert sum(booked.values()) == 0
+    agreement.check()
 
 
 # --- The nudge -----------------------------------------------------------------------------------------------
@@ -258,6 +292,14 @@ class Letterbox:
         return "250 OK"
 
 
+class Office(Controller):
+    """A mail server on any free port, which it knows only when it listens."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 @dataclass
 class Post:
     """A house with a mail server, a company with an address, and browsers."""
@@ -297,16 +339,16 @@ class Post:
 
 @pytest.fixture
 def post(house: House, filled: Filled) -> Iterator[Post]:
+    limiter.reset()
     box = Letterbox()
-    controller = Controller(box, hostname="127.0.0.1", port=0)
+    controller = Office(box, hostname="127.0.0.1", port=0)
     controller.start()
     try:
-        port = controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         ahead = [timedelta(0)]
         began = house.services.now()
         services = replace(
             house.services,
-            mailer=SmtpMailer(f"smtp://127.0.0.1:{port}", "kvitt@kvitt.example"),
+            mailer=SmtpMailer(f"smtp://127.0.0.1:{controller.port}", "kvitt@kvitt.example"),
             now=lambda: began + ahead[0],
         )
         built = House(make_app(services, house.settings), services, house.settings)
@@ -369,6 +411,7 @@ def test_an_address_of_two_companies_chooses(post: Post) -> None:
 
 def test_nobody_learns_whether_an_address_is_known(post: Post) -> None:
     def said(address: str) -> str:
+        limiter.reset()
         return re.sub(r'value="[^"]*"', "", post.asks(address).text)
 
     known = said("ada@example.com")
