@@ -721,10 +721,33 @@ class Search:
     """What searching the books for order numbers gave, by movement.
 
     `refused` has those whose order number leads to more invoices than can be looked at: they are held.
+    `searched_at` and `seen_at` are kept with the plan that comes of it, in one transaction: `keep`.
     """
 
     found: Mapping[str, tuple[InvoiceView, ...]]
     refused: Mapping[str, Hold]
+    searched_at: datetime | None = None
+    """When it began; None: this search is not to be remembered."""
+    seen_at: datetime | None = None
+    """From when on changed invoices are news, where all was searched."""
+
+    def keep(self, session: Session, connection_id: int) -> None:
+        """Note what was searched. Kept without its plan, what was found would be forgotten with a killed process."""
+        if self.searched_at is None:
+            return
+        refs = [*self.found, *self.refused]
+        for start in range(0, len(refs), 500):
+            movement_ids = select(MovementRow.id).where(
+                MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs[start : start + 500])
+            )
+            session.execute(
+                update(PartRow)
+                .where(PartRow.movement_id.in_(movement_ids), PartRow.name == "amount")
+                .values(searched_at=self.searched_at)
+                .execution_options(synchronize_session=False)
+            )
+        if self.seen_at is not None:
+            session.get_one(Connection, connection_id).invoices_seen_at = self.seen_at
 
     def without_refused(self, movements: Iterable[OpenMovement]) -> list[OpenMovement]:
         """The movements as the planner may see them: of refused ones, only the fees."""
@@ -796,11 +819,9 @@ def find_matches(
             continue
         for entry in group:
             found[entry.movement.ref] = views
-    if remember:
-        _remember_search(
-            services, company_id, connection_id, [*found, *refused], started, (run_started_at or started), complete
-        )
-    return Search(found, refused)
+    if not remember:
+        return Search(found, refused)
+    return Search(found, refused, started, (run_started_at or started) if complete else None)
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -847,7 +868,10 @@ def _wanted(movements: Sequence[OpenMovement], policy: Policy) -> dict[_Search, 
 
 
 def _searched(session: Session, connection_id: int, refs: Sequence[str], today: date) -> dict[str, datetime | None]:
-    """When each movement was last searched for. One whose waiting is over counts as never: it gets a last look."""
+    """When each movement was last searched for. One whose waiting is over counts as never: it gets a last look.
+
+    So does one without a plan: should a search ever be remembered that no plan came of, it is made again.
+    """
     found: dict[str, datetime | None] = {}
     for start in range(0, len(refs), 500):
         for row in session.execute(
@@ -860,37 +884,13 @@ def _searched(session: Session, connection_id: int, refs: Sequence[str], today: 
             )
         ):
             waiting = row.state == PartState.WAITING.value and row.wait_until is not None
-            found[row.ref] = None if waiting and row.wait_until < today else row.searched_at
+            never = row.state == PartState.OPEN.value or (waiting and row.wait_until < today)
+            found[row.ref] = None if never else row.searched_at
     return found
 
 
 def _searched_last(group: Sequence[OpenMovement], searched: Mapping[str, datetime | None]) -> datetime:
     return min(searched.get(entry.movement.ref) or _NEVER for entry in group)
-
-
-def _remember_search(
-    services: Services,
-    company_id: int,
-    connection_id: int,
-    refs: Sequence[str],
-    searched_at: datetime,
-    seen_at: datetime,
-    complete: bool,
-) -> None:
-    """Note what was searched and, where that was all of it, from when on changed invoices are news."""
-    with services.db.company(company_id) as session:
-        for start in range(0, len(refs), 500):
-            movement_ids = select(MovementRow.id).where(
-                MovementRow.connection_id == connection_id, MovementRow.ref.in_(refs[start : start + 500])
-            )
-            session.execute(
-                update(PartRow)
-                .where(PartRow.movement_id.in_(movement_ids), PartRow.name == "amount")
-                .values(searched_at=searched_at)
-                .execution_options(synchronize_session=False)
-            )
-        if complete:
-            session.get_one(Connection, connection_id).invoices_seen_at = seen_at
 
 
 # --- Storing a plan ---------------------------------------------------------------------------------------------
@@ -1466,6 +1466,7 @@ def plan_pass(
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))
         stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
+        search.keep(session, connection_id)
         keep_opening_values(session, connection_id, result.documents, policy)
         still_open = session.scalar(
             select(func.count())

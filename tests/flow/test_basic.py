@@ -1,12 +1,15 @@
 """Basic, end to end: payments find the invoices that another plug-in made, by order number, and nothing else."""
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from addon.core.delivery import PartState
-from addon.services import matching
+from addon.services import matching, runs
 from addon.store.models import MovementRow, PartRow
 from tests.flow.house import Bed, House, instant
 from tests.flow.test_plus import on_both_databases
@@ -389,3 +392,56 @@ def test_a_draft_that_a_person_changes_meanwhile_is_left_alone(basic: House) -> 
     assert basic.held() == ["touched"]
     assert not basic.books.payments
     basic.proves()
+
+
+class Killed(BaseException):
+    """The process is gone between a search and its plan."""
+
+
+def _killed_once_before_its_plan(patch: pytest.MonkeyPatch) -> None:
+    store_plan, kills = runs.booking.store_plan, [1]
+
+    def store(*arguments: Any, **more: Any) -> Any:
+        if kills:
+            raise Killed(kills.pop())
+        return store_plan(*arguments, **more)
+
+    patch.setattr(runs.booking, "store_plan", store)
+
+
+@pytest.mark.parametrize("waited_before", [False, True], ids=["a fresh payment", "one that waited for its invoice"])
+def test_what_was_found_before_a_process_died_is_found_again(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, waited_before: bool
+) -> None:
+    basic = bed.house(balance_currencies=("sek",))
+    basic.sells("2026-03-02", 500_00, order="4711")
+    basic.opens("basic")
+    if waited_before:
+        basic.runs()
+        basic.time("2026-03-20 11:00")
+    number = basic.invoices("4711", 500, "2026-03-02")
+    _killed_once_before_its_plan(monkeypatch)
+    with pytest.raises(Killed):
+        basic.town.run(basic.company_id)
+    basic.time("2026-03-20 12:00")
+    basic.runs()
+    assert basic.books.invoices[number].balance == 0
+    basic.all_is_well()
+
+
+def test_a_search_that_was_remembered_without_a_plan_is_made_again(bed: Bed) -> None:
+    """Such rows may be there from before: a run that saw them never came to its end."""
+    basic = bed.house(balance_currencies=("sek",))
+    basic.sells("2026-03-02", 500_00, order="4711")
+    number = basic.invoices("4711", 500, "2026-03-02")
+    basic.opens("basic")
+    basic.runs()
+    basic.sells("2026-03-20 09:59", 300_00, order="4712")
+    other = basic.invoices("4712", 300, "2026-03-20")
+    run_id = runs.want(basic.town.services, basic.company_id, "click")
+    runs.run_slice(replace(basic.town.services, slice_s=0), basic.company_id, "click")
+    with basic.town.services.db.company(basic.company_id) as session:
+        at = basic.world.clock.now() + timedelta(seconds=1)
+        session.execute(update(PartRow).where(PartRow.state == "open").values(searched_at=at))
+    assert runs.run_to_end(basic.town.services, basic.company_id, patience_s=60, run_id=run_id).state == "done"
+    assert not any(basic.books.invoices[each].balance for each in (number, other))
