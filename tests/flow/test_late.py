@@ -90,3 +90,16 @@ def test_a_voucher_that_wakes_up_while_it_is_looked_for_is_found(bed: Bed, secon
     assert asked(house, "voucher") == len(house.documents())
     assert not house.documents("correction")
     house.all_is_well()
+
+
+@pytest.mark.parametrize("write", sorted(WRITES))
+def test_what_their_lists_show_only_minutes_later_is_waited_for_and_found(bed: Bed, write: str) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00)
+    house.opens("plus")
+    house.world.fortnox.switches.list_delay_s = 300
+    house.fault("lost_after", WRITES[write])
+    run_out(house)
+    house.nothing_twice()
+    house.books.check()
+    assert not house.held() and not house.documents("correction")
