@@ -130,7 +130,11 @@ def test_uninstalling_gives_the_access_up_and_keeps_the_data(kvitt: Town, shop: 
         assert session.get_one(CompanyWork, company_id).next_run_at is None
     kvitt.install(shop)
     prerequisites.check(services, company_id)
-    assert installation.companies(services)[0].state == "active"
+    assert installation.companies(services)[0].state == "setting_up", "leaving gave the provider's access back, too"
+    kvitt.connect(company_id, shop)
+    prerequisites.check(services, company_id)
+    back = installation.companies(services)[0]
+    assert (back.state, [line.id for line in back.connections]) == ("active", [line.id for line in view.connections])
 
 
 def test_consent_that_was_taken_back_stops_the_company(kvitt: Town, shop: Business) -> None:
