@@ -105,7 +105,8 @@ def _every_sale_and_refund(house: House) -> Iterator[str]:
 
 
 def _every_payout(house: House) -> Iterator[str]:
-    """A payout that has arrived is in the ledger once."""
+    """A payout that has arrived is in the ledger once, what was taken back in the open apart."""
+    taken_back = {reference for row in house.documents("correction") for reference in row.vouchers[:1]}
     with house.rows() as session:
         open_ = set(
             session.scalars(
@@ -118,7 +119,9 @@ def _every_payout(house: House) -> Iterator[str]:
     texts = Counter(
         voucher.description.rpartition("(")[2].rstrip(")")
         for voucher in house.books.ledger
-        if not voucher.by_person and f"({OURS}po_" in voucher.description
+        if not voucher.by_person
+        and f"({OURS}po_" in voucher.description
+        and "/".join(map(str, voucher.key)) not in taken_back
     )
     for payout in house.stripe.payouts:
         found = sum(number for key, number in texts.items() if key == f"{OURS}{payout.id}/payout")
