@@ -153,12 +153,13 @@ def with_redis(*, quiet: bool, process: str = "command") -> Iterator[Settings]:
 def working(*, quiet: bool = True) -> Iterator[Services]:
     """The services of a command, over a database that is ready. Ends with status 2 where it is not."""
     from addon.bootstrap import build
-    from addon.services.health import problems
+    from addon.services.health import database_problem
 
     with with_redis(quiet=quiet) as settings:
         services = build(settings)
         try:
-            for problem in problems(services):
+            problem = database_problem(services)
+            if problem:
                 fail(problem)
             yield services
         finally:

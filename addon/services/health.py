@@ -53,9 +53,9 @@ def checks(services: Services, *, only_pages: bool = False) -> tuple[Check, ...]
     return (*found, _queue(numbers), _unbooked(numbers))
 
 
-def problems(services: Services) -> tuple[str, ...]:
-    """What is wrong; empty if all is well."""
-    return tuple(check.problem for check in checks(services) if check.problem)
+def database_problem(services: Services) -> str:
+    """What keeps a command from working at all; empty if nothing does. A queue that is late or away does not."""
+    return _database(services).problem
 
 
 def _database(services: Services) -> Check:

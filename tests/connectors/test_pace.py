@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from redis import Redis
@@ -22,20 +23,21 @@ def redis(redis_url: str) -> Redis:
     return connection
 
 
-def calls_in_threads(pace: Pace, threads: int, each: int, lane: Lane = Lane.BULK) -> list[float]:
-    moments: list[float] = []
+def slots_in_threads(redis: Redis, pace: Pace, threads: int, each: int, lane: Lane = Lane.BULK) -> list[float]:
+    """The moments at which calls may leave, in seconds of Redis' clock: what was promised, not how busy we were."""
+    slots: dict[bytes, float] = {}
 
     def work() -> None:
         for _ in range(each):
             pace.wait(lane)
-            moments.append(time.monotonic())
+            slots.update(redis.zrange("pace:company:slots", 0, -1, withscores=True))
 
     workers = [threading.Thread(target=work) for _ in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
-    return sorted(moments)
+        worker.join(60)
+    return sorted(moment / 1_000_000 for moment in slots.values())
 
 
 def most_in_any(window_s: float, moments: list[float]) -> int:
@@ -44,17 +46,25 @@ def most_in_any(window_s: float, moments: list[float]) -> int:
 
 @pytest.mark.parametrize("lane", list(Lane))
 def test_no_window_holds_more_calls_than_the_limit(redis: Redis, lane: Lane) -> None:
-    pace = RedisPace(redis, "company", calls=10, window_s=0.5)
-    moments = calls_in_threads(pace, threads=4, each=6, lane=lane)
+    pace = RedisPace(redis, "company", calls=10, window_s=50, longest_wait_s=500, sleep=lambda _: None)
+    moments = slots_in_threads(redis, pace, threads=4, each=6, lane=lane)
     assert len(moments) == 24
-    assert most_in_any(0.4, moments) <= 10  # sleep's own inaccuracy, on a busy machine, taken off
+    assert most_in_any(50, moments) == 10
 
 
 def test_bulk_calls_are_spaced_evenly_and_use_the_allowance_up(redis: Redis) -> None:
-    pace = RedisPace(redis, "company", calls=20, window_s=0.5)
-    moments = calls_in_threads(pace, threads=4, each=10)
-    assert 0.9 < moments[-1] - moments[0] < 3  # 39 gaps of 25 ms
-    assert most_in_any(0.1, moments) <= 10
+    pace = RedisPace(redis, "company", calls=20, window_s=50, longest_wait_s=500, sleep=lambda _: None)
+    moments = slots_in_threads(redis, pace, threads=4, each=10)
+    gaps = [after - before for before, after in pairwise(moments)]
+    assert gaps == [pytest.approx(2.5, abs=0.001)] * 39
+
+
+def test_a_call_leaves_no_sooner_than_its_slot(redis: Redis) -> None:
+    pace = RedisPace(redis, "company", calls=10, window_s=0.5)
+    began = time.monotonic()
+    for _ in range(4):
+        pace.wait(Lane.BULK)
+    assert time.monotonic() - began >= 0.15
 
 
 def test_a_click_goes_past_bulk_work_but_not_past_the_limit(redis: Redis) -> None:

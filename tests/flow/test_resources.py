@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from addon.connectors.fortnox.accounting import FortnoxAccounting
 from addon.log import configure_logging
 from addon.services import gauges, health, runs
+from addon.services.context import Services
 from addon.store.models import CompanyWork, DeliveryRow
 from tests.flow.house import Bed, House
 from tests.flow.test_crash_points import time_goes_by
@@ -65,6 +66,10 @@ def writable_no_more(house: House) -> Iterator[Callable[[], None]]:
         event.remove(db.engine, "begin", refuse)
 
 
+def problems(services: Services) -> tuple[str, ...]:
+    return tuple(check.problem for check in health.checks(services) if check.problem)
+
+
 @on_both_databases
 def test_a_database_that_takes_no_writes_stops_everything_cleanly_and_it_goes_on_afterwards(bed: Bed) -> None:
     house = two_sales(bed)
@@ -73,13 +78,13 @@ def test_a_database_that_takes_no_writes_stops_everything_cleanly_and_it_goes_on
         house.fault("call_after", CREATE_INVOICE, action=turn)
         with pytest.raises(SQLAlchemyError):
             house.runs()
-        told = health.problems(services)
+        told = problems(services)
         assert told == ("the database takes no writes: its disk is full, or it is read-only",)
         house.world.fortnox.reset_calls()
         with pytest.raises(DBAPIError):
             house.runs()
         assert house.writes() == 0, "what cannot be noted is not begun"
-    assert health.problems(services) == ()
+    assert problems(services) == ()
     time_goes_by(house)
     house.runs()
     house.all_is_well()
@@ -133,7 +138,7 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_run_is_met_again(
         with pytest.raises(SQLAlchemyError):
             house.runs()
         assert restarts == ["quickly", "for long"]
-        assert health.problems(house.town.services) == ("the database does not answer",)
+        assert problems(house.town.services) == ("the database does not answer",)
     finally:
         if postgres_server.child is None or postgres_server.child.poll() is not None:
             postgres_server.start()
