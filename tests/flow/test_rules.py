@@ -75,7 +75,9 @@ def test_in_basic_a_routed_payment_is_not_looked_for(bed: Bed) -> None:
     saves(house, GIFTS)
     house.world.fortnox.reset_calls()
     house.runs()
-    assert house.world.fortnox.count_calls(None, "GET", "/3/invoices") <= 2, "the try-out of the register and the audit"
+    asked = {call.query for call in house.world.fortnox.calls if call.path == "/3/invoices"}
+    ours = "externalinvoicereference1=stripe%2F&limit=500&page=1"
+    assert asked == {"limit=1", ours}, "the register is tried and our own are read, but no order number is looked for"
     assert house.kinds()["routed"] == 1
     house.all_is_well()
 
