@@ -79,8 +79,8 @@ def _strike(house: House, write: str) -> list[Fault]:
 
 @pytest.fixture
 def hasty(database: tuple[str, str | None]) -> Iterator[Bed]:
-    """A town in which nobody waits long: calls have two seconds, quarantines a third of one."""
-    with bed_of(*database, settings={"LEASE_S": "6"}, quarantine_s=0.3) as made:
+    """A town in which nobody waits long: calls have three seconds, quarantines a third of one."""
+    with bed_of(*database, settings={"LEASE_S": "9"}, quarantine_s=0.3) as made:
         yield made
 
 
