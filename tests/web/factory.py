@@ -122,7 +122,7 @@ def new_company(services: Services, name: str, number: str, tenant: str, **more:
         )
         session.add(company)
         session.flush()
-        session.add(CompanyWork(company_id=company.id, next_run_at=NOW + timedelta(hours=18)))
+        session.add(CompanyWork(company_id=company.id, next_run_at=services.db.now(session) + timedelta(hours=18)))
         company_id = company.id
     with services.db.company(company_id) as session:
         session.add(
