@@ -44,7 +44,7 @@ SWITCHES: tuple[str, ...] = ("window_by", "holds_move_ending_balance", "fee_back
 
 
 def make_control_app(world: PayPalWorld) -> Flask:
-    """A WSGI app: accounts, actions, switches, faults, webhooks, calls. Times are ISO 8601 with a zone."""
+    """A WSGI app: shops, accounts, actions, switches, faults, webhooks, calls. Times are ISO 8601 with a zone."""
     app = SandboxApp(__name__)
 
     def answer(body: object, status: int = 200) -> Response:
@@ -80,6 +80,18 @@ def make_control_app(world: PayPalWorld) -> Flask:
                 return answer({"result": _plain(method(**body))})
             except TypeError as error:
                 return answer({"error": str(error)}, 400)
+
+    @app.post("/shops")
+    def open_shop() -> Response:
+        """A merchant with a month of sales behind it, in one call: the arguments of `PayPalWorld.open_shop`."""
+        body = asked()
+        if isinstance(body.get("until"), str):
+            body["until"] = datetime.fromisoformat(body["until"])
+        try:
+            inspect.signature(world.open_shop).bind(**body)
+        except TypeError as error:
+            return answer({"error": str(error)}, 400)
+        return answer(world.open_shop(**body).as_dict(), 201)
 
     @app.get("/faults")
     def faults() -> Response:

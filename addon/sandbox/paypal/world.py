@@ -8,7 +8,7 @@ import string
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from addon.sandbox.clock import Clock
@@ -26,6 +26,7 @@ from addon.sandbox.paypal.model import (
     Token,
 )
 from addon.sandbox.paypal.render import zulu
+from addon.sandbox.paypal.shop import CURRENCIES, PayPalShop, SellingReport
 from addon.sandbox.paypal.webhooks import PayPalCourier
 from addon.sandbox.stripe.faults import Faults
 from addon.sandbox.stripe.webhooks import Delivered, WebhookSwitches
@@ -49,6 +50,32 @@ class Call:
     account: str | None
     status: int
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedShop:
+    """A merchant who has sold for a while: the account, the app whose credentials open it, and what was sold."""
+
+    account: PayPalAccount
+    app: RestApp
+    shop: PayPalShop
+    report: SellingReport
+
+    def as_dict(self) -> dict[str, Any]:
+        """For another process; `movements` is how many rows moved a balance."""
+        return {
+            "account": self.account.id,
+            "name": self.account.name,
+            "client_id": self.app.client_id,
+            "secret": self.app.secret,
+            "orders": [sold.number for sold in self.report.orders],
+            "refunds": self.report.refunds,
+            "disputes": self.report.disputes,
+            "payouts": self.report.payouts,
+            "oddities": self.report.oddities,
+            "movements": sum(row.moves for row in self.account.rows),
+            "currencies": sorted({row.currency for row in self.account.rows}),
+        }
 
 
 class PayPalWorld:
@@ -76,6 +103,7 @@ class PayPalWorld:
         self.lock = threading.RLock()
         self.accounts: dict[str, PayPalAccount] = {}
         self.apps: dict[str, RestApp] = {}
+        self.shops: dict[str, PayPalShop] = {}
         self.tokens: dict[str, Token] = {}
         self.referrals: dict[str, Referral] = {}
         self.consents: dict[str, Consent] = {}
@@ -122,6 +150,56 @@ class PayPalWorld:
             )
             self.accounts[account.id] = account
             return account
+
+    def open_shop(
+        self,
+        name: str,
+        *,
+        country: str = "SE",
+        primary: str = "SEK",
+        balance_currencies: Iterable[str] = ("SEK", "EUR"),
+        currencies: Iterable[str] = CURRENCIES,
+        until: datetime | None = None,
+        days: int = 30,
+        sales: int = 36,
+        disputes: int = 3,
+        oddities: bool = True,
+        first_order_number: int = 50_001,
+    ) -> OpenedShop:
+        """A merchant with a month of sales behind it, in one call; in six currencies unless others are asked for.
+
+        Thirty-six sales make a little more than a hundred movements: sales in each currency by turns, conversions of
+        those that have no balance, refunds in whole and in part, disputes won, lost and won back, weekly withdrawals
+        (one came back), a reserve, a fee, a pending payment that cleared, and with `oddities` a purchase that a person
+        decides about. All of it lies before `until`, by default three hours ago, so that all of it can be read. The
+        answer holds the client id and secret that are typed into Kvitt; a name that has an account already sells on.
+
+        From another process: `POST /control/paypal/shops` with these arguments as JSON
+        (`{"name": "Fjällbutiken AB", "sales": 36}`, a Danish one with `"country": "DK", "primary": "DKK",
+        "balance_currencies": ["DKK", "EUR"]`), answered by `{"account", "client_id", "secret", "movements", …}`.
+        """
+        with self.lock:
+            account = next((one for one in self.accounts.values() if one.name == name), None)
+            if account is None:
+                account = self.add_account(
+                    name, country=country, primary=primary, balance_currencies=tuple(balance_currencies)
+                )
+            app = next((one for one in self.apps.values() if one.account == account.id), None) or self.add_app(account)
+            sold_in = tuple(dict.fromkeys((account.primary, *currencies)))
+            shop = self.shops.get(account.id) or PayPalShop(
+                account, seed=self.seed, currencies=sold_in, first_order_number=first_order_number
+            )
+            self.shops[account.id] = shop
+            report = shop.sell_month(
+                until or self.clock.now() - account.lag,
+                days=days,
+                sales=sales,
+                currencies=sold_in,
+                disputes=disputes,
+                everyday=True,
+                oddities=oddities,
+            )
+            return OpenedShop(account, app, shop, report)
 
     def get_account(self, name_or_id: str) -> PayPalAccount:
         """An account by id or by name; NotPossible if there is none."""

@@ -190,3 +190,38 @@ def test_a_shop_sells_in_every_currency_with_lines_that_add_up() -> None:
         (item,) = sold.row.items
         assert item.amount + item.tax == sold.row.amount
         assert sold.row.invoice_id == f"WC-{sold.number}"
+
+
+def test_one_call_opens_a_shop_with_a_month_behind_it() -> None:
+    world = PayPalWorld(Clock(NOW))
+    control = world.control_app().test_client()
+    told = control.post("/shops", json={"name": "Exempelbutiken AB"}).json
+    account = world.get_account("Exempelbutiken AB")
+    assert world.scopes_of(told["client_id"], told["secret"])
+    assert told["account"] == account.id
+    assert 100 <= told["movements"] <= 150
+    assert len(told["currencies"]) >= 5
+    assert (len(told["disputes"]), len(told["payouts"]), len(told["oddities"])) == (3, 4, 1)
+    assert max(row.posted for row in account.rows) <= account.refreshed
+    codes = {row.code for row in account.rows}
+    assert {"T0006", "T1107", "T0200", "T0201", "T0401", "T1101", "T1110", "T1111"} <= codes
+    assert {"T1201", "T1202", "T0106", "T0101", "T2105", "T2106", "T0003"} <= codes
+    balances = account.balances()
+    for currency in {row.currency for row in account.rows}:
+        moved = sum(row.net for row in account.rows if row.moves and row.currency == currency)
+        assert moved == balances.get(currency, (0, 0))[0]
+    assert all(balances.get(sold, (0, 0))[0] == 0 for sold in ("USD", "NOK", "JPY", "HUF"))
+    again = control.post("/shops", json={"name": "Exempelbutiken AB", "sales": 5, "oddities": False})
+    assert (again.status_code, again.json["client_id"], len(again.json["orders"])) == (201, told["client_id"], 5)
+    assert control.post("/shops", json={"nobody": 1}).status_code == 400
+
+
+def test_a_danish_shop_sells_at_home_in_kroner() -> None:
+    world = PayPalWorld(Clock(NOW))
+    opened = world.open_shop(
+        "Havblik ApS", country="DK", primary="DKK", balance_currencies=("DKK", "EUR"), sales=40, oddities=False
+    )
+    assert opened.shop.currencies[0] == "DKK"
+    assert {sold.row.currency for sold in opened.report.orders} == {"DKK", "SEK", "EUR", "USD", "NOK", "JPY", "HUF"}
+    assert opened.report.oddities == []
+    assert opened.account.balance("SEK") == 0
