@@ -14,6 +14,7 @@ has passed. That is what lets a lease be longer than any call.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -41,6 +42,8 @@ LIMIT_BYTES = 16 * 1024 * 1024
 _WRITE_SLICE = 64 * 1024
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REQUEST_REFERENCES = ("x-uid", "request-id", "x-request-id", "paypal-debug-id", "x-correlation-id")
+_SECRET_HEADER = re.compile("authorization|token|secret|assertion", re.IGNORECASE)
+_SHORTEST_SECRET = 8
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -422,10 +425,13 @@ class HttpClient:
                     (response.headers[name][:80] for name in _REQUEST_REFERENCES if name in response.headers),
                     "",
                 )
+                chunks = self._chunks(response, call, seconds, limit_bytes)
+                if response.status_code >= 400:
+                    chunks = _without_secrets(chunks, request, basic_auth)
                 yield OpenReply(
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
-                    self._chunks(response, call, seconds, limit_bytes),
+                    chunks,
                     read_retry_after(response.headers.get("retry-after"), self._now()),
                 )
             finally:
@@ -476,6 +482,19 @@ class HttpClient:
                 note=call.fault or note,
             )
         )
+
+
+def _without_secrets(
+    chunks: Iterator[bytes], request: httpx.Request, basic_auth: tuple[str, str] | None
+) -> Iterator[bytes]:
+    """A refusal's body without the credentials that we sent: some repeat them, and people are told their words."""
+    values = [value for name, value in request.headers.items() if _SECRET_HEADER.search(name)]
+    sent = {word for value in values for word in value.split()} | set(basic_auth or ())
+    body = b"".join(chunks)
+    for word in sent:
+        if len(word) >= _SHORTEST_SECRET:
+            body = body.replace(word.encode(), "…".encode())
+    yield body
 
 
 @dataclass(slots=True)
