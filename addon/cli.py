@@ -339,11 +339,13 @@ def sandbox(arguments: tuple[str, ...]) -> None:
 @main.command()
 @click.option("--once", is_flag=True, help="End after the main job; status 0 only if every law held.")
 @click.option("--sales", default=300, show_default=True, type=click.IntRange(10, 20_000), help="Sales in Plus.")
-def demo(once: bool, sales: int) -> None:
-    """Do the main job against the sandbox, in front of you, and leave the pages up."""
+@click.option("--accounting", type=click.Choice(["fortnox", "economic"]), help="Only companies with their books there.")
+@click.option("--payments", type=click.Choice(["stripe", "paypal"]), help="Only companies that are paid there.")
+def demo(once: bool, sales: int, accounting: str | None, payments: str | None) -> None:
+    """Do the main job against the sandbox, in front of you, for every pair, and leave the pages up."""
     from addon.demo import run_demo
 
-    sys.exit(run_demo(once=once, sales=sales))
+    sys.exit(run_demo(once=once, sales=sales, accounting=accounting or "", payments=payments or ""))
 
 
 # --- companies and settings -----------------------------------------------------------------------------------

@@ -270,6 +270,7 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[RunningWorl
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sales", type=int, default=300)
     parser.add_argument("--fortnox-call-limit", type=int, default=25, help="calls per 5 s and company; 0: no limit")
+    parser.add_argument("--pairs", action="store_true", help="with a company for every other pair of outside companies")
     parser.add_argument("--plain", action="store_true", help="without what needs a person")
     options = parser.parse_args(arguments)
     world = demo_world(
@@ -278,6 +279,7 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[RunningWorl
         sales=options.sales,
         fortnox_call_limit=options.fortnox_call_limit,
         oddities=not options.plain,
+        pairs=options.pairs,
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

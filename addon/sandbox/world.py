@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from flask import Flask
 
 from addon.sandbox.clock import Clock
-from addon.sandbox.economic import EconomicWorld
+from addon.sandbox.economic import EconomicAgreement, EconomicWorld
 from addon.sandbox.fortnox import FortnoxCompany, FortnoxWorld
-from addon.sandbox.paypal import PayPalWorld
+from addon.sandbox.paypal import PayPalAccount, PayPalShop, PayPalWorld
 from addon.sandbox.rates import RatesWorld
 from addon.sandbox.shop import DESIGN_GOODS, FELL_GOODS, ODDITIES, TEN_CURRENCIES, Product, Shop, make_shop_app
 from addon.sandbox.stripe import StripeAccount, StripeWorld
@@ -30,6 +30,14 @@ STRIPE_APP_SECRET_KEY = "sk_live_sandbox_app_developer_not_real"
 PAYPAL_CLIENT_ID = "sandbox_paypal_client"
 PAYPAL_CLIENT_SECRET = "sandbox_not_real_paypal"
 PAYPAL_WEBHOOK_ID = "sandbox_paypal_webhook"
+
+
+OTHER_PAIRS = (
+    ("Lyktan i Lund AB", "559034-5678", "fortnox", "paypal"),
+    ("Havblik ApS", "12345674", "economic", "stripe"),
+    ("Kornblomst ApS", "23456786", "economic", "paypal"),
+)
+"""Name, number, accounting system and payment provider of the demo's further companies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,16 @@ class Business:
     shop: Shop
 
 
+@dataclass(frozen=True, slots=True)
+class Trader:
+    """A company with its books at one accounting system and its account at one provider, whichever they are."""
+
+    name: str
+    books: FortnoxCompany | EconomicAgreement
+    account: StripeAccount | PayPalAccount
+    shop: Shop | PayPalShop
+
+
 @dataclass(slots=True)
 class World:
     """Everything outside Kvitt. Deterministic for a seed and a stopped clock."""
@@ -87,6 +105,8 @@ class World:
     paypal: PayPalWorld
     economic: EconomicWorld
     businesses: list[Business] = field(default_factory=list)
+    traders: list[Trader] = field(default_factory=list)
+    """Companies with other pairs than Fortnox and Stripe."""
     urls: Urls | None = None
 
     @classmethod
@@ -177,6 +197,30 @@ class World:
         self.businesses.append(business)
         return business
 
+    def add_trader(self, name: str, number: str, *, books: str, payments: str) -> Trader:
+        """A company with another pair: a Swedish one in Fortnox, a Danish one in e-conomic; it has sold nothing."""
+        danish = books == "economic"
+        home, country = ("DKK", "DK") if danish else ("SEK", "SE")
+        currencies = (home, "EUR", "NOK", "USD", "GBP", "SEK" if danish else "DKK")
+        found: FortnoxCompany | EconomicAgreement
+        if danish:
+            found = self.economic.add_agreement(name, number, currencies=currencies[1:])
+        else:
+            found = self.fortnox.add_company(name, number)
+        trader: Trader
+        if payments == "paypal":
+            wallet = self.paypal.add_account(name, country=country, primary=home, balance_currencies=(home, "EUR"))
+            shop = PayPalShop(wallet, seed=self.seed, currencies=currencies)
+            trader = Trader(name, found, wallet, shop)
+        else:
+            lower = tuple(currency.lower() for currency in currencies)
+            account = self.stripe.add_account(
+                name, country=country, default_currency=lower[0], balance_currencies=lower[:2]
+            )
+            trader = Trader(name, found, account, Shop(account, None, self.seed, name=name, currencies=lower))
+        self.traders.append(trader)
+        return trader
+
     def get_business(self, name_or_slug: str) -> Business:
         """A company by name or by its shop's short name; KeyError if there is none."""
         for business in self.businesses:
@@ -186,7 +230,8 @@ class World:
 
     def shop_app(self) -> Flask:
         """The shops' pages."""
-        return make_shop_app([business.shop for business in self.businesses])
+        shops = [business.shop for business in self.businesses]
+        return make_shop_app(shops + [trader.shop for trader in self.traders if isinstance(trader.shop, Shop)])
 
     def environment(self, urls: Urls | None = None) -> dict[str, str]:
         """The environment variables that aim a Kvitt at this world; `urls` where it is not served by itself."""
@@ -248,13 +293,15 @@ def demo_world(
     fortnox_call_limit: int = 25,
     oddities: bool = True,
     inactive_accounts: Iterable[int] = (),
+    pairs: bool = False,
 ) -> World:
     """Two companies that have sold for a month.
 
     Fjällbutiken AB sells abroad in a dozen currencies and has no invoices yet (a case for Plus; balances in SEK
     and EUR). Norrsken Design AB sells in SEK and has its invoices in the books already (a case for Basic), a
     third as many. `oddities` adds what needs a person: a failed payout, a dispute, an unknown kind of row,
-    and in Basic the orders that do not match.
+    and in Basic the orders that do not match. `pairs` adds a company for each other pair of accounting system and
+    payment provider, which has sold a fifth as much.
     """
     world = World.build(
         seed=seed,
@@ -276,4 +323,7 @@ def demo_world(
     )
     plus.shop.sell_month(sales=sales, disputes=int(oddities), failed_payout=oddities, unknown_kind=oddities)
     basic.shop.sell_for_basic(sales=max(sales // 3, 10), oddities=ODDITIES if oddities else ())
+    for name, number, books, payments in OTHER_PAIRS if pairs else ():
+        trader = world.add_trader(name, number, books=books, payments=payments)
+        trader.shop.sell_month(sales=max(sales // 5, 8))
     return world

@@ -757,12 +757,16 @@ class EconomicAccounting:
         return self._finish_voucher(step, known, journal)
 
     def _voucher_entries(self, step: PostVoucher, journal: int) -> list[dict[str, Any]]:
-        """Every row against the largest one's account: each entry balances by itself, whatever number it is given."""
+        """Every row against the account of the largest without a VAT code: each entry balances by itself, whatever number it is given."""
         base = self._registers().base_currency
         voucher = step.voucher
         if any(line.signed.currency != base for line in voucher.lines):
             raise Rejected("", f"vouchers here are in {base}", HoldReason.LEDGER_PRECISION.value)
-        largest = max(range(len(voucher.lines)), key=lambda index: abs(voucher.lines[index].signed.minor))
+        # Not one with a VAT code: its VAT would be rounded entry by entry.
+        largest = max(
+            range(len(voucher.lines)),
+            key=lambda index: (not voucher.lines[index].vat_code, abs(voucher.lines[index].signed.minor)),
+        )
         contra = voucher.lines[largest]
         return [
             {
@@ -774,6 +778,9 @@ class EconomicAccounting:
                 "amount": translate.ledger_amount(line.signed),
                 "currency": base,
                 "text": translate.keyed(line.text or voucher.text, step.key),
+                # A code makes e-conomic write the rows of VAT itself: fees under reverse charge.
+                **({"vatCode": line.vat_code} if line.vat_code else {}),
+                **({"contraVatCode": contra.vat_code} if contra.vat_code else {}),
             }
             for index, line in enumerate(voucher.lines)
             if index != largest

@@ -246,6 +246,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "type": entry.type,
         "voucher": entry.voucher,
         "year": entry.year,
+        "journal": entry.journal,
         "customer": entry.customer,
         "invoice": entry.invoice,
         "remainder": entry.remainder,
