@@ -18,7 +18,12 @@ from addon.services import held, laws
 def _table(title: str, *columns: str) -> Table:
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold")
     for name in columns:
-        made.add_column(name.rstrip("#"), justify="right" if name.endswith("#") else "left", overflow="fold")
+        made.add_column(
+            name.rstrip("#"),
+            justify="right" if name.endswith("#") else "left",
+            overflow="fold",
+            no_wrap=name in ("company", "pair"),
+        )
     return made
 
 
