@@ -757,7 +757,7 @@ class EconomicAccounting:
         return self._finish_voucher(step, known, journal)
 
     def _voucher_entries(self, step: PostVoucher, journal: int) -> list[dict[str, Any]]:
-        """Every row against the account of the largest without a VAT code: each entry balances by itself, whatever number it is given."""
+        """Every row against the account of the largest without a VAT code: each entry balances, whatever its number."""
         base = self._registers().base_currency
         voucher = step.voucher
         if any(line.signed.currency != base for line in voucher.lines):
