@@ -27,6 +27,8 @@ class SourceCapabilities:
     """Whether it has a list of payouts; where it has none, its movements are all there is to know of them."""
     look_back_s: int = 0
     """How far back something may still turn up that no overlap finds; looked at where the balance says it is amiss."""
+    disputes_by_payment: bool = False
+    """Whether movements name the payment that a dispute is about, and not the dispute itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Fetched(Generic[T]):
 
     value: T
     raw: Mapping[str, Any]
+    changed_at: datetime | None = None
+    """When the provider last changed its record, where it tells: a payment that was pending may clear long after."""
 
 
 @dataclass(frozen=True, slots=True)

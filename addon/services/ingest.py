@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
+from addon.core.explain import making_up
 from addon.core.money import Money
 from addon.core.records import (
     Balance,
@@ -301,7 +302,10 @@ def fetch_disputes_step(
         fetch = Fetch("disputes", None, oldest.isoformat(), fetched=fetch.fetched)
     page = source.fetch_disputes(datetime.fromisoformat(fetch.since), fetch.cursor)
     with services.db.company(company_id) as session:
-        store_disputes(session, company_id, connection_id, page.items, now)
+        items: Sequence[Fetched[Dispute]] = page.items
+        if source.capabilities.disputes_by_payment:
+            items = _disputes_by_payment(session, connection_id, items)
+        store_disputes(session, company_id, connection_id, items, now)
     if page.next_cursor is not None:
         return Fetch("disputes", page.next_cursor, fetch.since, fetched=fetch.fetched)
     return Fetch("items", fetched=fetch.fetched)
@@ -338,6 +342,43 @@ def _oldest_undecided_dispute(session: Session, connection_id: int) -> datetime 
         known.update({row.ref: row.opened_at for row in session.execute(query)})
     opened: list[datetime] = [known.get(row.source_ref, row.first - DISPUTE_LOOK_BACK) for row in rows]
     return min(opened)
+
+
+def _disputes_by_payment(
+    session: Session, connection_id: int, items: Sequence[Fetched[Dispute]]
+) -> list[Fetched[Dispute]]:
+    """Disputes under the reference of the movement that took their money, found by the payment that both name.
+
+    A payment may be disputed again after a dispute was won: each withdrawal belongs to the last dispute that was
+    opened before it.
+    """
+    originals = {item.value.original_ref for item in items} - {""}
+    rows = session.execute(
+        select(
+            MovementRow.source_ref,
+            func.min(MovementRow.original_ref).label("original"),
+            func.min(MovementRow.occurred_at).label("first"),
+            func.max(DisputeRow.opened_at).label("known"),
+        )
+        .outerjoin(DisputeRow, (DisputeRow.connection_id == connection_id) & (DisputeRow.ref == MovementRow.source_ref))
+        .where(
+            MovementRow.connection_id == connection_id,
+            MovementRow.kind == MovementKind.DISPUTE.value,
+            among(session, MovementRow.original_ref, originals),
+        )
+        .group_by(MovementRow.source_ref)
+    ).all()
+    found = []
+    for row in rows:
+        opened = [
+            item
+            for item in items
+            if item.value.original_ref == row.original and item.value.created_at <= row.first + OVERLAP
+        ]
+        last = max(opened, key=lambda item: item.value.created_at, default=None)
+        if last is not None and (row.known is None or row.known <= last.value.created_at):
+            found.append(Fetched(replace(last.value, ref=row.source_ref), last.raw))
+    return found
 
 
 def store_disputes(
@@ -615,13 +656,22 @@ def fetch_settled_balances(
     return _settle(services, company_id, connection_id, source)
 
 
-def ensure_opening(services: Services, company_id: int, connection_id: int, source: PaymentSource) -> None:
+def ensure_opening(services: Services, company_id: int, connection_id: int, source: PaymentSource) -> int:
     """Note the opening balances, unless they are noted, after a whole fetch: plans of foreign payouts need them.
 
-    Where the account is too busy they are noted later; such payouts wait.
+    Where the account is too busy they are noted later; such payouts wait. Where they are noted and the provider may
+    list something under an old date, look for that now, so that this run books it; how much of that turned up.
     """
     if not _opening_noted(services, company_id, connection_id):
         _settle(services, company_id, connection_id, source)
+        return 0
+    if not source.capabilities.look_back_s:
+        return 0
+    found = _look_back(services, company_id, connection_id, source, source.fetch_balances())
+    fetch = Fetch("payouts" if found else "done")
+    while fetch.stage != "done":
+        fetch = fetch_step(services, company_id, connection_id, source, fetch)
+    return found
 
 
 def _opening_noted(services: Services, company_id: int, connection_id: int) -> bool:
@@ -674,20 +724,52 @@ def _look_back(
     since = now - timedelta(seconds=reach)
     cursor: str | None = None
     found = 0
+    crossing: list[Fetched[Movement]] = []
     while True:
         page = source.fetch_movements(since, now, cursor)
         with services.db.company(company_id) as session:
             items = _since_start(session, company_id, connection_id, page.items)
             found += store_movements(session, company_id, connection_id, items, now)
+            crossing += _crossing_start(session, company_id, connection_id, page.items)
         cursor = page.next_cursor
         if cursor is None:
             break
     with services.db.company(company_id) as session:
         connection = session.get_one(Connection, connection_id)
+        gaps = _amiss(connection, _sums(session, connection_id), balances)
+        found += store_movements(session, company_id, connection_id, _explaining(gaps, crossing), now)
         connection.settings = {
             **connection.settings,
             AMISS: _amiss(connection, _sums(session, connection_id), balances),
         }
+    return found
+
+
+def _crossing_start(
+    session: Session, company_id: int, connection_id: int, items: Sequence[Fetched[Movement]]
+) -> list[Fetched[Movement]]:
+    """What is dated before the start and was changed after it, as a payment that was pending then and cleared since.
+
+    As things that happened when they were changed. A provider also changes records whose money came long before, so
+    that these are no more than candidates.
+    """
+    start = start_instant(session.get_one(Connection, connection_id), zone_of(session, company_id))
+    late = {
+        item.value.ref: replace(item, value=replace(item.value, occurred_at=item.changed_at))
+        for item in items
+        if item.value.occurred_at < start and item.changed_at is not None and item.changed_at >= start
+    }
+    known = _movement_ids(session, connection_id, late) if late else {}
+    return [item for ref, item in late.items() if ref not in known]
+
+
+def _explaining(gaps: Mapping[str, int], crossing: Sequence[Fetched[Movement]]) -> list[Fetched[Movement]]:
+    """Those movements that make up exactly what the balances lack; none where that is not certain."""
+    found: list[Fetched[Movement]] = []
+    for currency, gap in gaps.items():
+        candidates = [item for item in crossing if item.value.currency == currency]
+        places = making_up(gap, [item.value.net().minor for item in candidates]) or ()
+        found += [candidates[place] for place in places]
     return found
 
 

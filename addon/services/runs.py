@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time as monotonic_time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -606,7 +606,8 @@ def _fetch(work: _Slice) -> SliceResult | str:
                     _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
                 if state.stage == "done":
-                    ensure_opening(work.services, work.company_id, connection_id, source)
+                    late = ensure_opening(work.services, work.company_id, connection_id, source)
+                    state = replace(state, fetched=state.fetched + late)
                 done[str(connection_id)] = state.to_json()
                 fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
                 _note(work, counts={"fetched": fetched}, fetch=done)

@@ -39,6 +39,8 @@ class House:
     company_id: int = 0
     orders: int = 1000
     written: dict[str, str] = field(default_factory=dict)
+    provider: str = "stripe"
+    """What our keys begin with."""
 
     # --- what happens outside -----------------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class House:
         return [
             invoice
             for invoice in self.books.invoices.values()
-            if invoice.text("ExternalInvoiceReference1").startswith("stripe/") and not invoice.cancelled
+            if invoice.text("ExternalInvoiceReference1").startswith(f"{self.provider}/") and not invoice.cancelled
         ]
 
     def writes(self) -> int:
@@ -222,7 +224,7 @@ class House:
         texts = Counter(
             voucher.description
             for voucher in self.books.ledger
-            if "(stripe/" in voucher.description and "/".join(map(str, voucher.key)) not in taken_back
+            if f"({self.provider}/" in voucher.description and "/".join(map(str, voucher.key)) not in taken_back
         )
         assert not [text for text, number in texts.items() if number > 1], texts
         for payment in self.books.payments.values():

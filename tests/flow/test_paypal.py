@@ -22,6 +22,7 @@ class Shop(House):
 
     account: Any = None
     app: Any = None
+    provider: str = "paypal"
 
     @property
     def paypal(self) -> PayPalAccount:
@@ -40,7 +41,7 @@ class Shop(House):
         prerequisites.check(self.town.services, self.company_id)
         self.town.repair(self.company_id)
         # PayPal does not say when a withdrawal arrives: until the bank's own line it is on its way.
-        self.sets(**{"accounts.transit": "1940"})
+        self.sets(**{"accounts.transit": "1940", **company})
         return self.company_id
 
     def connects(self) -> int:

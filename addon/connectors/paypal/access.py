@@ -22,7 +22,7 @@ BALANCES: Final = "https://uri.paypal.com/services/reporting/balances/read"
 NEEDED_SCOPES: Final = (REPORTING, BALANCES)
 """What a token must open. Both come with one box in PayPal's dashboard, "Transaction search"."""
 
-FEATURES: Final = ("ADVANCED_TRANSACTIONS_SEARCH", "ACCESS_MERCHANT_INFORMATION")
+FEATURES: Final = ("ADVANCED_TRANSACTIONS_SEARCH", "ACCESS_MERCHANT_INFORMATION", "READ_SELLER_DISPUTE")
 """What a merchant is asked to grant to the partner; nothing that moves money or writes."""
 
 TEST_APP: Final = "APP-80W284485P519543T"

@@ -10,15 +10,18 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from addon.connectors.paypal.access import TEST_APP
-from addon.connectors.paypal.client import NotThereYet, PayPalApi, TooMany
+from addon.connectors.paypal.client import NotPermitted, NotThereYet, PayPalApi, TooMany
 from addon.connectors.paypal.translate import (
+    changed_at,
     clean_text,
     evidence,
+    next_page_of,
     paypal_invoice_of,
     primary_currency,
     read_instant,
     read_ref,
     translate_balances,
+    translate_dispute,
     translate_invoice,
     translate_movement,
 )
@@ -32,6 +35,11 @@ __all__ = ["CAPABILITIES", "TEST_APP", "PayPalSource"]
 
 _SEARCH: Final = "/v1/reporting/transactions"
 _BALANCES: Final = "/v1/reporting/balances"
+_DISPUTES: Final = "/v1/customer/disputes"
+_DISPUTES_PAGE: Final = 20
+"""A call for each decided dispute follows: pages are small, so that a step stays short."""
+_DISPUTE_HISTORY: Final = timedelta(days=179)
+"""PayPal lists disputes that changed in the last 180 days."""
 _LONGEST_WINDOW_S: Final = 31 * 86_400
 _PAGE_SIZE: Final = 500
 _MOST_INVOICES: Final = 100
@@ -48,6 +56,7 @@ CAPABILITIES: Final = SourceCapabilities(
     lists_payouts=False,
     # Under the first meaning a hold's release, which repeats the hold's date, shows up that far back.
     look_back_s=93 * 86_400,
+    disputes_by_payment=True,
 )
 
 
@@ -131,7 +140,8 @@ class PayPalSource:
         fits. A window that lost rows while it was paged through is read again from its beginning: what had stood on
         the next page may have moved to one that was read.
         """
-        last = math.floor(aware(until).timestamp())
+        # PayPal refuses, or cuts short, what lies in the future, and has nothing of the last hours anyway.
+        last = math.floor(min(aware(until), aware(self._now())).timestamp())
         first = max(math.floor(aware(since).timestamp()), math.floor((aware(self._now()) - _HISTORY).timestamp()))
         if first > last:
             return Page((), None)
@@ -181,7 +191,7 @@ class PayPalSource:
             if invoice and movement.kind is MovementKind.SALE and not movement.items and invoices < _MOST_INVOICES:
                 invoices += 1
                 movement = replace(movement, items=self._lines(invoice, movement.amount))
-            found.append(Fetched(movement, evidence(row)))
+            found.append(Fetched(movement, evidence(row), changed_at(row)))
         return found
 
     def _lines(self, invoice: str, paid: Money) -> tuple[Any, ...]:
@@ -201,8 +211,21 @@ class PayPalSource:
         return Page((), None)
 
     def fetch_disputes(self, since: datetime, cursor: str | None) -> Page[Fetched[Dispute]]:
-        """None: what disputes do to the balance stands among the movements."""
-        return Page((), None)
+        """Disputes that have been decided, as far as we may read them; none where the box for disputes is not ticked.
+
+        What a dispute did to the balance stands among the movements, and how it ended only here. The list names
+        neither the payment nor the outcome, so each decided one is asked for by itself.
+        """
+        after = max(aware(since), aware(self._now()) - _DISPUTE_HISTORY)
+        asked = {"update_time_after": after.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "page_size": str(_DISPUTES_PAGE)}
+        try:
+            answer = self._api.get(_DISPUTES, **asked, **({"next_page_token": cursor} if cursor else {}))
+            told = [self._api.get(f"{_DISPUTES}/{quote(ref, safe='')}") for ref in _decided(answer)]
+        except NotPermitted:
+            return Page((), None)
+        found = tuple(Fetched(dispute, evidence(one)) for one in told for dispute in translate_dispute(one))
+        following = next_page_of(answer)
+        return Page(found, following if following != cursor else None)
 
     def fetch_payout_items(self, payout_ref: str, cursor: str | None) -> Page[PayoutItem]:
         """None: PayPal links no withdrawal to the sales inside it; the running balance proves it."""
@@ -227,6 +250,14 @@ class PayPalSource:
 
     def disconnect(self) -> None:
         """Nothing: only the company can end the access at PayPal. Our copy of it goes."""
+
+
+def _decided(answer: Mapping[str, Any]) -> list[str]:
+    """Which disputes of a page have come to an end."""
+    items = answer.get("items") or []
+    if not isinstance(items, list) or not all(isinstance(one, Mapping) for one in items):
+        raise BadReply("PayPal's list of disputes holds something else")
+    return [ref for one in items if one.get("status") == "RESOLVED" and (ref := read_ref(one.get("dispute_id")))]
 
 
 def _written(seconds: int) -> str:

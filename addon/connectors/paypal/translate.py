@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from addon.connectors.paypal.codes import is_release, meaning, moves_nothing
 from addon.core.currencies import UnknownCurrency, minor_units
@@ -20,6 +21,8 @@ from addon.core.money import Money
 from addon.core.records import (
     Balance,
     Buyer,
+    Dispute,
+    DisputeState,
     Fee,
     Movement,
     MovementKind,
@@ -41,6 +44,7 @@ _LONGEST_ORDER_NUMBER: Final = 100
 _MOST_ITEMS: Final = 200
 _LARGEST: Final = Decimal(10) ** 13
 _REF: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_PAGE_TOKEN: Final = re.compile(r"[0-9A-Za-z_.=+/-]{1,1000}")
 _CODE: Final = re.compile(r"T[0-9]{4}")
 _VALUE: Final = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _EMAIL: Final = re.compile(r"[^\s@<>\"',;:()\[\]\\]{1,64}@[^\s@<>\"',;:()\[\]\\]{1,190}")
@@ -166,6 +170,12 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ()) -> 
         payment_method=_method(info),
         fee_kind=told.fee_kind,
     )
+
+
+def changed_at(row: Mapping[str, Any]) -> datetime | None:
+    """When PayPal last changed a row; None where it does not say."""
+    told = _object(row.get("transaction_info")).get("transaction_updated_date")
+    return read_instant(told) if told is not None else None
 
 
 def _word(code: str) -> str:
@@ -359,6 +369,59 @@ def _invoice_line(told: Mapping[str, Any]) -> SaleItem:
         tax=tax if percent is not None else None,
         percent=percent,
     )
+
+
+# --- disputes ---------------------------------------------------------------------------------------------
+
+_OUTCOMES: Final[Mapping[str, DisputeState]] = {
+    "RESOLVED_BUYER_FAVOUR": DisputeState.LOST,
+    "ACCEPTED": DisputeState.LOST,
+    "RESOLVED_SELLER_FAVOUR": DisputeState.WON,
+    # PayPal pays the buyer itself, and the merchant keeps, or gets back, the money.
+    "RESOLVED_WITH_PAYOUT": DisputeState.WON,
+    "CANCELED_BY_BUYER": DisputeState.WON,
+    "DENIED": DisputeState.WON,
+    "NONE": DisputeState.CLOSED,
+}
+"""How a resolved dispute ended. Source: PayPal's description of `dispute_outcome`; another word decides nothing."""
+
+
+def translate_dispute(told: Mapping[str, Any]) -> tuple[Dispute, ...]:
+    """A dispute, once for each payment that it is about. Raises `BadReply` if its amount or date cannot be read."""
+    ref, payments = read_ref(told.get("dispute_id")), _objects(told.get("disputed_transactions"))
+    if not ref:
+        raise BadReply("PayPal gave a dispute without an id")
+    state = DisputeState.OPEN
+    if told.get("status") == "RESOLVED":
+        outcome = _object(told.get("dispute_outcome")).get("outcome_code")
+        state = _OUTCOMES.get(outcome, DisputeState.OPEN) if isinstance(outcome, str) else DisputeState.OPEN
+    asked = told.get("dispute_amount")
+    found = []
+    for payment in payments:
+        original = read_ref(payment.get("seller_transaction_id"))
+        if original:
+            amount = asked if len(payments) == 1 else payment.get("gross_amount")
+            found.append(
+                Dispute(
+                    ref=ref if len(payments) == 1 else f"{ref}/{original}",
+                    original_ref=original,
+                    amount=paypal_money(amount),
+                    state=state,
+                    created_at=read_instant(told.get("create_time")),
+                    reason=clean_text(told.get("reason"), 100).lower(),
+                )
+            )
+    return tuple(found)
+
+
+def next_page_of(answer: Mapping[str, Any]) -> str | None:
+    """The token of a list's next page, out of the address that PayPal gives; None at the end."""
+    for link in _objects(answer.get("links")):
+        href = link.get("href")
+        if link.get("rel") == "next" and isinstance(href, str) and len(href) <= 4000:
+            token = parse_qs(urlsplit(href).query).get("next_page_token", [""])[0]
+            return token if _PAGE_TOKEN.fullmatch(token) else None
+    return None
 
 
 # --- balances ---------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ from addon.sandbox.stripe.faults import HTML_PAGE, Answer, Fault, FaultyApp
 
 _LONGEST_WINDOW = timedelta(days=31)
 _HISTORY = timedelta(days=3 * 366)
+_CLOCKS_DIFFER = timedelta(minutes=1)
 _USUAL_PAGE, _LARGEST_PAGE = 100, 500
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)",
@@ -157,6 +158,8 @@ class Api:
         start, end = _instant("start_date"), _instant("end_date")
         if end < start:
             raise wrong("end_date", request.args["end_date"], "End date is before start date.")
+        if self.world.refuses_future and end > self.world.clock.now() + _CLOCKS_DIFFER:
+            raise wrong("end_date", request.args["end_date"], "End date is in the future.")
         if end - start > _LONGEST_WINDOW:
             raise wrong("end_date", request.args["end_date"], "Date range is greater than 31 days")
         if start < self.world.clock.now() - _HISTORY:

@@ -83,7 +83,8 @@ class PayPalWorld:
 
     Two ways into an account, as in the real one: the merchant's own REST app (client id and secret), and a
     partner's app with `PayPal-Auth-Assertion` after the merchant's consent. `largest_result` is how many rows one
-    search may find, `token_lifetime` how long a token opens anything.
+    search may find, `token_lifetime` how long a token opens anything. `refuses_future`: whether a search that ends in
+    the future is refused or, as PayPal's description can be read too, cut at its newest data.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class PayPalWorld:
         self.faults = Faults()
         self.calls: list[Call] = []
         self.largest_result = 10_000
+        self.refuses_future = True
         self.token_lifetime = TOKEN_LIFETIME
         self.allowed_features = frozenset(FEATURE_SCOPES)
         self.courier = PayPalCourier(lambda: int(clock.now().timestamp()), seed)

@@ -9,7 +9,7 @@ import pytest
 from addon.connectors.paypal import NEEDED_SCOPES
 from addon.connectors.paypal.access import Credentials, refuse_by_their_looks
 from addon.core.money import Money
-from addon.core.records import MovementKind
+from addon.core.records import Dispute, DisputeState, MovementKind
 from addon.ports.errors import BadReply, NeedsReconnect, Rejected, TryLater
 from addon.sandbox.paypal import Fault, Item
 from tests.connectors.paypal.conftest import NOW, Bed, Tokens
@@ -36,7 +36,6 @@ def test_what_can_be_told(bed: Bed) -> None:
     )
     source = bed.source()
     assert source.fetch_payouts(NOW, None).items == ()
-    assert source.fetch_disputes(NOW, None).items == ()
     assert source.fetch_payout_items("x", None).items == ()
     source.disconnect()
 
@@ -186,6 +185,32 @@ def test_an_invoice_made_at_paypal_brings_its_lines_where_they_may_be_read(bed: 
     bed.app.invoicing = True
     del bed.account.invoices[invoice.id]
     assert bed.movements()[0].items == ()
+
+
+def test_how_disputes_ended_is_read_one_by_one_where_they_may_be_read(bed: Bed) -> None:
+    sales = [bed.account.sell(1000 + number, "SEK", at=NOW - timedelta(days=9)) for number in range(25)]
+    disputes = [bed.account.dispute(sale.id, at=NOW - timedelta(days=5, minutes=-n)) for n, sale in enumerate(sales)]
+    for dispute in disputes[:22]:
+        bed.account.lose(dispute.id, at=NOW - timedelta(days=2))
+    bed.account.win(disputes[22].id, at=NOW - timedelta(days=2))
+    source = bed.source()
+    found: list[Dispute] = []
+    cursor: str | None = None
+    for _ in range(9):
+        page = source.fetch_disputes(NOW - timedelta(days=300), cursor)
+        found += [one.value for one in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert {one.original_ref: one.state for one in found} == {
+        **{sale.id: DisputeState.LOST for sale in sales[:22]},
+        sales[22].id: DisputeState.WON,
+    }
+    assert found[-1].amount == Money(1000, "SEK")
+    assert bed.world.count_calls("GET /v1/customer/disputes$") == 2
+    assert bed.world.count_calls("GET /v1/customer/disputes/") == 23, "those that are open are not asked for"
+    bed.app.disputes = False
+    assert bed.source().fetch_disputes(NOW - timedelta(days=300), None).items == ()
 
 
 # --- ways in ----------------------------------------------------------------------------------------------

@@ -12,9 +12,11 @@ from addon.connectors.paypal.codes import KNOWN, meaning, moves_nothing
 from addon.connectors.paypal.translate import (
     clean_text,
     evidence,
+    next_page_of,
     paypal_money,
     read_instant,
     translate_balances,
+    translate_dispute,
     translate_invoice,
     translate_movement,
 )
@@ -350,6 +352,75 @@ def test_rows_without_what_decides_are_refused(info: dict[str, Any]) -> None:
 def test_instants_are_read_in_both_spellings() -> None:
     assert read_instant("2026-09-01T08:00:00+0000") == read_instant("2026-09-01T08:00:00Z")
     assert read_instant("2026-09-01T08:00:00.5-0700") == datetime(2026, 9, 1, 15, 0, 0, 500000, tzinfo=UTC)
+
+
+def dispute(**told: Any) -> dict[str, Any]:
+    return {
+        "dispute_id": "PP-D-1",
+        "create_time": "2026-10-01T08:00:00.000Z",
+        "status": "RESOLVED",
+        "dispute_amount": {"currency_code": "SEK", "value": "100.00"},
+        "disputed_transactions": [{"seller_transaction_id": "9XK"}],
+        **told,
+    }
+
+
+def test_every_outcome_of_the_contract_is_known() -> None:
+    schemas = load_contract("paypal", "customer_disputes_v1.json")["components"]["schemas"]
+    states = {}
+    for outcome in schemas["dispute_outcome"]["properties"]["outcome_code"]["enum"]:
+        (one,) = translate_dispute(dispute(dispute_outcome={"outcome_code": outcome}))
+        states[outcome] = one.state.value
+    assert states == {
+        "RESOLVED_BUYER_FAVOUR": "lost",
+        "RESOLVED_SELLER_FAVOUR": "won",
+        "RESOLVED_WITH_PAYOUT": "won",
+        "CANCELED_BY_BUYER": "won",
+        "ACCEPTED": "lost",
+        "DENIED": "won",
+        "NONE": "closed",
+    }
+
+
+def test_a_dispute_about_several_payments_is_one_for_each() -> None:
+    amounts = [{"currency_code": "SEK", "value": value} for value in ("60.00", "40.00")]
+    about = [{"seller_transaction_id": f"T{n}", "gross_amount": amount} for n, amount in enumerate(amounts)]
+    found = translate_dispute(dispute(disputed_transactions=[*about, {"seller_transaction_id": None}][:2]))
+    assert [(one.ref, one.original_ref, one.amount.minor) for one in found] == [
+        ("PP-D-1/T0", "T0", 6000),
+        ("PP-D-1/T1", "T1", 4000),
+    ]
+    assert translate_dispute(dispute(disputed_transactions=[])) == ()
+
+
+@pytest.mark.parametrize("told", [{"dispute_id": ""}, {"create_time": "soon"}, {"dispute_amount": None}])
+def test_a_dispute_that_cannot_be_read_is_refused(told: dict[str, Any]) -> None:
+    with pytest.raises(BadReply):
+        translate_dispute(dispute(**told))
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"status": "UNDER_REVIEW"}, "open"),
+        ({}, "open"),
+        ({"dispute_outcome": {"outcome_code": "A_NEW_WORD"}}, "open"),
+        ({"dispute_outcome": {"outcome_code": 7}}, "open"),
+    ],
+)
+def test_a_dispute_whose_end_is_not_told_goes_on(told: dict[str, Any], state: str) -> None:
+    assert translate_dispute(dispute(**told))[0].state == state
+
+
+def test_where_the_next_page_of_disputes_begins() -> None:
+    def links(rel: str, href: object) -> dict[str, Any]:
+        return {"links": [{"rel": rel, "href": href}]}
+
+    assert next_page_of(links("next", "https://api-m.paypal.com/v1/x?next_page_token=aB_1-%3D&size=2")) == "aB_1-="
+    assert next_page_of(links("next", "https://api-m.paypal.com/v1/x?next_page_token=<script>")) is None
+    assert next_page_of(links("next", 7)) is None
+    assert next_page_of(links("self", "https://api-m.paypal.com/v1/x?next_page_token=a")) is None
+    assert next_page_of({}) is None
 
 
 def test_balances_are_what_can_be_spent() -> None:
