@@ -23,15 +23,29 @@ from addon.core.documents import (
     DateCreditNote,
     InvoiceLine,
     MailInvoice,
+    PostVoucher,
     RoundInvoice,
     UpdateCustomer,
+    Voucher,
+    signed_line,
 )
 from addon.core.holds import HoldReason
 from addon.core.money import Money
 from addon.ports.accounting import Known
 from addon.ports.errors import AlreadyDone, BadReply, Rejected, TryLater
 from addon.sandbox.economic import Fault
-from tests.connectors.economic.conftest import BUYER, CLEARING, DAY, ROUNDING, SALES, Bench, invoice_of, money
+from tests.connectors.economic.conftest import (
+    BANK,
+    BUYER,
+    CLEARING,
+    DAY,
+    FEE,
+    ROUNDING,
+    SALES,
+    Bench,
+    invoice_of,
+    money,
+)
 
 
 def test_a_sale_is_invoiced_and_paid_to_the_ore(bench: Bench) -> None:
@@ -215,6 +229,21 @@ def test_entries_of_bulk_may_get_numbers_of_their_own(bench: Bench) -> None:
     bench.post(bench.payout())
     assert {entry.voucher for entry in bench.agreement.entries} == {800001, 800002}
     assert len(list(bench.economic.fetch_vouchers("V", "2026"))) == 1
+    bench.agreement.check()
+
+
+def test_a_vat_code_on_the_fees_makes_e_conomic_write_the_vat(bench: Bench) -> None:
+    key = "stripe/acct_1/fees/DKK/2026-03-02"
+    fees, back = signed_line(FEE, money("50.55 DKK")), signed_line(CLEARING, money("-30.55 DKK"))
+    lines = (replace(fees, vat_code="IYEU"), back, signed_line(BANK, money("-20.00 DKK")))
+    bench.post(PostVoucher(key, Voucher(key, DAY, "Fees", lines)))
+    assert bench.agreement.trial_balance() == {
+        3621: Decimal("50.55"),
+        5820: Decimal("-20.00"),
+        5891: Decimal("-30.55"),
+        6903: Decimal("12.64"),
+        6904: Decimal("-12.64"),
+    }
     bench.agreement.check()
 
 
