@@ -14,6 +14,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ARGS ?=
 
+# What Python has compiled is kept, whatever the caller's environment says: each of some forty processes that the tests
+# and the demo start would compile everything anew, which takes longer than what it then does.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo dev test check audit coverage mutants storm simulate translations bench format lock clean setup
 
 help:

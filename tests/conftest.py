@@ -25,6 +25,12 @@ from tests.servers import PostgresDatabase, PostgresServer, RedisServer, running
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.support.forks import Zygote
+
+# What is compiled once serves all processes that the tests start, as under `make test`.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 IN_CI = os.environ.get("CI") == "true"
 
 settings.register_profile("dev", deadline=None)
@@ -180,6 +186,16 @@ def redis_server(_session_redis: RedisServer) -> RedisServer:
 def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis."""
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Zygote]":
+    """Forks processes of Kvitt for this test process."""
+    from tests.support.forks import Zygote
+
+    begun = Zygote.begin(tmp_path_factory.mktemp("zygote") / "zygote.log")
+    yield begun
+    begun.stop()
 
 
 # --- browser ------------------------------------------------------------------------------------------

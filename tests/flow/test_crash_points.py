@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from sqlalchemy import select
 
 from addon.connectors.fortnox.accounting import FortnoxAccounting
 from addon.services import delivery, runs, undoing
-from addon.store.models import CompanyWork, DeliveryRow
+from addon.store.models import DeliveryRow
 from tests.flow.house import Bed, House
-from tests.support.town import WHO
+from tests.support.town import WHO, time_goes_by
 
 STEPS = (
     "create_customer",
@@ -87,17 +86,6 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stops]:
     return begin
 
 
-def time_goes_by(house: House) -> None:
-    """Leases run out, quarantines end."""
-    by = timedelta(hours=1)
-    with house.town.services.db.company(house.company_id) as session:
-        for row in session.scalars(select(DeliveryRow).where(DeliveryRow.state.in_(("sending", "approved")))):
-            row.lease_until = row.lease_until - by if row.lease_until else None
-            row.not_before = row.not_before - by if row.not_before else None
-        work = session.get_one(CompanyWork, house.company_id)
-        work.lease_until = work.lease_until - by if work.lease_until else None
-
-
 def runs_until_it_is_done(house: House, most: int = 30, run_id: int | None = None) -> int:
     """Run, die, and be started again; how many times it died. With `run_id`: that run, until it has ended."""
     for deaths in range(most):
@@ -105,7 +93,7 @@ def runs_until_it_is_done(house: House, most: int = 30, run_id: int | None = Non
             view = runs.run_to_end(house.town.services, house.company_id, run_id=run_id, patience_s=60)
             assert view.state == "done", view
         except Stop:
-            time_goes_by(house)
+            time_goes_by(house.town, house.company_id)
         else:
             return deaths
     raise AssertionError(f"not done after {most} deaths")
@@ -199,7 +187,7 @@ def test_a_wrong_invoice_is_not_booked_though_the_process_stops_before_it_is_wit
         patch.setattr(delivery, "_withdraw", stop)
         with pytest.raises(Stop):
             plus.runs()
-    time_goes_by(plus)
+    time_goes_by(plus.town, plus.company_id)
     plus.runs()
     assert plus.held() == ["rate_differs"]
     plus.retries()

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import pytest
 
 from addon.jobs import queue
-from addon.jobs.redis_server import end_with_parent
 from addon.sandbox.world import World
 from addon.services import runs
-from tests.flow import worker_child
 from tests.flow.house import Bed, House
 from tests.flow.house import bed as make_bed
-from tests.flow.test_crash_points import time_goes_by
 from tests.flow.test_exactly_once import WRITES
 from tests.servers import RedisServer, wait_until
+from tests.support.forks import Fork, Zygote, alive, children_of, kill
+from tests.support.town import time_goes_by
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes")]
 
-ROOT = Path(__file__).resolve().parents[2]
 STALLED_S = 0.5
 
 
@@ -41,31 +32,38 @@ def environment_of(bed: Bed, database: tuple[str, str | None], **more: str) -> d
         **({"DATABASE_OWNER_URL": owner_url} if owner_url else {}),
         "FORTNOX_CALLS_PER_5_S": "0",
         "LOOKUP_QUARANTINE_S": "1",
-        "LEASE_S": "12",
+        "LEASE_S": "60",
         **more,
     }
 
 
-@pytest.fixture
-def start(bed: Bed, database: tuple[str, str | None]) -> Iterator[Callable[[House], BaseProcess]]:
-    """Starts a run of a house in a process of its own."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.flow.worker_child"])
-    environment = environment_of(bed, database)
-    children: list[BaseProcess] = []
+Launch = Callable[..., Fork]
 
-    def begin(house: House) -> BaseProcess:
-        now = house.world.clock.now().isoformat()
-        child = context.Process(target=worker_child.work, args=(environment, house.company_id, now), daemon=True)
-        child.start()
-        children.append(child)
-        return child
+
+@pytest.fixture
+def launch(zygote: Zygote) -> Iterator[Launch]:
+    """Starts `kvitt …` as a process of its own; whatever is left is killed at the end, by its own id."""
+    forks: list[Fork] = []
+
+    def begin(environment: dict[str, str], *command: str) -> Fork:
+        forks.append(zygote.start(command, environment))
+        return forks[-1]
 
     yield begin
-    for child in children:
-        if child.is_alive():
-            child.kill()
-        child.join(10)
+    for fork in forks:
+        fork.kill()
+        fork.wait(60)
+
+
+@pytest.fixture
+def start(bed: Bed, database: tuple[str, str | None], launch: Launch) -> Callable[[House], Fork]:
+    """Starts a run of a house in a process of its own, at the time that it is there."""
+    environment = environment_of(bed, database)
+
+    def begin(house: House) -> Fork:
+        return launch(environment, "run", str(house.company_id), house.world.clock.now().isoformat())
+
+    return begin
 
 
 def _three_documents_and_a_refund(bed: Bed) -> House:
@@ -86,7 +84,7 @@ def _three_documents_and_a_refund(bed: Bed) -> House:
     indirect=["database"],
 )
 def test_a_process_killed_at_each_write_leaves_each_document_once(
-    bed: Bed, start: Callable[[House], BaseProcess], kind: str
+    bed: Bed, start: Callable[[House], Fork], kind: str
 ) -> None:
     house = _three_documents_and_a_refund(bed)
     writes = WRITES if kind == "slow" else ("create customer", "create invoice", "book payment", "post voucher")
@@ -95,15 +93,15 @@ def test_a_process_killed_at_each_write_leaves_each_document_once(
     for _ in range(len(faults) + 1):
         struck = sum(fault.struck for fault in faults)
         child = start(house)
-        wait_until(lambda: sum(f.struck for f in faults) > struck or not child.is_alive(), "a stalled write", 60)  # noqa: B023
-        if not child.is_alive():
+        wait_until(lambda: sum(f.struck for f in faults) > struck or child.poll() is not None, "a stalled write")  # noqa: B023
+        if child.poll() is not None:
             break
         child.kill()
-        child.join(10)
+        child.wait(60)
         deaths += 1
         _until_the_far_end_is_done(house)
-        time_goes_by(house)
-    assert child.exitcode == 0, "the last one was left to finish"
+        time_goes_by(house.town, house.company_id)
+    assert child.wait(60) == 0, "the last one was left to finish"
     assert deaths >= len(faults) / 2, "several may be under way when it dies"
     assert all(fault.struck for fault in faults)
     assert len(house.books.customers) == 2
@@ -125,14 +123,10 @@ def _until_the_far_end_is_done(house: House) -> None:
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
-def test_two_workers_on_one_company_do_not_get_in_each_others_way(
-    bed: Bed, start: Callable[[House], BaseProcess]
-) -> None:
+def test_two_workers_on_one_company_do_not_get_in_each_others_way(bed: Bed, start: Callable[[House], Fork]) -> None:
     house = _three_documents_and_a_refund(bed)
     workers = [start(house), start(house)]
-    for worker in workers:
-        worker.join(90)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert [worker.wait(120) for worker in workers] == [0, 0]
     house.runs()
     house.all_is_well()
 
@@ -147,55 +141,11 @@ def moving(database: tuple[str, str | None]) -> Iterator[Bed]:
         yield made
 
 
-@pytest.fixture
-def launch() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts `kvitt …`, in a session of its own; whatever is left is killed at the end, by its own id."""
-    children: list[subprocess.Popen[bytes]] = []
-
-    def begin(environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "addon", *arguments],
-            env={**os.environ, **environment},
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
-        )
-        children.append(child)
-        return child
-
-    yield begin
-    for child in children:
-        if child.poll() is None:
-            child.kill()
-        child.wait(10)
-
-
-def _horses(worker: int) -> list[int]:
-    """A worker's children that are alive."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == worker and state != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_workers_killed_alone_and_with_their_horses_leave_each_document_once(
     moving: Bed,
     database: tuple[str, str | None],
     redis_server: RedisServer,
-    launch: Callable[..., subprocess.Popen[bytes]],
+    launch: Launch,
 ) -> None:
     redis_url = redis_server.url
     house = moving.house(balance_currencies=("sek",))
@@ -206,25 +156,25 @@ def test_workers_killed_alone_and_with_their_horses_leave_each_document_once(
     environment = environment_of(moving, database, REDIS_URL=redis_url)
     services = house.town.services
     run_id = runs.want(services, house.company_id, "click")
-    launch(environment, "clock", "--tick", "0.5")
+    launch(environment, "kvitt", "clock", "--tick", "0.5")
     points = ["create invoice", "book payment"]
     for number, point in enumerate(points):
         fault = house.fault("slow", WRITES[point], seconds=STALLED_S)
         redis_server.flush()  # and it forgets everything besides
         queue.nudge(redis_url, house.company_id)
-        worker = launch(environment, "worker")
-        wait_until(lambda: fault.struck > 0, f"{point} to stall", 60)  # noqa: B023
-        horses = _horses(worker.pid)
+        worker = launch(environment, "kvitt", "worker")
+        wait_until(lambda: fault.struck > 0, f"{point} to stall")  # noqa: B023
+        horses = children_of(worker.pid)
         assert len(horses) == 1
         if number % 2:
-            os.kill(horses[0], signal.SIGKILL)
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait(10)
-        wait_until(lambda: not any(_alive(horse) for horse in horses), "the work horse's end", 60)  # noqa: B023
+            kill(horses[0])
+        worker.kill()
+        worker.wait(60)
+        wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end")  # noqa: B023
         assert runs.view(services, house.company_id, run_id).state == "running"
         _until_the_far_end_is_done(house)
-        time_goes_by(house)
-    launch(environment, "worker")
-    wait_until(lambda: runs.view(services, house.company_id, run_id).state == "done", "the run's end", 90)
+        time_goes_by(house.town, house.company_id)
+    launch(environment, "kvitt", "worker")
+    wait_until(lambda: runs.view(services, house.company_id, run_id).state == "done", "the run's end", 200)
     assert len(house.our_invoices()) == 3
     house.all_is_well()

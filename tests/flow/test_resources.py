@@ -21,9 +21,9 @@ from addon.services import gauges, health, runs
 from addon.services.context import Services
 from addon.store.models import CompanyWork, DeliveryRow
 from tests.flow.house import Bed, House
-from tests.flow.test_crash_points import time_goes_by
 from tests.flow.test_plus import on_both_databases
 from tests.servers import PostgresServer
+from tests.support.town import time_goes_by
 
 CREATE_INVOICE = "POST /3/invoices$"
 CREATE_PAYMENT = "POST /3/invoicepayments$"
@@ -85,7 +85,7 @@ def test_a_database_that_takes_no_writes_stops_everything_cleanly_and_it_goes_on
             house.runs()
         assert house.writes() == 0, "what cannot be noted is not begun"
     assert problems(services) == ()
-    time_goes_by(house)
+    time_goes_by(house.town, house.company_id)
     house.runs()
     house.all_is_well()
     assert len(house.our_invoices()) == 3
@@ -109,7 +109,7 @@ def test_a_disk_that_fills_up_while_planning_leaves_nothing_half_done(bed: Bed) 
     assert house.writes() == 0
     event.remove(db.engine, "connect", limit)
     db.close()
-    time_goes_by(house)
+    time_goes_by(house.town, house.company_id)
     house.runs()
     house.all_is_well()
 
@@ -142,7 +142,7 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_run_is_met_again(
     finally:
         if postgres_server.child is None or postgres_server.child.poll() is not None:
             postgres_server.start()
-    time_goes_by(house)
+    time_goes_by(house.town, house.company_id)
     house.runs()
     house.all_is_well()
     assert len(house.books.payments) == 3

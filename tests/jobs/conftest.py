@@ -1,21 +1,17 @@
 """A town whose work is done by real workers: processes of their own, over the same database and a real Redis."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from addon.jobs.redis_server import end_with_parent
 from addon.sandbox.world import World
 from addon.store.migrate import migrate
+from tests.support.forks import Fork, Zygote
 from tests.support.town import Town, town
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -25,17 +21,11 @@ class Works:
     town: Town
     redis_url: str
     environment: dict[str, str]
+    zygote: Callable[[], Zygote]
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start `kvitt …` as a process of its own; it ends with the test process at the latest."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "addon", *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
-        )
+    def start(self, *arguments: str) -> Fork:
+        """Fork `kvitt …` as a process of its own; it ends with the test process at the latest."""
+        return self.zygote().start(("kvitt", *arguments), self.environment)
 
     def company(self, sales: int = 2) -> int:
         """A company in Plus that is ready to run and has sold something."""
@@ -50,35 +40,33 @@ class Works:
 
 
 @pytest.fixture
-def works(tmp_path: Path, redis_url: str) -> Iterator[Works]:
+def works(tmp_path: Path, redis_url: str, request: pytest.FixtureRequest) -> Iterator[Works]:
     """A town on SQLite with a Redis, nobody working yet."""
     url = f"sqlite:///{tmp_path / 'kvitt.db'}"
     migrate(url)
     with town(url, world=World.build(webhooks=False, fortnox_call_limit=0)) as built:
         environment = {
-            **os.environ,
             **built.running.environment(),
             "KVITT_ENV": "test",
             "DATABASE_URL": url,
             "REDIS_URL": redis_url,
             "FORTNOX_CALLS_PER_5_S": "24",
             "LOOKUP_QUARANTINE_S": "1",
-            "LEASE_S": "6",
+            "LEASE_S": "60",
         }
-        yield Works(built, redis_url, environment)
+        yield Works(built, redis_url, environment, partial(request.getfixturevalue, "zygote"))
 
 
 @pytest.fixture
-def ended() -> Iterator[Callable[["subprocess.Popen[bytes]"], "subprocess.Popen[bytes]"]]:
+def ended() -> Iterator[Callable[[Fork], Fork]]:
     """Takes processes that are killed, by their own ids, when the test is over."""
-    children: list[subprocess.Popen[bytes]] = []
+    forks: list[Fork] = []
 
-    def take(child: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
-        children.append(child)
-        return child
+    def take(fork: Fork) -> Fork:
+        forks.append(fork)
+        return fork
 
     yield take
-    for child in children:
-        if child.poll() is None:
-            child.kill()
-        child.wait(10)
+    for fork in forks:
+        fork.kill()
+        fork.wait(60)

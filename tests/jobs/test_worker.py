@@ -1,10 +1,7 @@
 """Real workers, as processes over a real Redis: they finish what is wanted, and leave no orphan behind."""
 
-import os
 import signal
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -15,31 +12,13 @@ from addon.services import runs
 from addon.store.models import CompanyWork, DeliveryRow
 from tests.jobs.conftest import Works
 from tests.servers import wait_until
+from tests.support.forks import Fork, alive, children_of
+from tests.support.town import time_goes_by
 
 # Processes start in seconds, on a machine that is busy with other tests in tens of them.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workers"), pytest.mark.timeout(500)]
 
-Take = Callable[["subprocess.Popen[bytes]"], "subprocess.Popen[bytes]"]
-
-
-def children_of(pid: int) -> list[int]:
-    """Direct children of a process, alive and no zombies."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == pid and state != "Z":
-            found.append(int(path.parent.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+Take = Callable[[Fork], Fork]
 
 
 def run_state(works: Works, company_id: int, run_id: int) -> str:
@@ -82,28 +61,25 @@ def test_a_worker_that_is_told_to_stop_finishes_the_write_and_hands_the_rest_ove
 def test_a_killed_worker_takes_its_work_horse_along_and_the_sweep_finishes(works: Works, ended: Take) -> None:
     company_id = works.company(1)
     # Their side carries the request out after two seconds, well within the lease: it lands, and must be found.
-    works.town.world.fortnox.faults.add(Fault("slow", "POST /3/invoices$", times=1, seconds=2))
+    slow = works.town.world.fortnox.faults.add(Fault("slow", "POST /3/invoices$", times=1, seconds=2))
     run_id = runs.want(works.town.services, company_id, "click")
     queue.nudge(works.redis_url, company_id)
     worker = ended(works.start("worker"))
-    wait_until(lambda: works.town.world.fortnox.count_calls(None, "POST", "/3/customers") > 0, "the customer", 90)
+    wait_until(lambda: slow.struck > 0, "the invoice under way")
     horses = children_of(worker.pid)
     assert horses, "the job runs in a process of its own"
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait(10)
-    wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end", 60)
+    worker.kill()
+    worker.wait(60)
+    wait_until(lambda: not any(alive(horse) for horse in horses), "the work horse's end")
     assert run_state(works, company_id, run_id) == "running"
+    (books,) = works.town.world.fortnox.companies.values()
+    wait_until(lambda: len(books.invoices) == 1, "what was under way to land")
+    time_goes_by(works.town, company_id)
     ended(works.start("worker"))
     ended(works.start("clock", "--tick", "0.5"))
-    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 90)
-    invoices = [
-        invoice
-        for company in works.town.world.fortnox.companies.values()
-        for invoice in company.invoices.values()
-        if not invoice.cancelled
-    ]
-    assert len(invoices) == 1
-    assert (invoices[0].booked, invoices[0].balance) == (True, 0)
+    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 200)
+    (invoice,) = books.invoices.values()
+    assert (invoice.booked, invoice.balance, invoice.cancelled) == (True, 0, False)
 
 
 def test_an_emptied_redis_loses_nothing(works: Works, ended: Take) -> None:
@@ -115,7 +91,7 @@ def test_an_emptied_redis_loses_nothing(works: Works, ended: Take) -> None:
     Redis.from_url(works.redis_url).flushall()
     ended(works.start("worker"))
     ended(works.start("clock", "--tick", "0.5"))
-    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 90)
+    wait_until(lambda: run_state(works, company_id, run_id) == "done", "the run's end", 200)
 
 
 def test_a_killed_web_server_leaves_nobody_behind_that_keeps_the_next_one_out(works: Works, ended: Take) -> None:
@@ -134,12 +110,12 @@ def test_a_killed_web_server_leaves_nobody_behind_that_keeps_the_next_one_out(wo
             return False
 
     server = ended(works.start("serve", "--port", str(port), "--workers", "1"))
-    wait_until(ready, "the pages", 90)
+    wait_until(ready, "the pages", 200)
     (behind,) = children_of(server.pid)
     server.kill()
-    server.wait(10)
-    wait_until(lambda: not alive(behind) and not ready(), "the end of the web server that it had started", 60)
+    server.wait(60)
+    wait_until(lambda: not alive(behind) and not ready(), "the end of the web server that it had started")
     server = ended(works.start("serve", "--port", str(port), "--workers", "1"))
-    wait_until(ready, "the pages of the next one", 90)
+    wait_until(ready, "the pages of the next one", 200)
     server.send_signal(signal.SIGTERM)
     assert server.wait(60) == 0

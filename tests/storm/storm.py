@@ -31,8 +31,9 @@ from addon.store.models import AccountingConnection
 from tests.flow.house import House
 from tests.servers import PostgresServer, RedisServer, free_port, running_postgres, running_redis, wait_until
 from tests.storm import laws
-from tests.storm.fleet import START_S, WORKERS, Fleet, kill
+from tests.storm.fleet import START_S, WORKERS, Fleet
 from tests.storm.weather import Weather
+from tests.support.forks import kill
 from tests.support.town import Town, town
 
 DAYS_BACK: Final = 28
@@ -317,7 +318,7 @@ class Storm:
             report.broken += laws.broken(house)
             report.companies[name] = laws.figures(house)
             proof = self.fleet.run(f"prove-{number}", ("kvitt", "prove", str(house.company_id)))
-            report.proofs[name] = self.fleet.wait(proof, 120)
+            report.proofs[name] = proof.wait(120)
             if report.proofs[name]:
                 report.broken.append(f"{name}: kvitt prove ends with status {report.proofs[name]}")
 

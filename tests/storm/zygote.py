@@ -1,7 +1,7 @@
 """A process that has imported all of Kvitt and forks web servers, workers and clocks, so that a start costs a fork.
 
 Orders come as lines of JSON and are answered by one line each. When whoever gives the orders is gone, so are the
-zygote and all that it has forked.
+zygote and all that it has forked. Tests give them by `tests.support.forks.Zygote`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from datetime import datetime
 from typing import Any, Final, NoReturn
 
 import gunicorn.app.wsgiapp
@@ -46,6 +47,8 @@ def _become(order: dict[str, Any]) -> NoReturn:
         sys.argv = list(order["command"])
         if sys.argv[0] == "gunicorn":
             gunicorn.app.wsgiapp.run()
+        elif sys.argv[0] == "run":
+            _run_company(int(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))
         else:
             cli.main(args=sys.argv[1:], prog_name=sys.argv[0])
         status = 0
@@ -57,6 +60,15 @@ def _become(order: dict[str, Any]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _run_company(company_id: int, at: datetime) -> None:
+    """Run a company to the end in this process, at a time that stands still."""
+    services = bootstrap.build(load_settings(), now=lambda: at, nudge=lambda _company_id: None)
+    view = runs.run_to_end(services, company_id, patience_s=120)
+    services.db.close()
+    if view.state != "done":
+        raise SystemExit(f"{view.state}: {view.message}")
 
 
 def _ended() -> list[tuple[int, int]]:
@@ -76,9 +88,9 @@ def _warm_up(order: dict[str, Any]) -> int:
     """Do a small company's work in this very process: what SQLAlchemy and pydantic make for it, forks need not make
     again, which is most of what a short slice takes. How many threads are left afterwards: a fork wants one.
     """
-    os.environ.update(order["environment"])
     share_what_is_compiled()
-    services = bootstrap.build(load_settings(), nudge=lambda _company_id: None)
+    settings = load_settings({**os.environ, **order["environment"]})
+    services = bootstrap.build(settings, nudge=lambda _company_id: None)
     view = runs.run_to_end(services, order["company"], patience_s=120)
     if view.state != "done":
         raise SystemExit(f"the warm-up: {view}")

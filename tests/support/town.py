@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from addon.sandbox.world import Business, World
 from addon.services import connections, installation, prerequisites, reconciliation, runs, settings
 from addon.services.context import Services
 from addon.store.database import Database
-from addon.store.models import DeliveryRow, DocumentRow, MovementRow, PartRow
+from addon.store.models import CompanyWork, DeliveryRow, DocumentRow, MovementRow, PartRow
 from tests.support.engines import share_what_is_compiled
 
 share_what_is_compiled()
@@ -162,9 +162,20 @@ def new_sqlite(template: Path, folder: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def time_goes_by(town: Town, company_id: int) -> None:
+    """Leases run out, quarantines end: the rows are aged by an hour."""
+    by = timedelta(hours=1)
+    with town.services.db.company(company_id) as session:
+        for row in session.scalars(select(DeliveryRow).where(DeliveryRow.state.in_(("sending", "approved")))):
+            row.lease_until = row.lease_until - by if row.lease_until else None
+            row.not_before = row.not_before - by if row.not_before else None
+        work = session.get_one(CompanyWork, company_id)
+        work.lease_until = work.lease_until - by if work.lease_until else None
+
+
 def at(text: str) -> datetime:
     """An instant in UTC from "2026-03-02 10:00"."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-__all__ = ["Database", "Town", "at", "new_sqlite", "town"]
+__all__ = ["Database", "Town", "at", "new_sqlite", "time_goes_by", "town"]
