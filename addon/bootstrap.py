@@ -29,7 +29,7 @@ from addon.ports.rates import RateSource
 from addon.ports.vat_numbers import VatNumberRegister
 from addon.services import activity
 from addon.services.calls import CountedCalls
-from addon.services.context import Services
+from addon.services.context import NO_CHOICES, Services
 from addon.services.tally import Tally
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
@@ -111,11 +111,17 @@ class LiveOutside:
         return RedisPace(self._redis, f"fortnox:{tenant}", calls=calls) if calls else NoPace()
 
     def accounting(
-        self, system: str, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane
+        self,
+        system: str,
+        tenant: str,
+        tokens: TokenSource,
+        observer: CallObserver,
+        lane: Lane,
+        choices: Mapping[str, str] = NO_CHOICES,
     ) -> AccountingSystem:
         """One company's books. Raises `NotOffered` for a system that is not known."""
         if system == "economic":
-            return self._economic(tenant, tokens, observer, lane)
+            return self._economic(tenant, tokens, observer, lane, choices)
         if system != "fortnox":
             raise NotOffered(f"there is no accounting system {system!r}")
         from addon.connectors.fortnox import FortnoxAccounting, FortnoxClient
@@ -143,8 +149,10 @@ class LiveOutside:
             now=self._now,
         )
 
-    def _economic(self, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane) -> AccountingSystem:
-        from addon.connectors.economic import EconomicAccounting, EconomicClient
+    def _economic(
+        self, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane, choices: Mapping[str, str]
+    ) -> AccountingSystem:
+        from addon.connectors.economic import Choices, EconomicAccounting, EconomicClient, nudge_path
 
         settings = self._settings
         client = EconomicClient(
@@ -156,7 +164,9 @@ class LiveOutside:
             self._economic_pace(tenant),
             lane,
         )
-        return EconomicAccounting(client, now=self._now)
+        word = nudge_path(settings.secret_key.get_secret_value().encode(), tenant)
+        address = f"{settings.public_url.rstrip('/')}/webhooks/economic/{word}"
+        return EconomicAccounting(client, Choices.of(choices), now=self._now, nudge_url=address)
 
     def _economic_authorisation(self) -> Authorisation:
         from addon.connectors.economic import EconomicAuthorisation

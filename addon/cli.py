@@ -92,11 +92,10 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
 
 def not_ready(reason: str) -> str:
     """Why a company cannot be run, in a sentence."""
-    from addon.core.prerequisites import PREREQUISITES
+    from addon.core.checklists import entries_of
 
-    for entry in PREREQUISITES:
-        if entry.code == reason:
-            return f"the company is stopped: {entry.title} is not so; `kvitt doctor` says more"
+    if reason in (entries := entries_of("fortnox")):
+        return f"the company is stopped: {entries[reason].title} is not so; `kvitt doctor` says more"
     sentences = {
         "setting_up": "the company is not set up yet: connect a provider and choose Basic or Plus",
         "reconnect": "the company is stopped: a person must connect its accounting system again",
@@ -927,14 +926,15 @@ def doctor(company: str, repair: bool, json_: bool) -> None:
         checks = prerequisites.check(services, company_id)
         if repair and any(check.repair for check in checks if not check.ok):
             checks = prerequisites.repair_all(services, company_id, WHO)
+        system = prerequisites.system_of(services, company_id)
     if json_:
-        say_json([check_json(check) for check in checks])
+        say_json([check_json(check, system) for check in checks])
     else:
-        _print_checks(checks)
+        _print_checks(checks, system)
     sys.exit(ALL_WELL if all(check.ok for check in checks) else HELD_OR_DIFFERING)
 
 
-def check_json(check: Check) -> dict[str, Any]:
+def check_json(check: Check, system: str = "fortnox") -> dict[str, Any]:
     """A prerequisite as `doctor --json` has it."""
     from addon.core.text import check_reason, check_remedy
 
@@ -944,19 +944,19 @@ def check_json(check: Check) -> dict[str, Any]:
         "stops": check.stops,
         "subject": check.subject,
         "year": check.year_ref,
-        "reason": check_reason(check),
-        "remedy": check_remedy(check),
+        "reason": check_reason(check, system),
+        "remedy": check_remedy(check, system),
         "repairable": check.repair is not None,
     }
 
 
-def _print_checks(checks: Sequence[Check]) -> None:
+def _print_checks(checks: Sequence[Check], system: str) -> None:
     from addon.core.text import check_reason, check_remedy
 
     shown = table("", "", "prerequisite", "remedy")
     for check in checks:
         mark = "[green]✓[/green]" if check.ok else "[red]✗ stops[/red]" if check.stops else "[yellow]✗[/yellow]"
-        shown.add_row(mark, check_reason(check), check_remedy(check))
+        shown.add_row(mark, check_reason(check, system), check_remedy(check, system))
     console().print(shown)
     red = sum(not check.ok for check in checks)
     click.echo(f"{len(checks) - red} of {len(checks)} are well.")

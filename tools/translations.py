@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from addon.core.prerequisites import PREREQUISITES
+from addon.core.checklists import CHECKLISTS
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUES = ROOT / "addon" / "web" / "translations"
@@ -30,9 +30,9 @@ def collected() -> Catalog:
     found = extract_from_dir(ROOT, method_map=METHODS, options_map=OPTIONS, keywords=KEYWORDS)
     for name, line, message, comments, _ in found:
         catalogue.add(message, None, [(name, line)], auto_comments=comments)
-    for entry in PREREQUISITES:
+    for entry in (entry for entries in CHECKLISTS.values() for entry in entries):
         for text in (entry.title, entry.why, entry.where):
-            catalogue.add(text, None, [("addon/core/prerequisites.py", 0)])
+            catalogue.add(text, None, [("addon/core/checklists.py", 0)])
     return catalogue
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from addon.core.dates import FinancialYear
+from addon.core.invoicing import Invoicing
 from addon.core.money import ExchangeRate, Money
 
 
@@ -46,6 +48,8 @@ class Series:
     manual: bool
     year_ref: str
     needs_approval: bool = False
+    full: bool = False
+    """Whether its numbers are used up, or nearly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,59 @@ def _chart_of(accounts: tuple[ChartAccount, ...]) -> Mapping[tuple[str, str], Ch
     return chart
 
 
-_HOME_VAT_CODES = frozenset({"", "MP1", "MP2", "MP3", "MF"})
-"""VAT codes of domestic sales in Fortnox (25, 12, 6 % and exempt), and none at all."""
+_HOME_VAT_CODES: Mapping[str, frozenset[str]] = {
+    "SE": frozenset({"", "MP1", "MP2", "MP3", "MF"}),
+    "DK": frozenset({"", "U25"}),
+}
+"""VAT codes of domestic sales (25, 12, 6 % and exempt) as Swedish and Danish charts have them, and none at all."""
+
+
+class Nudges(StrEnum):
+    """Whether the accounting system tells us when something happens in it."""
+
+    NONE = ""
+    """It cannot, or its connector does not ask for it."""
+    ON = "on"
+    OFF = "off"
+    ELSEWHERE = "elsewhere"
+    """It tells an address that is not ours any more."""
+    DISABLED = "disabled"
+    """It has given up, or a person has switched it off."""
+
+
+class Feature(StrEnum):
+    """What some accounting systems cannot do, and so is not offered to their companies."""
+
+    MAIL_INVOICE = "mail_invoice"
+    ORDER = "order"
+    COST_CENTRE = "cost_centre"
+    PROJECT = "project"
+
+
+class Remedy(StrEnum):
+    """What the API lets us mend for a person who presses Repair."""
+
+    ACTIVATE_ACCOUNT = "activate_account"
+    CREATE_ACCOUNT = "create_account"
+    CREATE_SERIES = "create_series"
+    ADD_CURRENCY = "add_currency"
+    ADD_PAYMENT_MODE = "add_payment_mode"
+    MEND_SERIES = "mend_series"
+    """Let a series of ours take what it must take again: all kinds of entries, without approval, with numbers left."""
+    CREATE_PRODUCT_GROUP = "create_product_group"
+    """A group of products that sells on an account."""
+    OPEN_PRODUCT = "open_product"
+    REGISTER_WEBHOOK = "register_webhook"
+
+
+USUAL_REMEDIES: Final = (
+    Remedy.ACTIVATE_ACCOUNT,
+    Remedy.CREATE_ACCOUNT,
+    Remedy.CREATE_SERIES,
+    Remedy.ADD_CURRENCY,
+    Remedy.ADD_PAYMENT_MODE,
+)
+"""What can be mended where rows of invoices name their accounts themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +176,17 @@ class Books:
     codes: tuple[Code, ...] = ()
     registers: tuple[Register, ...] = ()
     """Registers whose codes were read, because a setting or a rule names one."""
+    system: str = "fortnox"
+    """Whose list of prerequisites holds."""
+    remedies: tuple[Remedy, ...] = USUAL_REMEDIES
+    """What may be mended from here."""
+    closed_months: tuple[tuple[date, date], ...] = ()
+    """Stretches of closed or barred periods that touch the days asked for, where the system locks periods singly."""
+    invoicing: Invoicing | None = None
+    nudges: Nudges = Nudges.NONE
+    nudge_address: str = ""
+    """The address that the system should tell, for a person who must type it in."""
+    cannot: tuple[Feature, ...] = ()
 
     def year_of(self, day: date) -> FinancialYear | None:
         """The financial year that holds a day."""
@@ -158,11 +224,12 @@ class Books:
     def keeps_oss_apart(self, number: str, year_ref: str) -> bool:
         """Whether an invoice's VAT on this sales account stays out of the home country's return.
 
-        Without a VAT code of its own the system takes the output VAT account of the rate: Danish 25 % would land on
-        the Swedish one.
+        Without a VAT code of its own the system takes the output VAT account of the rate: German VAT would land on
+        the home country's one.
         """
         account = self.account(number, year_ref)
-        return account is None or account.vat_code not in _HOME_VAT_CODES
+        home = _HOME_VAT_CODES.get(self.identity.country, _HOME_VAT_CODES["SE"])
+        return account is None or account.vat_code not in home
 
     def currency(self, code: str) -> BooksCurrency | None:
         """A currency that has been added to the books; the books' own always is."""
@@ -292,16 +359,6 @@ class OrderField(StrEnum):
     EXTERNAL_REFERENCE = "external_reference"
     OCR = "ocr"
     INVOICE_NUMBER = "invoice_number"
-
-
-class Remedy(StrEnum):
-    """What the API lets us mend for a person who presses Repair."""
-
-    ACTIVATE_ACCOUNT = "activate_account"
-    CREATE_ACCOUNT = "create_account"
-    CREATE_SERIES = "create_series"
-    ADD_CURRENCY = "add_currency"
-    ADD_PAYMENT_MODE = "add_payment_mode"
 
 
 @dataclass(frozen=True, slots=True)

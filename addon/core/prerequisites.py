@@ -6,155 +6,34 @@ Method, licence, series and clearing account stop a company; anything else holds
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final
 
 from addon.core import chart_dk
 from addon.core.accounts import AccountRole
-from addon.core.books import Books, ChartAccount, Check, Register, Remedy, Repair, Series
+from addon.core.books import Books, ChartAccount, Check, Nudges, Register, Remedy, Repair, Series
+from addon.core.checklists import FORTNOX, STOPPING, Prerequisite, checklist_of
 from addon.core.dates import FinancialYear
+from addon.core.documents import CustomerVat
+from addon.core.invoicing import CHOICE_CHECKS, Choice, Invoicing
 from addon.core.saleform import USUAL_FORM, SaleForm
 
-STOPPING: Final = frozenset(
-    {
-        "accrual_method",
-        "licence",
-        "scope",
-        "invoice_series",
-        "payment_series",
-        "voucher_series",
-        "clearing_account",
-    }
-)
-"""Checks that stop the whole company while they are red."""
+__all__ = [
+    "PREREQUISITES",
+    "STOPPING",
+    "Needs",
+    "Prerequisite",
+    "Proposal",
+    "account_name",
+    "check_books",
+    "propose_company_accounts",
+    "propose_connection_accounts",
+    "propose_series",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Prerequisite:
-    """A line of the list that people read before they install: what is checked, why, and where it is mended."""
-
-    code: str
-    title: str
-    why: str
-    where: str
-
-
-PREREQUISITES: Final = (
-    Prerequisite(
-        "accrual_method",
-        "Your books use the accrual method (faktureringsmetoden)",
-        "With the cash method an invoice and its payment make no entries of their own, so nothing can be "
-        "followed from the sale to the bank.",
-        "Fortnox: Settings, Financial years",
-    ),
-    Prerequisite(
-        "licence",
-        "Your Fortnox has the licences for bookkeeping, invoicing and integrations",
-        "Without them Fortnox refuses what Kvitt writes.",
-        "Fortnox: Manage users and licences",
-    ),
-    Prerequisite(
-        "scope",
-        "You have let Kvitt read and write invoices, payments, customers, vouchers, currencies and settings",
-        "Kvitt asks for nothing else, and can do its work with nothing less.",
-        "Install Kvitt again and accept all that is asked for",
-    ),
-    Prerequisite(
-        "financial_year",
-        "There is a financial year for each day that Kvitt books on",
-        "An entry needs a year to stand in.",
-        "Fortnox: Settings, Financial years",
-    ),
-    Prerequisite(
-        "invoice_series",
-        "A voucher series is chosen for customer invoices (B as a rule)",
-        "Fortnox numbers the entries of invoices in it.",
-        "Fortnox: Settings, Bookkeeping, Predefined voucher series",
-    ),
-    Prerequisite(
-        "payment_series",
-        "A voucher series is chosen for incoming payments (C as a rule)",
-        "Fortnox numbers the entries of payments in it.",
-        "Fortnox: Settings, Bookkeeping, Predefined voucher series",
-    ),
-    Prerequisite(
-        "voucher_series",
-        "There is a manual voucher series for Kvitt alone",
-        "Fees and payouts are vouchers. In a series of its own Kvitt can tell what it has written.",
-        "Kvitt can make it, or Fortnox: Settings, Bookkeeping, Voucher series",
-    ),
-    Prerequisite(
-        "clearing_account",
-        "There is an active account for what Stripe owes you, one for each currency (1686 as a rule)",
-        "All that is sold lands there and all that is paid out leaves it, so that what is left is what Stripe "
-        "still owes you.",
-        "Kvitt can activate or make it, or Fortnox: Register, Chart of accounts",
-    ),
-    Prerequisite(
-        "account",
-        "The other accounts are there and active: sales, fees, bank, VAT on fees",
-        "Entries that need a missing account wait in the inbox until it is there.",
-        "Kvitt can activate or make them, or Fortnox: Register, Chart of accounts",
-    ),
-    Prerequisite(
-        "predefined_account",
-        "The accounts that Fortnox itself posts on are active: customer claims 1510, rounding, exchange gain and loss",
-        "Fortnox books invoices and exchange differences there.",
-        "Fortnox: Settings, Bookkeeping, Predefined accounts",
-    ),
-    Prerequisite(
-        "currency",
-        "The currencies that your buyers pay in are added, with automatic rates",
-        "An invoice is made in the currency that the buyer paid.",
-        "Kvitt can add them, or Fortnox: Settings, Currencies",
-    ),
-    Prerequisite(
-        "payment_mode",
-        "There is a way of payment for the clearing account",
-        "It says on which account Fortnox books a payment.",
-        "Kvitt can add it, or Fortnox: Settings, Ways of payment",
-    ),
-    Prerequisite(
-        "locked_period",
-        "The days from which Kvitt starts are not locked",
-        "Nothing can be written into a locked period.",
-        "Fortnox: Settings, Bookkeeping, Locked period; or choose a later start date",
-    ),
-    Prerequisite(
-        "code",
-        "The cost centres, projects and terms of payment that you have chosen are there and open",
-        "Documents that name a missing one wait in the inbox until it is there.",
-        "Fortnox: Register; or choose another one under Settings",
-    ),
-    Prerequisite(
-        "article_register",
-        "Kvitt may read and write the register that your choice needs: articles, orders, cost centres, projects",
-        "Without it rows cannot name articles, no order can be made, and codes cannot be checked.",
-        "Install Kvitt again and accept all that is asked for, or choose otherwise under Settings",
-    ),
-    Prerequisite(
-        "warehouse",
-        "The warehouse module does not hold invoices back",
-        "With it Fortnox lets an invoice be booked only once its goods are marked as delivered. Kvitt marks its own "
-        "invoices itself; invoices of others are matched once somebody has marked and booked them.",
-        "Fortnox: Settings, Warehouse",
-    ),
-    Prerequisite(
-        "oss_vat_code",
-        "Sales accounts of other EU countries have VAT codes of their own",
-        "Without one Fortnox books the VAT of an invoice on the Swedish account of that rate, and it lands in the "
-        "Swedish return.",
-        "Fortnox: Settings, Bookkeeping, VAT (a code for each country and rate); then the account's VAT code",
-    ),
-    Prerequisite(
-        "easy_vat",
-        "Simplified VAT (EasyVat) fits the rates that you use",
-        "With it Fortnox chooses sales accounts by itself and takes its standard rates only.",
-        "Fortnox: Settings, VAT",
-    ),
-)
-"""The list, in the order in which people should read it."""
+PREREQUISITES: Final = FORTNOX
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +63,10 @@ class Needs:
     scopes: tuple[str, ...] = ()
     """Registers beyond the usual ones that the company's choices need."""
     form: SaleForm = USUAL_FORM
+    choices: Mapping[Choice, str] = field(default_factory=dict)
+    """What the company has chosen of the registers that its invoices name."""
+    exchange: Mapping[str, str] = field(default_factory=dict)
+    """The company's accounts for exchange gains and losses, by role."""
 
 
 _PREDEFINED_ALWAYS = (AccountRole.CUSTOMER_CLAIMS.value, AccountRole.ROUNDING.value)
@@ -191,28 +74,42 @@ _PREDEFINED_FOREIGN = (AccountRole.EXCHANGE_GAIN.value, AccountRole.EXCHANGE_LOS
 
 
 def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
-    """Test every prerequisite that concerns these needs, in the order of `PREREQUISITES`."""
-    years = _years_touched(books, needs)
-    return (
-        *(_accrual(years) if needs.payments else ()),
-        *_access("licence", books.missing_licences),
-        *_access("scope", books.missing_scopes),
-        *_unreadable(books),
-        *_financial_years(books, needs),
-        *_predefined_series(books, needs),
-        *_voucher_series(books, needs, years),
-        *_clearing(books, needs, years),
-        *_accounts(books, needs, years),
-        *_predefined_accounts(books, needs, years),
-        *_currencies(books, needs),
-        *(_payment_modes(books, needs) if needs.payments else ()),
-        _locked_period(books, needs),
-        *_codes(books, needs),
-        *_more_registers(books, needs),
-        _flag(books, "warehouse"),
-        *_oss_vat_codes(books, needs, years),
-        _flag(books, "easy_vat"),
-    )
+    """Test every prerequisite of the books' system that concerns these needs, in the order of its list."""
+    order = {entry.code: place for place, entry in enumerate(checklist_of(books.system))}
+    access = (*_access("licence", books.missing_licences), *_access("scope", books.missing_scopes))
+    if not books.years and not books.accounts and (books.missing_licences or books.missing_scopes):
+        # Without it nothing could be read: what is not seen is not missing.
+        return access
+    found = (*access, *_checks(books, needs, _years_touched(books, needs)))
+    mendable = (check if _mendable(books, check) else replace(check, repair=None) for check in found)
+    return tuple(sorted((check for check in mendable if check.code in order), key=lambda check: order[check.code]))
+
+
+def _mendable(books: Books, check: Check) -> bool:
+    return check.repair is None or check.repair.remedy in books.remedies
+
+
+def _checks(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    yield from _accrual(years) if needs.payments else ()
+    yield from _unreadable(books)
+    yield from _financial_years(books, needs)
+    yield from _predefined_series(books, needs)
+    yield from _voucher_series(books, needs, years)
+    yield from _clearing(books, needs, years)
+    yield from _accounts(books, needs, years)
+    yield from _predefined_accounts(books, needs, years)
+    yield from _currencies(books, needs)
+    yield from _payment_modes(books, needs) if needs.payments else ()
+    yield from _locked_periods(books, needs)
+    yield from _codes(books, needs)
+    yield from _more_registers(books, needs)
+    yield _flag(books, "warehouse")
+    yield from _oss_vat_codes(books, needs, years)
+    yield _flag(books, "easy_vat")
+    if books.invoicing is not None and needs.invoices:
+        yield from _invoicing(books.invoicing, books, needs)
+    yield from _exchange_accounts(books, needs, years)
+    yield from _webhook(books)
 
 
 def _check(
@@ -299,12 +196,21 @@ def _voucher_series(books: Books, needs: Needs, years: tuple[FinancialYear, ...]
         if series is None:
             repair = Repair(Remedy.CREATE_SERIES, code, year.ref, SERIES_NAME) if code else None
             yield _check("voucher_series", False, code, year.ref, repair, (*details, ("fault", "missing")))
-        elif not series.manual:
-            yield _check("voucher_series", False, code, year.ref, None, (*details, ("fault", "not_manual")))
-        elif series.needs_approval:
-            yield _check("voucher_series", False, code, year.ref, None, (*details, ("fault", "approval")))
+        elif fault := _series_fault(series):
+            # Only one of our own: in anybody else's the restriction is somebody's wish.
+            ours = SERIES_NAME.lower() in series.name.lower()
+            mend = Repair(Remedy.MEND_SERIES, code, year.ref, SERIES_NAME) if ours else None
+            yield _check("voucher_series", False, code, year.ref, mend, (*details, ("fault", fault)))
         else:
             yield _check("voucher_series", True, code, year.ref, details=details)
+
+
+def _series_fault(series: Series) -> str:
+    if not series.manual:
+        return "not_manual"
+    if series.needs_approval:
+        return "approval"
+    return "full" if series.full else ""
 
 
 def _account_fault(account: ChartAccount | None, cost_centre: str = "", project: str = "") -> str:
@@ -368,6 +274,9 @@ def _predefined_accounts(books: Books, needs: Needs, years: tuple[FinancialYear,
         return
     numbers = dict(books.predefined)
     roles = (*_PREDEFINED_ALWAYS, *(_PREDEFINED_FOREIGN if needs.currencies else ()))
+    if books.invoicing is not None:
+        # The group's account is told; on which accounts the system rounds and exchanges is not.
+        roles = (AccountRole.CUSTOMER_CLAIMS.value,)
     for role in roles:
         number = numbers.get(role, "")
         if not number:
@@ -416,7 +325,17 @@ def _more_registers(books: Books, needs: Needs) -> Iterator[Check]:
         yield _check("article_register", not closed, scope, details=(("name", scope),))
 
 
-def _locked_period(books: Books, needs: Needs) -> Check:
+def _locked_periods(books: Books, needs: Needs) -> Iterator[Check]:
+    """One line where the books are locked through a day; one for each stretch where months are closed singly."""
+    closed = [(first, last) for first, last in books.closed_months if last >= needs.first_day and first <= needs.today]
+    if not closed:
+        yield _locked_through(books, needs)
+    for first, last in closed:
+        details = (("from", first.isoformat()), ("through", last.isoformat()), ("fault", "months"))
+        yield _check("locked_period", False, first.isoformat(), details=details)
+
+
+def _locked_through(books: Books, needs: Needs) -> Check:
     through = books.locked_through
     if through is None:
         return _check("locked_period", True)
@@ -434,6 +353,80 @@ def _oss_vat_codes(books: Books, needs: Needs, years: tuple[FinancialYear, ...])
                 ok = books.keeps_oss_apart(number, year.ref)
                 details = (("account", number), ("use", use), *_named(year))
                 yield _check("oss_vat_code", ok, number, year.ref, details=details)
+
+
+def _invoicing(registers: Invoicing, books: Books, needs: Needs) -> Iterator[Check]:
+    for choice, code in CHOICE_CHECKS.items():
+        chosen = needs.choices.get(choice, "")
+        fault = registers.fault_of(choice, chosen)
+        taken = chosen or next((one.code for one in (registers.proposed(choice),) if one is not None), "")
+        name = next((one.name for one in registers.offered(choice) if one.code == taken), "")
+        details = (("number", taken), ("name", name), *((("fault", fault),) if fault else ()))
+        yield _check(code, not fault, taken, details=details)
+    buyers: set[str] = set()
+    for use, number in sorted(needs.accounts.items()):
+        sold = _sold(use, books.identity.country)
+        if sold is not None:
+            buyer, percent = sold
+            buyers.add(buyer)
+            if number:
+                yield _product_group(registers, use, number, buyer, percent)
+    for buyer in sorted(buyers):
+        yield _check("vat_zone", buyer in registers.buyers, buyer, details=(("buyer", buyer),))
+    if not registers.barred_products:
+        yield _check("product", True)
+    for product in registers.barred_products:
+        yield _check(
+            "product", False, product, repair=Repair(Remedy.OPEN_PRODUCT, product), details=(("name", product),)
+        )
+
+
+def _sold(use: str, home: str) -> tuple[str, Decimal] | None:
+    """Whom a sales account is for and at what rate; None for what is no sale, or one that vouchers take."""
+    role, _, treatment = use.partition(":")
+    if role != AccountRole.SALES.value:
+        return None
+    if treatment.startswith("EXPORT"):
+        return CustomerVat.EXPORT.value, Decimal(0)
+    if treatment in ("EU-GOODS", "EU-SERVICES"):
+        return CustomerVat.EU_BUSINESS.value, Decimal(0)
+    kind = CustomerVat.EU_CONSUMER if treatment.startswith("OSS-") else CustomerVat.DOMESTIC
+    percent = treatment.removeprefix("OSS-")[2:] if kind is CustomerVat.EU_CONSUMER else treatment.removeprefix(home)
+    return (kind.value, Decimal(percent)) if percent.isdecimal() else None
+
+
+def _product_group(registers: Invoicing, use: str, number: str, buyer: str, percent: Decimal) -> Check:
+    details = (("account", number), ("use", use), ("rate", f"{percent}"))
+    if any((one.buyer, one.account, one.percent) == (buyer, number, percent) for one in registers.sold):
+        return _check("product_group", True, use, details=details)
+    rate = dict(registers.rates).get(number)
+    if rate is not None and rate != percent:
+        has = f"{rate.normalize():f}"
+        return _check("product_group", False, use, details=(*details, ("has", has), ("fault", "rate")))
+    repair = Repair(Remedy.CREATE_PRODUCT_GROUP, number, name=f"{SERIES_NAME} {use.partition(':')[2]}")
+    # An account that is not there is its own line: a group that sells on it cannot be made before.
+    return _check("product_group", False, use, repair=repair if rate is not None else None, details=details)
+
+
+def _exchange_accounts(books: Books, needs: Needs, years: tuple[FinancialYear, ...]) -> Iterator[Check]:
+    """The accounts that the company names for exchange differences, where no call tells the system's own."""
+    if not needs.currencies:
+        return
+    for role in _PREDEFINED_FOREIGN:
+        number = needs.exchange.get(role, "")
+        if not number:
+            yield _check("exchange_account", False, role, details=(("use", role), ("fault", "not_mapped")))
+            continue
+        for year in years:
+            yield _account_check(books, needs, year, "exchange_account", number, role)
+
+
+def _webhook(books: Books) -> Iterator[Check]:
+    if books.nudges is Nudges.NONE:
+        return
+    on = books.nudges is Nudges.ON
+    details = (("address", books.nudge_address), *(() if on else (("fault", books.nudges.value),)))
+    yield _check("webhook", on, repair=Repair(Remedy.REGISTER_WEBHOOK, "INVOICE_BOOKED"), details=details)
 
 
 def _flag(books: Books, name: str) -> Check:

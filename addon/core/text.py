@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from addon.core.books import Check, Remedy
+from addon.core.checklists import entries_of
 from addon.core.holds import HoldReason
-from addon.core.prerequisites import PREREQUISITES, Prerequisite
 
 HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
     HoldReason.UNKNOWN_KIND: "the provider uses a word that Kvitt does not know",
@@ -61,8 +61,6 @@ def hold_text(reason: str, facts: Mapping[str, object]) -> str:
     return f"{words} ({known})" if known else words
 
 
-_ENTRIES: Final[Mapping[str, Prerequisite]] = {entry.code: entry for entry in PREREQUISITES}
-
 _FAULTS: Final[Mapping[str, str]] = {
     "missing": "is not there",
     "inactive": "is not active",
@@ -72,6 +70,13 @@ _FAULTS: Final[Mapping[str, str]] = {
     "approval": "needs a person's approval for each voucher",
     "not_automatic": "has no automatic rate",
     "not_mapped": "has no account",
+    "full": "has no voucher numbers left",
+    "none": "is not there at all",
+    "months": "is the first day of months that are closed or barred",
+    "rate": "has another VAT rate on its account",
+    "off": "is not registered",
+    "elsewhere": "tells an old address",
+    "disabled": "is switched off",
     "same_account": "is the provider's own",
 }
 
@@ -81,12 +86,16 @@ _REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.CREATE_SERIES: "make voucher series {subject}",
     Remedy.ADD_CURRENCY: "add currency {subject}",
     Remedy.ADD_PAYMENT_MODE: "add a way of payment for account {subject}",
+    Remedy.MEND_SERIES: "set journal Kvitt {subject} right",
+    Remedy.CREATE_PRODUCT_GROUP: "make a product group that sells on account {subject}",
+    Remedy.OPEN_PRODUCT: "open product {subject}",
+    Remedy.REGISTER_WEBHOOK: "have Kvitt told of {subject}",
 }
 
 
-def check_reason(check: Check) -> str:
+def check_reason(check: Check, system: str = "fortnox") -> str:
     """What a prerequisite asks, and for a red one what is wrong."""
-    entry = _ENTRIES.get(check.code)
+    entry = entries_of(system).get(check.code)
     title = entry.title if entry is not None else check.code.replace("_", " ")
     details = dict(check.details)
     about = " ".join(filter(None, (check.subject, details.get("name", ""))))
@@ -97,11 +106,11 @@ def check_reason(check: Check) -> str:
     return f"{title}: {about or 'it'} {fault}{year}"
 
 
-def check_remedy(check: Check) -> str:
+def check_remedy(check: Check, system: str = "fortnox") -> str:
     """What mends a red prerequisite; empty for a green one."""
     if check.ok:
         return ""
-    entry = _ENTRIES.get(check.code)
+    entry = entries_of(system).get(check.code)
     where = entry.where if entry is not None else ""
     if check.repair is None:
         return where

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from addon.core.books import (
     Books,
@@ -56,6 +56,19 @@ class Known:
     attempt_started_at: datetime | None = None
     taken_payments: tuple[str, ...] = ()
     """Payments of the same invoice that other documents of ours have made: alike they may be, a hit they are not."""
+
+
+@runtime_checkable
+class TellsUs(Protocol):
+    """An accounting system that can be asked to tell us when something happens in it: a nudge to look, no more."""
+
+    def begin_nudges(self) -> None:
+        """Have it tell us. Raises the errors of `addon.ports.errors`."""
+        ...
+
+    def end_nudges(self) -> None:
+        """Have it tell us nothing any more."""
+        ...
 
 
 class AccountingSystem(Protocol):

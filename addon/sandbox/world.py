@@ -159,6 +159,7 @@ class World:
             registered_hosts=[urlsplit(kvitt).hostname or ""],
             seed=seed,
         )
+        economic.deliver_events = webhooks
         return cls(clock, fortnox, stripe, seed, kvitt, RatesWorld(clock, seed), ViesWorld(clock), paypal, economic)
 
     def add_business(

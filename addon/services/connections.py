@@ -235,8 +235,9 @@ def accounting_systems(services: Services, company_id: int, lane: Lane) -> Calla
     with services.db.company_reading(company_id) as session:
         system = get_accounting(session).system
         tenant = own_company(session).tenant
+        choices = read_company(session).choices
     tokens = CompanyTokens(services, company_id)
-    return lambda observer: services.outside.accounting(system, tenant, tokens, observer, lane)
+    return lambda observer: services.outside.accounting(system, tenant, tokens, observer, lane, choices)
 
 
 def payment_source(services: Services, company_id: int, connection_id: int, observer: CallObserver) -> PaymentSource:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from addon.core.fixings import RateChoice
 from addon.ports.accounting import AccountingSystem
@@ -19,14 +20,25 @@ from addon.services.tally import Tally
 from addon.store.database import Database
 from addon.store.secrets import SealedBox
 
+NO_CHOICES: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 class Outside(Protocol):
     """Builds what talks to the outside. `bootstrap` has the only implementation for real use."""
 
     def accounting(
-        self, system: str, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane
+        self,
+        system: str,
+        tenant: str,
+        tokens: TokenSource,
+        observer: CallObserver,
+        lane: Lane,
+        choices: Mapping[str, str] = NO_CHOICES,
     ) -> AccountingSystem:
-        """One company's books, for example `fortnox`."""
+        """One company's books, for example `fortnox`.
+
+        `choices` are what the company has chosen of its registers, by the names of settings (`core.invoicing.Choice`).
+        """
         ...
 
     def payments(

@@ -17,12 +17,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from addon.core.books import Identity
+from addon.log import get_logger
+from addon.ports.accounting import TellsUs
 from addon.ports.calls import Lane
 from addon.ports.errors import PortError
 from addon.ports.oauth import ArrangedConsent, Grant
 from addon.services import activity, restored
 from addon.services.calls import CallLog
-from addon.services.connections import RECONNECT, NotConnected, StaticTokens, disconnect, get_accounting, lost
+from addon.services.connections import (
+    RECONNECT,
+    NotConnected,
+    StaticTokens,
+    accounting_system,
+    disconnect,
+    get_accounting,
+    lost,
+)
 from addon.services.context import Services
 from addon.services.settings import plan_next_run, settle_state
 from addon.store.models import (
@@ -250,6 +260,35 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
         activity.record(session, who, what, {"system": waiting.accounting, "company": waiting.name}, now)
 
 
+def begin_nudges(services: Services, company_id: int) -> None:
+    """Have the accounting system tell us when something happens in it, where it can; else the daily run sees it.
+
+    That it does not is no reason to stop: the checklist shows it, with a button.
+    """
+    log = CallLog()
+    try:
+        system = accounting_system(services, company_id, log, Lane.CLICK)
+        if isinstance(system, TellsUs):
+            system.begin_nudges()
+    except PortError as error:
+        get_logger(__name__).warning("nudges_not_begun", company_id=company_id, error=type(error).__name__)
+    finally:
+        log.save(services, company_id)
+
+
+def _end_nudges(services: Services, company_id: int) -> None:
+    """What tells us goes with our access: afterwards nobody could take it away."""
+    log = CallLog()
+    try:
+        system = accounting_system(services, company_id, log, Lane.CLICK)
+        if isinstance(system, TellsUs):
+            system.end_nudges()
+    except PortError as error:
+        get_logger(__name__).warning("nudges_not_ended", company_id=company_id, error=type(error).__name__)
+    finally:
+        log.save(services, company_id)
+
+
 def consent_revoked(services: Services, system: str, tenant: str) -> int | None:
     """Their side says that a company took its consent back: stop its work, keep its data. The company's id."""
     company_id = find_tenant(services, system, tenant)
@@ -272,6 +311,7 @@ def uninstall(services: Services, company_id: int, who: str) -> None:
     for connection_id in live:
         # Without its books there is nothing to fetch for, and nobody would be left to take this access back.
         disconnect(services, company_id, connection_id, who)
+    _end_nudges(services, company_id)
     with services.db.company_reading(company_id) as session:
         row = get_accounting(session)
         system, grant = row.system, services.box.open_grant(row.grant_sealed)

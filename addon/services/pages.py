@@ -19,18 +19,20 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from addon.core.books import Books
+from addon.core.books import Books, Feature
+from addon.core.checklists import checklist_of
 from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.documents import Document
 from addon.core.holds import HoldReason
+from addon.core.invoicing import Invoicing
 from addon.core.money import Money
-from addon.core.prerequisites import PREREQUISITES
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
 from addon.core.running import RunningProof
 from addon.services.context import Services
 from addon.services.outlook import ModeFigures, figures
 from addon.services.running import running_proof
+from addon.services.settings import cannot
 from addon.store import codec
 from addon.store.models import (
     AccountingConnection,
@@ -1532,7 +1534,8 @@ class Progress:
 def progress(services: Services, company_id: int) -> Progress:
     """The checks as last made, and which steps have been taken."""
     with services.db.company_reading(company_id) as session:
-        order = {entry.code: place for place, entry in enumerate(PREREQUISITES)}
+        own = checklist_of(_company(session, company_id).accounting)
+        order = {entry.code: place for place, entry in enumerate(own)}
         checks = sorted(
             session.scalars(select(CheckRow)),
             key=lambda row: (order.get(row.code, len(order)), row.year_ref, row.subject),
@@ -1578,6 +1581,19 @@ def company_country(services: Services, company_id: int) -> str:
     """Two letters of the country that a company's books are kept in."""
     with services.db.company_reading(company_id) as session:
         return _company(session, company_id).country
+
+
+def invoicing(services: Services, company_id: int) -> Invoicing | None:
+    """The registers that the company's invoices name; None where there are none, or the books have not been read."""
+    with services.db.company_reading(company_id) as session:
+        row = session.scalars(select(BooksRow)).first()
+    return codec.decode(Books, row.value).invoicing if row is not None else None
+
+
+def lacking(services: Services, company_id: int) -> tuple[Feature, ...]:
+    """What the company's accounting system cannot do, and so is not offered."""
+    with services.db.company_reading(company_id) as session:
+        return cannot(session)
 
 
 def chart(services: Services, company_id: int) -> tuple[tuple[str, str], ...]:

@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
 from addon.core.books import Books, Check, Register, Remedy, Repair
+from addon.core.checklists import Prerequisite, checklist_of
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
 from addon.core.holds import HoldReason
+from addon.core.invoicing import Choice
 from addon.core.prerequisites import (
-    PREREQUISITES,
     Needs,
-    Prerequisite,
     account_name,
     check_books,
     propose_company_accounts,
@@ -36,7 +36,7 @@ from addon.core.settlement import SettlementContra, SettlementStyle
 from addon.core.vat import EuBusiness, Supply
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
-from addon.ports.errors import NeedsReconnect, PortError
+from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import activity
 from addon.services.calls import CallLog
 from addon.services.connections import (
@@ -63,7 +63,7 @@ from addon.services.settings import (
 from addon.store.codec import decode, encode
 from addon.store.models import BooksRow, CheckRow, Connection, MovementRow, PartRow, RateRow
 
-__all__ = ["PREREQUISITES", "Prerequisite", "StoredCheck", "check", "latest", "repair"]
+__all__ = ["Prerequisite", "StoredCheck", "check", "checklist", "latest", "repair"]
 
 _SAMPLE_PAGES: Final = 5
 
@@ -299,6 +299,7 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     config = read_company(session)
     first_day, today = _days(session, now)
     home = books.identity.currency
+    home_country = books.identity.country or "SE"
     accounts: dict[str, str] = {}
     clearing: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -321,10 +322,10 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         if plus or settling:
             currencies |= presented | balances
         if settling:
-            for role in _settlement_roles(own.settlement, config):
+            for role in _settlement_roles(own.settlement, config, home_country):
                 accounts[role] = {**config.accounts, **own.accounts}.get(role, "")
                 names[accounts[role]] = account_name(accounts[role], role)
-    for role in _roles_needed(config, invoices=invoices, any_connection=bool(rows)):
+    for role in _roles_needed(config, home_country, invoices=invoices, any_connection=bool(rows)):
         accounts[role] = config.accounts.get(role, "")
         names[accounts[role]] = account_name(accounts[role], role)
     for role, number in _roles_held_for(session, config.accounts, rows):
@@ -343,14 +344,19 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         codes=_codes_named(session),
         scopes=_more_scopes(session),
         form=config.form,
+        choices={Choice(name): text for name, text in config.choices.items()},
+        exchange={
+            role.value: config.accounts.get(role.value, "")
+            for role in (AccountRole.EXCHANGE_GAIN, AccountRole.EXCHANGE_LOSS)
+        },
     )
 
 
-def _settlement_roles(style: SettlementStyle, config: CompanyConfig) -> tuple[str, ...]:
+def _settlement_roles(style: SettlementStyle, config: CompanyConfig, home: str) -> tuple[str, ...]:
     """What settlement vouchers book against: the one account chosen, or sales and the VAT on them."""
     if style.contra is SettlementContra.ACCOUNT:
         return (AccountRole.SETTLEMENT_CONTRA.value,)
-    treatment = f"SE{config.default_vat_percent}"
+    treatment = f"{home}{config.default_vat_percent}"
     roles = [f"sales:{treatment}"]
     if config.default_vat_percent:
         roles.append(f"output_vat:{treatment}")
@@ -393,10 +399,10 @@ _FEE_ROLES: Final[Mapping[FeeVat, tuple[str, ...]]] = {
 }
 
 
-def _roles_needed(config: CompanyConfig, *, invoices: bool, any_connection: bool) -> tuple[str, ...]:
+def _roles_needed(config: CompanyConfig, home: str, *, invoices: bool, any_connection: bool) -> tuple[str, ...]:
     roles = ["fee"]
     if invoices or not any_connection:
-        roles.append(f"sales:SE{config.default_vat_percent}")
+        roles.append(f"sales:{home}{config.default_vat_percent}")
         if config.export_without_vat:
             roles.append("sales:EXPORT")
     for treatment in dict.fromkeys(config.fee_profile().values()):
@@ -457,10 +463,22 @@ def _settle(session: Session, checks: Iterable[Check], now: datetime) -> None:
         activity.record(session, activity.KVITT, what, {"reason": company.stop_reason or before}, now)
 
 
-def latest(services: Services, company_id: int) -> tuple[StoredCheck, ...]:
-    """The checks as last made, in the order of `PREREQUISITES`."""
-    order = {entry.code: position for position, entry in enumerate(PREREQUISITES)}
+def system_of(services: Services, company_id: int) -> str:
+    """Which accounting system the company's books are in."""
     with services.db.company_reading(company_id) as session:
+        return own_company(session).accounting
+
+
+def checklist(services: Services, company_id: int) -> tuple[Prerequisite, ...]:
+    """The list of what Kvitt needs of the company's accounting system."""
+    with services.db.company_reading(company_id) as session:
+        return checklist_of(own_company(session).accounting)
+
+
+def latest(services: Services, company_id: int) -> tuple[StoredCheck, ...]:
+    """The checks as last made, in the order of the system's list."""
+    with services.db.company_reading(company_id) as session:
+        order = {entry.code: place for place, entry in enumerate(checklist_of(own_company(session).accounting))}
         found = [
             StoredCheck(
                 row.id,
@@ -510,26 +528,37 @@ def repair(services: Services, company_id: int, check_row_id: int, who: str) -> 
 
 
 def repair_all(services: Services, company_id: int, who: str) -> tuple[Check, ...]:
-    """Mend all that can be mended, one thing after the other, and check once at the end."""
+    """Mend all that can be mended, one thing after the other, and check once at the end.
+
+    Raises the first refusal then, and at once whatever else is in the errors of `addon.ports.errors`.
+    """
     wanted = [
         one.check.repair for one in latest(services, company_id) if not one.check.ok and one.check.repair is not None
     ]
-    # Ways of payment name accounts, so those come last.
-    wanted.sort(key=lambda one: one.remedy is Remedy.ADD_PAYMENT_MODE)
+    # Ways of payment and product groups name accounts, so those come last.
+    wanted.sort(key=lambda one: one.remedy in (Remedy.ADD_PAYMENT_MODE, Remedy.CREATE_PRODUCT_GROUP))
     log = CallLog()
     done: list[Repair] = []
+    refused: Rejected | None = None
     try:
         system = accounting_system(services, company_id, log, Lane.CLICK)
         for one in wanted:
-            system.repair(one)
-            done.append(one)
+            try:
+                system.repair(one)
+            except Rejected as refusal:
+                refused = refused or refusal  # what is refused keeps nothing else from being mended
+            else:
+                done.append(one)
     finally:
         log.save(services, company_id)
         with services.db.company(company_id) as session:
             for one in done:
                 facts = {"remedy": one.remedy.value, "subject": one.subject, "year": one.year_ref}
                 activity.record(session, who, "repaired", facts, services.now())
-    return check(services, company_id)
+    checks = check(services, company_id)
+    if refused is not None:
+        raise refused
+    return checks
 
 
 def books_of(services: Services, company_id: int) -> Books | None:

@@ -7,7 +7,7 @@ database speak of the same thing. A change is saved whole or not at all, and is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -19,11 +19,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
-from addon.core.books import OrderField
+from addon.core.books import Feature, OrderField
 from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import next_daily_run
 from addon.core.fee_vat import USUAL_FEES, FeeEntity, FeeRules, FeeVat
 from addon.core.fixings import CurrencyRules, RateChoice
+from addon.core.invoicing import Choice
 from addon.core.kinds import DEFAULT_KIND_RULES, BankSide, BouncedPayment, KindRules, LostDispute
 from addon.core.records import FeeKind
 from addon.core.rules import LockedRule, Mode
@@ -43,7 +44,7 @@ from addon.core.vat import (
 from addon.services import activity, vat_rates
 from addon.services.context import Services
 from addon.store.database import company_of
-from addon.store.models import Company, CompanySettings, CompanyWork, Connection, DocumentRow, PartRow
+from addon.store.models import BooksRow, Company, CompanySettings, CompanyWork, Connection, DocumentRow, PartRow
 
 Scope = Literal["company", "connection"]
 Kind = Literal["text", "choice", "yes_no", "number", "amount", "date", "time", "zone", "account", "list"]
@@ -369,6 +370,7 @@ def _all() -> dict[str, Setting]:
         _setting("mail_invoice", "company", "yes_no", "no", _yes_no, ("yes", "no")),
         _choices("payments", "company", "booked", "booked", "unbooked"),
         _setting("payment_terms", "company", "text", "", _code),
+        *(_setting(choice, "company", "text", "", _code) for choice in Choice if choice is not Choice.PAYMENT_TERMS),
         _setting("cost_centre", "company", "text", "", _code),
         _setting("project", "company", "text", "", _code),
         _setting("invoice_text", "company", "text", "", _text(200)),
@@ -503,6 +505,8 @@ class CompanyConfig:
     fee_entity: FeeEntity = FeeEntity.STRIPE_IE
     fee_rules: FeeRules = USUAL_FEES
     fee_vat_confirmed_profile: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """What was chosen of the registers that invoices name (`core.invoicing.Choice`)."""
     by_payments: bool = False
     """Whether a person said that the books go by payments, where the accounting system does not tell."""
 
@@ -594,6 +598,7 @@ def read_company(session: Session) -> CompanyConfig:
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
         by_payments=value("books_method") == "payments",
+        choices={choice.value: text for choice in Choice if (text := value(choice))},
         revalue_at_year_end=value("revalue_at_year_end"),
         fee_entity=FeeEntity(value("fee_entity")),
         fee_rules=FeeRules(
@@ -784,7 +789,7 @@ def _conflicts(
     session: Session, row: Connection | None, result: Mapping[str, str], changed: Mapping[str, str]
 ) -> list[SettingFault]:
     if row is None:
-        return []
+        return _beyond_the_system(session, changed)
     faults = _account_conflicts(session, row, result, changed)
     if "start_date" in changed:
         if not changed["start_date"]:
@@ -800,6 +805,42 @@ def _conflicts(
     if "mode" in changed and not changed["mode"]:
         faults.append(SettingFault("mode", "", "must be basic, plus or settlement"))
     return faults
+
+
+_FEATURES: Final[Mapping[Feature, tuple[str, str]]] = {
+    Feature.MAIL_INVOICE: ("mail_invoice", "yes"),
+    Feature.ORDER: ("sale_document", SaleDocument.ORDER.value),
+    Feature.COST_CENTRE: ("cost_centre", ""),
+    Feature.PROJECT: ("project", ""),
+}
+"""The setting, and its value, that asks for what not every accounting system can do; no value: any."""
+
+
+def cannot(session: Session) -> tuple[Feature, ...]:
+    """What the company's accounting system cannot do, as far as its books have been read."""
+    row = session.scalars(select(BooksRow)).one_or_none()
+    if row is None:
+        return ()
+    return tuple(Feature(name) for name in row.value.get("cannot", ()))
+
+
+def offered(features: Collection[Feature], key: str, choices: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Which of a setting's choices a system without these features can carry out; None: the setting is of no use."""
+    for feature in features:
+        name, needed = _FEATURES[feature]
+        if name == key:
+            left = tuple(choice for choice in choices if choice != needed)
+            return left if len(left) > 1 else None
+    return choices
+
+
+def _beyond_the_system(session: Session, changed: Mapping[str, str]) -> list[SettingFault]:
+    lacking = cannot(session)
+    return [
+        SettingFault(key, changed[key], "is not possible in your accounting system")
+        for feature, (key, needed) in _FEATURES.items()
+        if feature in lacking and changed.get(key) and needed in ("", changed[key])
+    ]
 
 
 def _account_conflicts(

@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, flash, g, redirect, render_template, r
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from addon.core.prerequisites import PREREQUISITES
+from addon.core.checklists import CHECKLISTS
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import installation, prerequisites, signing_in
 from addon.services import settings as company_settings
@@ -45,13 +45,18 @@ def offers_economic() -> bool:
     return bool(settings.economic_app_public_token)
 
 
+def _offered() -> tuple[str, ...]:
+    """The accounting systems that this installation has credentials for."""
+    return ("fortnox", "economic") if offers_economic() else ("fortnox",)
+
+
 @home.get("/")
 @audience(Audience.PUBLIC)
 def start() -> str:
     """What Kvitt is, what the books must be like, and how to install it."""
     return render_template(
         "home/start.html",
-        prerequisites=PREREQUISITES,
+        checklists=[(system, CHECKLISTS[system]) for system in _offered()],
         signed_in=g.get("visitor") is not None,
         economic=offers_economic(),
         mails=services().mailer is not None,
@@ -236,8 +241,8 @@ def confirm_yes() -> Answer:
     token = str(session.get(PARKED, ""))
     shown = request.form.get("shown", "")
     if shown and token and shown != installation.shown_as(token):
-        # Another answer of Fortnox came into this browser while the page was open: its company was never shown.
-        flash(_("Meanwhile Fortnox named another company. Look again before you go on."), "wait")
+        # Another answer came into this browser while the page was open: its company was never shown.
+        flash(_("Meanwhile another company was named. Look again before you go on."), "wait")
         return redirect(url_for("home.confirm"), 303)
     who = " ".join(request.form.get("name", "").split())[:100]
     if request.form.get("answer") == "no":
@@ -261,6 +266,7 @@ def confirm_yes() -> Answer:
         signing_in.add(services(), company_id, email, who)
     response = access.sign_in(redirect(url_for("setup.welcome"), 303), company_id, who)
     session[_NAME] = who
+    installation.begin_nudges(services(), company_id)
     try:
         prerequisites.check(services(), company_id)
     except PortError:

@@ -9,9 +9,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from addon.core.books import OrderField
+from addon.core.books import Feature, OrderField
+from addon.core.checklists import entries_of
+from addon.core.invoicing import Choice, Invoicing
 from addon.core.plan.situation import CannotBook
-from addon.core.prerequisites import PREREQUISITES
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import connections, evidence, installation, opening, outlook, pages, prerequisites, runs, signing_in
 from addon.services import settings as company_settings
@@ -52,6 +53,9 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "mail_invoice",
             "articles",
             "payment_terms",
+            "invoice_layout",
+            "customer_group",
+            "rounding_group",
             "cost_centre",
             "project",
         ),
@@ -62,8 +66,6 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )
 """The company's settings as the page groups them; accounts stand in a group of their own."""
-
-_BY_CODE: Final = {entry.code: entry for entry in PREREQUISITES}
 
 
 # --- The steps -----------------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def _welcome() -> str:
         "setup/welcome.html",
         progress=progress,
         evidence=evidence.standing(services(), company_id),
-        prerequisites=_BY_CODE,
+        prerequisites=entries_of(frame.accounting),
         steps=dict(steps),
         present=present,
         live=live,
@@ -237,10 +239,44 @@ def settings() -> Answer:
     return _settings_page((), {}, None)
 
 
-def _groups(accounting: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The groups of a company; how the books are kept is asked only where the system does not tell."""
+_REGISTERS: Final = frozenset(choice.value for choice in Choice if choice is not Choice.PAYMENT_TERMS)
+"""Settings that only systems have whose invoices name registers."""
+
+
+def _groups(
+    accounting: str, registers: Invoicing | None, lacking: Sequence[Feature]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The groups of a company: what its system tells by itself, does not have or cannot do is not asked."""
     asked = ("books_method",) if accounting == "economic" else ()
-    return tuple((name, (*asked, *keys) if name == "books" else keys) for name, keys in GROUPS)
+    hidden = _REGISTERS if registers is None else frozenset()
+    return tuple(
+        (
+            name,
+            tuple(
+                key
+                for key in ((*asked, *keys) if name == "books" else keys)
+                if key not in hidden and _offered(key, lacking) is not None
+            ),
+        )
+        for name, keys in GROUPS
+    )
+
+
+def _offered(key: str, lacking: Sequence[Feature]) -> tuple[str, ...] | None:
+    return company_settings.offered(lacking, key, SETTINGS[key].choices)
+
+
+def _register_choices(registers: Invoicing | None) -> dict[str, list[tuple[str, str]]]:
+    """What there is to choose from, by setting: number and name, the usual one first and without a number."""
+    if registers is None:
+        return {}
+    shown = {}
+    for choice in Choice:
+        usual = registers.proposed(choice)
+        by_itself = _("%(name)s (the usual one)", name=usual.name) if usual is not None else _("none is there")
+        named = [(one.code, f"{one.code} {one.name}".strip()) for one in registers.offered(choice) if one.open]
+        shown[choice.value] = [("", by_itself), *named]
+    return shown
 
 
 def _settings_page(
@@ -257,9 +293,12 @@ def _settings_page(
         target = company_values if connection_id is None else connection_values[connection_id]
         target.update(given)
     chart = pages.chart(services(), company_id)
+    registers, lacking = pages.invoicing(services(), company_id), pages.lacking(services(), company_id)
     page = render_template(
         "setup/settings.html",
-        groups=_groups(frame.accounting),
+        groups=_groups(frame.accounting, registers, lacking),
+        offered=lambda key: _offered(key, lacking) or (),
+        registers=_register_choices(registers),
         members=signing_in.members(services(), company_id),
         mails=services().mailer is not None,
         settings=SETTINGS,

@@ -14,19 +14,18 @@ from flask import Flask
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
+from addon.core.checklists import CHECKLISTS, entries_of
 from addon.core.currencies import MINOR_UNITS
 from addon.core.money import InexactAmount, Money
-from addon.core.prerequisites import PREREQUISITES
 from addon.services.pages import ActivityLine, RunPage
-from addon.web import filters, words
+from addon.web import access, filters, words
 
 _MONEY = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3})")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUIET_FACTS = frozenset({"source", "document", "connection", "parts", "provider_told", "system_told"})
 
 
-_CODES = frozenset(entry.code for entry in PREREQUISITES)
-_TITLES = {entry.code: entry.title for entry in PREREQUISITES}
+_CODES = frozenset(entry.code for entries in CHECKLISTS.values() for entry in entries)
 
 
 def fact_value(name: str, value: str) -> Markup | str:
@@ -84,8 +83,8 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """The facts of a log line, settings by their label and accounts by their role."""
     hidden = ("provider", "system", *(("remedy", "subject", "year") if "remedy" in facts else ()))
     shown = {name: str(value) for name, value in facts.items() if name not in hidden}
-    if shown.get("reason") in _TITLES:
-        shown["reason"] = str(_(_TITLES[shown["reason"]]))
+    if shown.get("reason") in _CODES:
+        shown["reason"] = _title(shown["reason"])
     key = shown.get("setting", "")
     if key in words.SETTING_WORDS:
         shown["setting"] = str(words.SETTING_WORDS[key].label)
@@ -99,12 +98,17 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
+def _title(code: str) -> str:
+    """What a prerequisite asks, in the words of the company's own system."""
+    return str(_(entries_of(access.frame().accounting)[code].title))
+
+
 def run_message(message: str) -> str:
     """Why a run ended, in words."""
     if message in words.RUN_MESSAGES:
         return str(words.RUN_MESSAGES[message])
     if message in _CODES:
-        return str(_("Your books are not ready. This must be so: %(what)s.", what=_(_TITLES[message])))
+        return str(_("Your books are not ready. This must be so: %(what)s.", what=_title(message)))
     return filters.clean(message)
 
 

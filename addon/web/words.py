@@ -15,7 +15,7 @@ from flask_babel import gettext, lazy_gettext
 
 from addon.core.books import OrderField
 from addon.core.delivery import DeliveryState, PartState
-from addon.core.documents import DocumentKind
+from addon.core.documents import CustomerVat, DocumentKind
 from addon.core.fee_vat import FeeEntity, FeeVat
 from addon.core.fixings import RateChoice
 from addon.core.holds import HoldReason, WaitReason
@@ -543,8 +543,11 @@ HOLDS: Final[Mapping[HoldReason, HoldWords]] = {
         _("Try again: Settlement is there now."),
     ),
     HoldReason.CODE_NOT_READY: HoldWords(
-        _("A cost centre, project or term of payment is missing"),
-        _("The document names a code that is not in your books, or that is closed."),
+        _("A code that the document names is missing"),
+        _(
+            "A cost centre, a project, terms of payment, a layout or a group is not in your books, is closed, or "
+            "cannot be used for it."
+        ),
         _("Add or open it in your books, or choose another one under Settings, and try again."),
     ),
     HoldReason.WAITED_FOR_GONE: HoldWords(
@@ -809,6 +812,34 @@ CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
     ("code", "missing"): _("%(code)s is not in your books. You have chosen it under Settings or in a rule."),
     ("code", "inactive"): _("%(code)s is closed in your books. You have chosen it under Settings or in a rule."),
     ("article_register", ""): _("Kvitt was not let in here: %(name)s."),
+    ("locked_period", "months"): _("%(from)s to %(through)s is closed or barred, and Kvitt starts before its end."),
+    ("voucher_series", "full"): _("The journal %(series)s has next to no voucher numbers left."),
+    ("scope", "SuperUser"): _("Kvitt's app does not have the role SuperUser in your agreement."),
+    ("exchange_account", "not_mapped"): _("No account is chosen for %(use)s."),
+    ("exchange_account", "missing"): _("Account %(account)s is not in the chart for %(year)s. It is for: %(use)s."),
+    ("exchange_account", "inactive"): _("Account %(account)s is not active for %(year)s. It is for: %(use)s."),
+    ("exchange_account", "cost_centre"): _("Account %(account)s demands a cost centre in %(year)s."),
+    ("exchange_account", "project"): _("Account %(account)s demands a project in %(year)s."),
+    ("layout", "none"): _("There is no layout for invoices."),
+    ("layout", "missing"): _("Layout %(number)s, which you chose, is not there."),
+    ("layout", "inactive"): _("Layout %(number)s, which you chose, has been deleted."),
+    ("payment_terms", "none"): _("No terms of payment leave an invoice open."),
+    ("payment_terms", "missing"): _("Terms of payment %(number)s, which you chose, are not there."),
+    ("payment_terms", "inactive"): _("Terms of payment %(number)s %(name)s do not leave an invoice open."),
+    ("customer_group", "none"): _("There is no customer group."),
+    ("customer_group", "missing"): _("Customer group %(number)s, which you chose, is not there."),
+    ("rounding_product", "none"): _("No product group is without VAT wherever it sells."),
+    ("rounding_product", "missing"): _("Product group %(number)s, which you chose for roundings, is not there."),
+    ("rounding_product", "inactive"): _("Product group %(number)s %(name)s, which you chose for roundings, has VAT."),
+    ("vat_zone", ""): _("There is no VAT zone for customers of this kind: %(buyer)s."),
+    ("product_group", ""): _("No product group sells on account %(account)s at %(rate)s %% VAT. It is for: %(use)s."),
+    ("product_group", "rate"): _(
+        "Account %(account)s has %(has)s %% VAT by its VAT code, not %(rate)s %%. It is for: %(use)s."
+    ),
+    ("product", ""): _("Product %(name)s is barred."),
+    ("webhook", "off"): _("e-conomic does not tell Kvitt when an invoice is booked."),
+    ("webhook", "elsewhere"): _("e-conomic tells an address that Kvitt no longer has."),
+    ("webhook", "disabled"): _("e-conomic has stopped telling Kvitt: its webhook is switched off."),
     ("locked_period", ""): _("The books are locked through %(through)s, and you start on %(start)s."),
     ("warehouse", ""): _("The warehouse module holds invoices back until their goods are marked as delivered."),
     ("oss_vat_code", ""): _(
@@ -819,14 +850,24 @@ CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
 """What is wrong, by the check's code and its fault. Names are those of the check's details."""
 
 
+BUYERS: Final[Mapping[str, Text]] = {
+    CustomerVat.DOMESTIC: _("buyers in your own country"),
+    CustomerVat.EU_CONSUMER: _("consumers in other EU countries"),
+    CustomerVat.EU_BUSINESS: _("businesses in other EU countries"),
+    CustomerVat.EXPORT: _("buyers outside the EU"),
+}
+"""Kinds of buyers, as VAT zones tell them apart."""
+
+
 def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str) -> str:
     """What a red check says; its title where there are no words for the fault."""
-    fault = details.get("fault") or ("unreadable" if "unreadable" in details else "")
+    fault = details.get("fault") or ("unreadable" if "unreadable" in details else details.get("name", ""))
     template = CHECK_FAULTS.get((code, fault)) or CHECK_FAULTS.get((code, ""))
     if template is None:
         return gettext(title)  # type: ignore[no-any-return]
     known: dict[str, str] = _Blank({name: readable(text) for name, text in {**details, "subject": subject}.items()})
     known["use"] = role_name(details.get("use", subject))
+    known["buyer"] = str(BUYERS.get(details.get("buyer", ""), details.get("buyer", "")))
     return str(template) % known
 
 
@@ -887,6 +928,10 @@ REPAIRS: Final[Mapping[str, Text]] = {
     "create_series": _("Create series %(subject)s"),
     "add_currency": _("Add %(subject)s"),
     "add_payment_mode": _("Add a way of payment for %(subject)s"),
+    "mend_series": _("Set journal %(subject)s right"),
+    "create_product_group": _("Make a product group for account %(subject)s"),
+    "open_product": _("Open product %(subject)s"),
+    "register_webhook": _("Have e-conomic tell Kvitt"),
 }
 
 
@@ -931,6 +976,13 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "payments": SettingWords(_("Payments"), _("Unbooked ones wait for your bookkeeper. Vouchers are always booked.")),
     "payment_terms": SettingWords(
         _("Terms of payment"), _("A code of your books. Whatever it is, paid invoices are due on their own date.")
+    ),
+    "invoice_layout": SettingWords(_("Layout of invoices")),
+    "customer_group": SettingWords(
+        _("Customer group of new customers"), _("It decides the account of what they owe, and nothing that is there.")
+    ),
+    "rounding_group": SettingWords(
+        _("Product group for roundings"), _("For the øre that net prices cannot reach. It must be without VAT.")
     ),
     "cost_centre": SettingWords(_("Cost centre"), _("For sales and fees; a rule may say otherwise.")),
     "project": SettingWords(_("Project"), _("For sales and fees; a rule may say otherwise.")),

@@ -457,3 +457,93 @@ def test_without_a_mail_server_nobody_is_promised_a_letter(house: House, filled:
     signing_in.ask(house.services, "ada@example.com", lambda token: Letter("x", token))
     with pytest.raises(TryLater):
         SmtpMailer("smtp://127.0.0.1:9", "kvitt@kvitt.example").send("a@example.com", Letter("x", "y"))
+
+
+# --- The checklist and the choices -----------------------------------------------------------------------------
+
+
+def test_the_first_page_has_both_systems_lists(house: House) -> None:
+    page = house.client().get("/").text
+    check_html(page)
+    text = html.unescape(words_of(page))
+    for piece in (
+        "There is a journal for Kvitt alone",
+        "Fortnox: Settings, Financial years",
+        "All settings, Extensions",
+    ):
+        assert piece in text, piece
+
+
+def test_what_is_wrong_in_e_conomic_is_named_with_its_place_and_repaired(person: Person) -> None:
+    agreement, built = person.agreement, person.town
+    agreement.bar_account(5891)
+    agreement.bar_period(built.world.clock.now().date())
+    agreement.add_account(1020, "Salg af gavekort", "profitAndLoss", "U25")
+    company = person.installs()
+    assert [number for number, _ in built.world.economic.hooks] == [agreement.number], "registered at installation"
+    hook = built.world.economic.hooks[agreement.number, "INVOICE_BOOKED"]
+    built.world.economic.hooks.clear()
+    person.press("/settings", "/settings", **{"accounts.sales:DK25": "1020"})
+    person.press("/welcome", "/welcome/check")
+    text = person.see(person.client.get("/welcome"))
+    for piece in (
+        "The voucher series V is not there",
+        "No product group sells on account 1020 at 25 % VAT",
+        "is closed or barred",
+        "e-conomic does not tell Kvitt when an invoice is booked",
+        str(hook.values["url"]),
+        "e-conomic: All settings, Accounting, Journals",
+        "All settings, Extensions, Web hooks",
+    ):
+        assert piece in text, piece
+    assert "Fortnox" not in text
+    with person.house.services.db.company_reading(company) as session:
+        rows = {row.code: row for row in session.scalars(select(CheckRow)) if not row.ok}
+    assert not {row.code for row in rows.values() if row.stops} - {"voucher_series"}
+    person.press("/welcome", "/welcome/repair")
+    text = person.see(person.client.get("/welcome"))
+    for piece in ("The voucher series V is not there", "No product group sells", "does not tell Kvitt when"):
+        assert piece not in text, piece
+    assert "is closed or barred" in text, "what no call mends stays for a person"
+    assert built.world.economic.hooks[agreement.number, "INVOICE_BOOKED"].values["url"] == hook.values["url"]
+    assert any(group.sales_accounts[1] == 1020 for group in agreement.product_groups.values())
+
+
+def test_without_the_role_only_that_is_said(person: Person) -> None:
+    person.town.world.economic.role = "Sales"
+    person.client.get(person.sets_out())
+    person.confirms()
+    text = person.see(person.client.get("/welcome"))
+    assert "does not have the role SuperUser" in text and "Nothing is booked until this is mended" in text
+    assert "is not in the chart" not in text
+
+
+def test_what_invoices_name_is_chosen_out_of_the_registers(person: Person) -> None:
+    company = person.installs()
+    page = person.client.get("/settings").text
+    text = person.see(person.client.get("/settings"))
+    for piece in (
+        "Dansk std. uden bankoplysninger (the usual one)",
+        "20 Dansk std. m. bankoplysninger",
+        "4 Øredifferencer",
+    ):
+        assert piece in text, piece
+    for gone in ("Kontant", "cost_centre", "mail_invoice", "an order that you invoice"):
+        assert gone not in page, gone
+    person.press("/settings", "/settings", invoice_layout="20", customer_group="2", payment_terms="2")
+    values = settings.values(person.house.services, company)
+    assert (values["invoice_layout"], values["customer_group"], values["payment_terms"]) == ("20", "2", "2")
+    for wanted in ({"mail_invoice": "yes"}, {"sale_document": "order"}, {"cost_centre": "1"}):
+        refused = person.press("/settings", "/settings", **wanted)
+        assert refused.status_code == 422 and "Nothing has been saved" in refused.text
+    person.press("/settings", "/settings", invoice_layout="99")
+    person.press("/welcome", "/welcome/check")
+    assert "Layout 99, which you chose, is not there" in person.see(person.client.get("/welcome"))
+    assert "99: not in your books" in person.see(person.client.get("/settings"))
+
+
+def test_letting_go_takes_what_tells_us_away(person: Person) -> None:
+    person.installs()
+    assert person.town.world.economic.hooks
+    person.press("/settings", "/settings/uninstall", sure="yes")
+    assert not person.town.world.economic.hooks

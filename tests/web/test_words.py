@@ -7,12 +7,12 @@ import pytest
 from flask import Flask
 
 from addon.core.accounts import AccountRole
+from addon.core.checklists import CHECKLISTS
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
 from addon.core.fee_vat import FeeEntity, FeeVat
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
-from addon.core.prerequisites import PREREQUISITES
 from addon.core.records import FeeKind, MovementKind, PartKind, PayoutState
 from addon.services.runs import PHASES
 from addon.services.settings import COMPANY_ACCOUNTS, SETTINGS
@@ -69,7 +69,7 @@ def test_the_words_of_a_reason_differ_from_all_others(app: Flask) -> None:
 
 
 def test_every_fault_of_a_check_is_a_sentence(app: Flask) -> None:
-    codes = {entry.code for entry in PREREQUISITES}
+    codes = {entry.code for entries in CHECKLISTS.values() for entry in entries}
     assert {code for code, _ in words.CHECK_FAULTS} == codes
     details = {"account": "1686", "year": "2026-01-01 – 2026-12-31", "use": "sales:SE25", "through": "2026-10-31"}
     with app.test_request_context():

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final, TypeVar, assert_never
 from urllib.parse import quote
 
-from addon.connectors.economic import translate
+from addon.connectors.economic import mending, nudging, translate
 from addon.connectors.economic.client import (
     ACCOUNTS,
     BOOKED_ENTRIES,
@@ -26,6 +25,14 @@ from addon.connectors.economic.client import (
     EconomicClient,
     NotThere,
 )
+from addon.connectors.economic.registers import (
+    OPEN_TERMS,
+    Registers,
+    demanding_accounts,
+    invoicing,
+    read_registers,
+    rounding_groups,
+)
 from addon.connectors.economic.translate import DRAFT, Row
 from addon.connectors.http import Unreadable
 from addon.core.accounts import AccountRole
@@ -34,6 +41,7 @@ from addon.core.books import (
     BooksCurrency,
     Code,
     CustomerView,
+    Feature,
     Identity,
     InvoiceView,
     Ledger,
@@ -71,6 +79,7 @@ from addon.core.documents import (
     UpdateCustomer,
 )
 from addon.core.holds import HoldReason
+from addon.core.invoicing import Choice
 from addon.core.money import Money
 from addon.ports.accounting import AccountingCapabilities, Known
 from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, Rejected, TryLater
@@ -103,6 +112,10 @@ _PLACES: Final[Mapping[OrderField, str]] = {
     OrderField.EXTERNAL_REFERENCE: "notes.textLine2",
     OrderField.OCR: "notes.textLine1",
 }
+CANNOT: Final = (Feature.MAIL_INVOICE, Feature.ORDER, Feature.COST_CENTRE, Feature.PROJECT)
+"""What is not offered: an invoice is sent only in the call that books it; orders and departments are not written."""
+_SUPER_USER: Final = "SuperUser"
+_MISSING_MODULES: Final = "AccessDeniedAgreementMissingModules"
 _ALREADY_ATTACHED: Final = "DocumentAlreadyAttachedToVoucher"
 _MISSING_DRAFT: Final = "E06000"
 
@@ -122,29 +135,89 @@ class Choices:
     customer_group: int | None = None
     rounding_group: int | None = None
 
+    @staticmethod
+    def of(settings: Mapping[str, str]) -> Choices:
+        """The choices as settings write them; what is no number is left to chance, and shown red."""
+        numbers = {key: int(text) for key, text in settings.items() if text.isascii() and text.isdigit()}
+        return Choices(
+            numbers.get(Choice.LAYOUT),
+            numbers.get(Choice.PAYMENT_TERMS),
+            numbers.get(Choice.CUSTOMER_GROUP),
+            numbers.get(Choice.ROUNDING_GROUP),
+        )
+
+    def chosen(self, choice: Choice) -> str:
+        """A choice as it is written in the registers; empty where there is none."""
+        number = {
+            Choice.LAYOUT: self.layout,
+            Choice.PAYMENT_TERMS: self.payment_terms,
+            Choice.CUSTOMER_GROUP: self.customer_group,
+            Choice.ROUNDING_GROUP: self.rounding_group,
+        }[choice]
+        return "" if number is None else str(number)
+
 
 @dataclass(frozen=True, slots=True)
 class _Registers:
-    """What invoices need to name, read once."""
+    """What invoices need to name, read once. One that is missing holds what names it, and nothing else."""
 
     base_currency: str
-    layout: int
-    terms: int
-    customer_group: int
-    groups: Mapping[tuple[int, int], tuple[str, Decimal]]
-    """Sales account and VAT rate by product group and VAT zone."""
-    zones: frozenset[int]
+    read: Registers
+    choices: Choices
+
+    def _taken(self, choice: Choice, what: str) -> int:
+        named, chosen = invoicing(self.read, {}), self.choices.chosen(choice)
+        if named.fault_of(choice, chosen):
+            about = f"{what} {chosen}".strip()
+            raise Rejected("", f"e-conomic has no {about} that can be used", HoldReason.CODE_NOT_READY.value)
+        proposed = named.proposed(choice)
+        return int(chosen) if chosen or proposed is None else int(proposed.code)
+
+    @property
+    def layout(self) -> int:
+        return self._taken(Choice.LAYOUT, "layout")
+
+    @property
+    def terms(self) -> int:
+        return self._taken(Choice.PAYMENT_TERMS, "terms of payment")
+
+    @property
+    def customer_group(self) -> int:
+        return self._taken(Choice.CUSTOMER_GROUP, "customer group")
+
+    def rounding_group(self, zone: int) -> int | None:
+        """The group chosen for roundings, else one without VAT everywhere, else one without VAT in this zone."""
+        if self.choices.rounding_group is not None:
+            return self.choices.rounding_group
+        everywhere = (int(one.code) for one in rounding_groups(self.read) if one.open)
+        here = (group for (group, where), (_, rate) in self.groups.items() if where == zone and rate == 0)
+        return next(everywhere, next(here, None))
+
+    @property
+    def groups(self) -> Mapping[tuple[int, int], tuple[str, Decimal]]:
+        """Sales account and VAT rate by product group and VAT zone."""
+        return self.read.sold
+
+    @property
+    def zones(self) -> frozenset[int]:
+        return self.read.zones
 
 
 class EconomicAccounting:
     """One agreement's books. Safe to share between the threads of one slice of work."""
 
     def __init__(
-        self, client: EconomicClient, choices: Choices | None = None, *, now: Callable[[], datetime] = _now
+        self,
+        client: EconomicClient,
+        choices: Choices | None = None,
+        *,
+        now: Callable[[], datetime] = _now,
+        nudge_url: str = "",
     ) -> None:
         self._client = client
         self._choices = choices or Choices()
         self._now = now
+        self._nudge_url = nudge_url
         self._lock = threading.RLock()
         self._read: _Registers | None = None
         self._products: set[str] = set()
@@ -170,44 +243,69 @@ class EconomicAccounting:
 
         A month that is closed or barred counts only up to today, so that one barred ahead of time does not move all.
         """
-        identity = self.fetch_identity()
+        document = self._client.get("self")
+        identity = _seen("GET self", translate.identity, document)
+        if _SUPER_USER not in _roles(document):
+            return _closed_books(identity, missing_scopes=(_SUPER_USER,))
+        try:
+            return self._fetch_open_books(identity, first_day, last_day)
+        except Rejected as refusal:
+            if refusal.code == _MISSING_MODULES:
+                return _closed_books(identity, missing_licences=(refusal.message,))
+            raise
+
+    def _fetch_open_books(self, identity: Identity, first_day: date, last_day: date) -> Books:
         years = tuple(year for year in self._fetch_years() if year.first_day <= last_day and first_day <= year.last_day)
-        chart = list(self._client.rows("accounts"))
-        accounts = [
-            _seen("GET accounts", partial(translate.chart_account, year_ref=year.ref), row)
-            for year in years
-            for row in chart
-        ]
-        journals = self._own_journals()
-        series = [
-            Series(
-                _code(row),
-                translate.text(row, "name"),
-                _takes_everything(row),
-                year.ref,
-                row.get("requireAdminApproval") is True,
-            )
-            for year in years
-            for row in journals
-        ]
-        groups = list(self._client.rows("customer-groups"))
-        claims = [translate.text(row, "account", "accountNumber") for row in groups]
-        currencies = tuple(
-            BooksCurrency(translate.text(row, "code"), None, automatic=True) for row in self._client.rows("currencies")
-        )
+        demanding = demanding_accounts(self._client)
+        chart = [_seen("GET accounts", translate.chart_account, row) for row in self._client.rows("accounts")]
+        known = self._registers(anew=True).read
+        closed = self._fetch_closed_months()
         return Books(
             identity=identity,
             years=years,
-            accounts=tuple(accounts),
-            series=tuple(series),
+            accounts=tuple(
+                replace(
+                    one,
+                    year_ref=year.ref,
+                    needs_cost_centre=demanding.get(one.number, (False, False))[0],
+                    needs_project=demanding.get(one.number, (False, False))[1],
+                )
+                for year in years
+                for one in chart
+            ),
+            series=tuple(self._series(years)),
             invoice_series="invoices",
             payment_series="payments",
-            predefined=tuple((AccountRole.CUSTOMER_CLAIMS.value, number) for number in claims[:1]),
+            predefined=tuple((AccountRole.CUSTOMER_CLAIMS.value, number) for number in known.claims[:1]),
             # Any account may be the other side of a payment: there is nothing to add for it.
-            payment_modes=tuple((one.number, one.number) for one in accounts if one.active),
-            currencies=currencies,
-            locked_through=self._fetch_locked_through(),
+            payment_modes=tuple((one.number, one.number) for one in chart if one.active),
+            currencies=tuple(
+                BooksCurrency(translate.text(row, "code"), None, automatic=True)
+                for row in self._client.rows("currencies")
+            ),
+            locked_through=max((last for _, last in closed if last <= self._now().date()), default=None),
+            system="economic",
+            remedies=mending.REMEDIES,
+            closed_months=_joined(closed, first_day, last_day),
+            invoicing=invoicing(known, {one.number: one.vat_code for one in chart}),
+            nudges=nudging.standing(self._client, self._nudge_url),
+            nudge_address=self._nudge_url,
+            cannot=CANNOT,
         )
+
+    def _series(self, years: Sequence[FinancialYear]) -> Iterator[Series]:
+        """Journals, which are the same in every year."""
+        journals = self._own_journals()
+        for year in years:
+            for row in journals:
+                yield Series(
+                    _code(row),
+                    translate.text(row, "name"),
+                    _takes_everything(row),
+                    year.ref,
+                    row.get("requireAdminApproval") is True,
+                    mending.is_nearly_full(row),
+                )
 
     def _fetch_years(self) -> tuple[FinancialYear, ...]:
         def view(row: Row) -> FinancialYear:
@@ -218,14 +316,13 @@ class EconomicAccounting:
         years = [_seen("GET accounting-years", view, row) for row in self._client.rows("accounting-years")]
         return tuple(sorted(years, key=lambda year: year.first_day))
 
-    def _fetch_locked_through(self) -> date | None:
-        today = self._now().date()
-        locked = [
-            _seen("GET periods", lambda row: translate.day(row, "dateTo"), row)
+    def _fetch_closed_months(self) -> list[tuple[date, date]]:
+        """Periods that are closed or barred, the first one first."""
+        return sorted(
+            _seen("GET periods", lambda row: (translate.day(row, "dateFrom"), translate.day(row, "dateTo")), row)
             for row in self._client.items(f"{YEARS}/accountingYears/periods")
             if row.get("isClosed") is True or row.get("isBarred") is True
-        ]
-        return max((last for last in locked if last <= today), default=None)
+        )
 
     def _own_journals(self) -> tuple[Row, ...]:
         """All journals; there is no filter on them that works."""
@@ -256,10 +353,34 @@ class EconomicAccounting:
                 # The version that was read goes along: somebody else's change in between is not written over.
                 version = translate.text(account, "objectVersion")
                 self._client.tell("PUT", path, account, f"account/{repair.subject}/{version}")
+            case Remedy.MEND_SERIES:
+                mending.mend_journal(self._client, self._own_journals(), f"{JOURNAL_NAME} {repair.subject}", _FLAGS)
+                with self._lock:
+                    self._journals = None
+            case Remedy.CREATE_PRODUCT_GROUP:
+                known = self._registers(anew=True).read
+                mending.create_product_group(self._client, known, repair, self._now())
+                with self._lock:
+                    self._read = None
+            case Remedy.OPEN_PRODUCT:
+                path = f"products/{_in_path(repair.subject)}"
+                mending.open_product(self._client, path, f"open/{repair.subject}/{self._now().isoformat()}")
+            case Remedy.REGISTER_WEBHOOK:
+                self.begin_nudges()
             case Remedy.ADD_CURRENCY | Remedy.ADD_PAYMENT_MODE:
                 raise Rejected("", f"e-conomic lets a person do this, not us: {repair.subject}")
             case _:
                 assert_never(repair.remedy)
+
+    def begin_nudges(self) -> None:
+        """Have e-conomic tell us when an invoice is booked. Raises `Rejected` where another app holds that event."""
+        if self._nudge_url:
+            nudging.begin(self._client, self._nudge_url, self._now())
+
+    def end_nudges(self) -> None:
+        """Have e-conomic tell us nothing any more."""
+        if self._nudge_url:
+            nudging.end(self._client, self._nudge_url, self._now())
 
     def _create_journal(self, code: str) -> None:
         """A journal of our own, so that booking never sweeps up what a bookkeeper has half finished."""
@@ -281,7 +402,11 @@ class EconomicAccounting:
         codes: list[Code] = []
         if Register.PAYMENT_TERMS in registers:
             codes = [
-                Code(Register.PAYMENT_TERMS, translate.text(row, "paymentTermsNumber"))
+                Code(
+                    Register.PAYMENT_TERMS,
+                    translate.text(row, "paymentTermsNumber"),
+                    translate.text(row, "paymentTermsType") in OPEN_TERMS,
+                )
                 for row in self._client.rows("payment-terms")
             ]
         closed = [one.value for one in registers if one is not Register.PAYMENT_TERMS]
@@ -316,47 +441,11 @@ class EconomicAccounting:
 
     # --- What invoices name -------------------------------------------------------------------------------
 
-    def _registers(self) -> _Registers:
+    def _registers(self, *, anew: bool = False) -> _Registers:
         with self._lock:
-            if self._read is None:
-                self._read = self._fetch_registers()
+            if self._read is None or anew:
+                self._read = _Registers(self.fetch_identity().currency, read_registers(self._client), self._choices)
             return self._read
-
-    def _fetch_registers(self) -> _Registers:
-        chosen, client = self._choices, self._client
-        layouts = [row for row in client.rows("layouts") if row.get("deleted") is not True]
-        terms = [row for row in client.rows("payment-terms") if translate.text(row, "paymentTermsType") == "net"]
-        terms.sort(key=lambda row: int(translate.text(row, "daysOfCredit") or 0))
-        groups = list(client.rows("customer-groups"))
-        rates = {
-            translate.text(row, "vatCode"): translate.decimal(row, "ratePercentage")
-            for row in client.rows("vat-accounts")
-        }
-        zones = frozenset(
-            translate.whole(row, "vatZoneNumber")
-            for row in client.rows("vat-zones")
-            if row.get("enabledForCustomer") is True
-        )
-        return _Registers(
-            self.fetch_identity().currency,
-            chosen.layout or _first(layouts, "layoutNumber", "layout"),
-            chosen.payment_terms or _first(terms, "paymentTermsNumber", "payment terms that leave an invoice open"),
-            chosen.customer_group or _first(groups, "customerGroupNumber", "customer group"),
-            dict(self._fetch_sales_accounts(rates)),
-            zones,
-        )
-
-    def _fetch_sales_accounts(
-        self, rates: Mapping[str, Decimal]
-    ) -> Iterator[tuple[tuple[int, int], tuple[str, Decimal]]]:
-        """The account and VAT rate of each product group in each zone: only these decide what a row is booked on."""
-        for group in self._client.rows("product-groups"):
-            number = translate.whole(group, "productGroupNumber")
-            for row in self._client.rows(f"product-groups/{number}/sales-accounts"):
-                code = translate.text(row, "salesAccount", "vatAccount", "vatCode")
-                account = translate.text(row, "salesAccount", "accountNumber")
-                zone = translate.whole(row, "vatZone", "vatZoneNumber")
-                yield (number, zone), (account, rates.get(code, Decimal(0)))
 
     def _zone_and_groups(self, invoice: Invoice) -> tuple[int, list[int]]:
         """The VAT zone in which every row finds a product group with its account and rate, and those groups."""
@@ -397,9 +486,7 @@ class EconomicAccounting:
     def _rounding_product(self, zone: int) -> None:
         """The product without VAT that takes what net prices cannot reach."""
         known = self._registers()
-        free = [n for (n, where), (_, rate) in known.groups.items() if where == zone and rate == 0]
-        everywhere = [n for n in free if all(found[1] == 0 for (m, _), found in known.groups.items() if m == n)]
-        group = self._choices.rounding_group or next(iter([*reversed(everywhere), *free]), None)
+        group = known.rounding_group(zone)
         if group is None:
             message = "no product group is without VAT, which rounding rows need"
             raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
@@ -1168,10 +1255,46 @@ def _written(what: str, view: Callable[[Row], T], row: object) -> T:
         raise OutcomeUnknown(f"{what}: {error}") from error
 
 
-def _first(rows: Sequence[Row], name: str, what: str) -> int:
-    if not rows:
-        raise Rejected("", f"e-conomic has no {what}", HoldReason.ACCOUNT_NOT_READY.value)
-    return translate.whole(rows[0], name)
+def _roles(document: object) -> frozenset[str]:
+    """The roles of our app in an agreement."""
+    application = document.get("application") if isinstance(document, Mapping) else None
+    roles = application.get("requiredRoles") if isinstance(application, Mapping) else None
+    return frozenset(translate.text(role, "name").replace(" ", "") for role in roles or () if isinstance(role, Mapping))
+
+
+def _closed_books(
+    identity: Identity, missing_scopes: tuple[str, ...] = (), missing_licences: tuple[str, ...] = ()
+) -> Books:
+    """Books of which nothing could be read, and why."""
+    return Books(
+        identity,
+        (),
+        (),
+        (),
+        "",
+        "",
+        (),
+        (),
+        (),
+        None,
+        missing_scopes=missing_scopes,
+        missing_licences=missing_licences,
+        system="economic",
+        cannot=CANNOT,
+    )
+
+
+def _joined(closed: Sequence[tuple[date, date]], first_day: date, last_day: date) -> tuple[tuple[date, date], ...]:
+    """Periods that touch some days, those that follow on each other as one."""
+    joined: list[tuple[date, date]] = []
+    for first, last in closed:
+        if last < first_day or first > last_day:
+            continue
+        if joined and (first - joined[-1][1]).days == 1:
+            joined[-1] = (joined[-1][0], last)
+        else:
+            joined.append((first, last))
+    return tuple(joined)
 
 
 def _takes_everything(journal: Row) -> bool:

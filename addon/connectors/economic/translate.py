@@ -194,7 +194,7 @@ def identity(row: Row) -> Identity:
     )
 
 
-def chart_account(row: Row, year_ref: str) -> ChartAccount:
+def chart_account(row: Row, year_ref: str = "") -> ChartAccount:
     """An account of the chart, which all years share. Headings and sums are not active."""
     barred = row.get("barred") is True or row.get("blockDirectEntries") is True
     active = not barred and text(row, "accountType") in _POSTABLE

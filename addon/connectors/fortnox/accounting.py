@@ -272,6 +272,8 @@ class FortnoxAccounting:
                     "AccountNumber": str(_digits(repair.subject)),
                 }
                 self._client.send("POST", "modesofpayments", {"ModeOfPayment": mode})
+            case Remedy.MEND_SERIES | Remedy.CREATE_PRODUCT_GROUP | Remedy.OPEN_PRODUCT | Remedy.REGISTER_WEBHOOK:
+                raise Rejected("", f"Fortnox lets a person do this, not us: {repair.subject}")
             case _:
                 assert_never(repair.remedy)
 

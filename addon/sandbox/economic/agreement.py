@@ -105,6 +105,11 @@ class EconomicAgreement(Journals):
         self.accounts[number].blocked = blocked
 
     @_locked
+    def demand_department(self, number: int, demanded: bool = True) -> None:
+        """Let an account take only entries that name a department."""
+        self.accounts[number].needs_department = demanded
+
+    @_locked
     def add_account(self, number: int, name: str, kind: str = "status", vat_code: str = "") -> None:
         """Put an account into the chart."""
         self.accounts[number] = Account(number, name, kind, "debit", vat_code)

@@ -39,6 +39,7 @@ class Account:
     blocked: bool = False
     currency: str = ""
     version: int = 1
+    needs_department: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ ACTIONS = frozenset(
         "block_direct_entries",
         "close_period",
         "close_year",
+        "demand_department",
         "open_year",
         "person_adds_currency",
         "person_books_draft",

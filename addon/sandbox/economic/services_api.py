@@ -1,4 +1,4 @@
-"""The services under /apis: journals, booked entries, years and periods, accounts, documents, webhooks."""
+"""The services under /apis: journals, booked entries, years and periods, accounts, documents, webhooks, products."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from addon.sandbox.economic.journals import (
     Journal,
     is_customer_entry,
 )
+from addon.sandbox.economic.products_api import ProductsApi
 from addon.sandbox.economic.world import EVENTS, EconomicWorld, Hook
 
 JOURNALS = "/apis/journalsapi/v15.0.0"
@@ -59,7 +60,7 @@ HOOK_FILTER = {"eventType": _ALL, "name": _TEXT, "url": _TEXT, "isDisabled": _SO
 
 def register_services(app: Flask, world: EconomicWorld) -> None:
     """Put the services into the app."""
-    host = _Services(world)
+    host = ServicesHost(world)
     host.routes()
     app.add_url_rule("/apis/<path:rest>", "services", host.dispatch, methods=["GET", "POST", "PUT", "DELETE"])
 
@@ -76,7 +77,9 @@ def _day(value: Any) -> date | None:
         return None
 
 
-class _Services(Frame):
+class ServicesHost(Frame):
+    """The services' frame, with their refusals."""
+
     def __init__(self, world: EconomicWorld) -> None:
         super().__init__(world, legacy=False)
 
@@ -93,6 +96,7 @@ class _Services(Frame):
         self.lists(f"{DOCUMENTS}/AttachedDocuments", BOOKKEEPING, self._documents, DOCUMENT_FILTER)
         self.route("POST", f"{DOCUMENTS}/AttachedDocuments", BOOKKEEPING, self.attach)
         self._hook_routes()
+        ProductsApi(self).routes()
 
     # -- refusals ------
 
@@ -526,7 +530,7 @@ class _Services(Frame):
             "isCredit": account.side == "credit",
             "currency": account.currency or None,
             "vatCode": account.vat_code or None,
-            "isDepartmentMandatory": False,
+            "isDepartmentMandatory": account.needs_department,
             "isUnitMandatory": False,
             "objectVersion": f"{account.version:08x}",
         }
