@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
@@ -37,6 +39,7 @@ from addon.store.secrets import SealedBox
 if TYPE_CHECKING:
     from redis import Redis
 
+    from addon.connectors.economic import Memory
     from addon.connectors.http import DeadlineTransport, HttpClient
     from addon.connectors.paypal import PayPalPlatform
     from addon.connectors.stripe import StripePlatform
@@ -80,6 +83,8 @@ class LiveOutside:
         self._settings = settings
         self._now = now
         self._tally = tally or Tally()
+        self._lock = threading.Lock()
+        self._read_of_agreements: WeakKeyDictionary[TokenSource, Memory] = WeakKeyDictionary()
 
     @cached_property
     def _transport(self) -> DeadlineTransport:
@@ -152,7 +157,7 @@ class LiveOutside:
     def _economic(
         self, tenant: str, tokens: TokenSource, observer: CallObserver, lane: Lane, choices: Mapping[str, str]
     ) -> AccountingSystem:
-        from addon.connectors.economic import Choices, EconomicAccounting, EconomicClient, nudge_path
+        from addon.connectors.economic import Choices, EconomicAccounting, EconomicClient, Memory, nudge_path
 
         settings = self._settings
         client = EconomicClient(
@@ -166,7 +171,10 @@ class LiveOutside:
         )
         word = nudge_path(settings.secret_key.get_secret_value().encode(), tenant)
         address = f"{settings.public_url.rstrip('/')}/webhooks/economic/{word}"
-        return EconomicAccounting(client, Choices.of(choices), now=self._now, nudge_url=address)
+        with self._lock:
+            # Whoever works with the same source of tokens does one slice of one company's work.
+            memory = self._read_of_agreements.setdefault(tokens, Memory())
+        return EconomicAccounting(client, Choices.of(choices), now=self._now, nudge_url=address, memory=memory)
 
     def _economic_authorisation(self) -> Authorisation:
         from addon.connectors.economic import EconomicAuthorisation

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from bench.counts import count_basic, count_plus, count_second_runs
+from bench.economic import count_economic
 from bench.rows import Row, print_table
 
 Measure = Callable[[], list[Row]]
@@ -21,6 +22,7 @@ def _counts() -> list[tuple[str, Measure]]:
         ("calls per document, Plus", count_plus),
         ("calls per document, Basic", count_basic),
         ("second runs", count_second_runs),
+        ("calls per document, e-conomic", count_economic),
     ]
 
 

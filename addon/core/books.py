@@ -326,6 +326,8 @@ class StepAnswer:
     invoice: InvoiceView | None = None
     payment: PaymentView | None = None
     voucher: str = ""
+    beside: str = ""
+    """The key of the step whose calls carried this one along; empty: it had calls of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from addon.core.books import (
     VoucherView,
 )
 from addon.core.documents import Step
+from addon.ports.errors import PortError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class AccountingCapabilities:
     foreign_vouchers: bool
     idempotency_window_s: int
     """For how long a repeated key is answered with the first answer; 0 if keys are not known."""
+    books_together: int = 1
+    """How many payments and vouchers one booking call may carry (`perform_together`); 1: each is booked by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Known:
     attempt_started_at: datetime | None = None
     taken_payments: tuple[str, ...] = ()
     """Payments of the same invoice that other documents of ours have made: alike they may be, a hit they are not."""
+    left_to_person: bool = False
+    """Whether a person books what this step makes."""
 
 
 @runtime_checkable
@@ -116,6 +121,13 @@ class AccountingSystem(Protocol):
 
     def perform(self, step: Step, known: Known) -> StepAnswer:
         """Make one write. Raises `AlreadyDone` where they say that it was done before."""
+        ...
+
+    def perform_together(self, work: Sequence[tuple[Step, Known]]) -> Sequence[StepAnswer | PortError]:
+        """Book payments and vouchers of different documents by as few calls as there are; what each came to, in turn.
+
+        What is wrong with one of them keeps none of the others. Never asked for more than `books_together`.
+        """
         ...
 
     def look_up(self, step: Step, known: Known) -> StepAnswer | None:

@@ -77,7 +77,7 @@ from addon.services.context import Services
 from addon.services.tally import Counter, Timing
 from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
-from addon.store.deliveries import Claimed, Told
+from addon.store.deliveries import Claimed, OpenStep, Ready, Told
 from addon.store.models import (
     CompanySettings,
     CustomerRow,
@@ -99,6 +99,10 @@ FRESH_PLAN = timedelta(minutes=10)
 """For so long a plan is paid as it was made. Later, the invoice that Basic found is looked at once more."""
 
 
+TOGETHER: Final = ("book_payment", "post_voucher")
+"""Kinds of steps that go together where one call of the accounting system books many (`books_together`)."""
+
+
 UNDONE = "undone"
 """The reason on a part whose document was taken back."""
 
@@ -112,6 +116,8 @@ class Progress(StrEnum):
     """Its next step may not be tried yet."""
     BEHIND = "behind"
     """Its next step needs what another document makes: a customer."""
+    GATHERED = "gathered"
+    """Its next step is booked together with others'."""
     PAUSED = "paused"
     """Its next step may be tried at once; the slice's time is over."""
     STOPPED = "stopped"
@@ -160,14 +166,22 @@ def deliver(
     tried: set[int] = set()  # what came to nothing since the last document that got anywhere
     behind: set[int] = set()  # what waits for a customer that another document makes
     done_now: list[int] = []
-    running: dict[Future[Progress], int] = {}
+    running: dict[_Running, tuple[int, ...]] = {}
     ready: deque[int] = deque()  # read many at a time; `claim` looks again at each
     told_at = 0.0
+    most = _books_together(services, company_id, desk_for)
+    gathered: list[int] = []  # what waits for others, to be booked with them by one call
+
+    def at_work() -> set[int]:
+        return {document_id for some in running.values() for document_id in some}
+
     with ThreadPoolExecutor(services.in_flight, thread_name_prefix="deliver") as pool:
         while True:
             idle = not stopped and not enough()
             if idle and not ready:
-                ready.extend(_ready(services, company_id, tried | behind | set(running.values())))
+                for entry in _ready(services, company_id, tried | behind | at_work() | set(gathered)):
+                    goes_with_others = most > 1 and entry.kind in TOGETHER and not entry.doubted
+                    (gathered if goes_with_others else ready).append(entry.document_id)
             while idle and ready and len(running) < services.in_flight:
                 document_id = ready.popleft()
                 if monotonic_time.monotonic() - told_at > TELL_EVERY_S:
@@ -175,21 +189,33 @@ def deliver(
                     told_at = monotonic_time.monotonic()
                 future = pool.submit(
                     copy_context().run,  # what a thread logs names its company and run as well
-                    deliver_document,
+                    _by_itself,
                     services,
                     company_id,
                     run_id,
                     document_id,
                     desk_for(CallLog()),
                     enough,
+                    most > 1,
                 )
-                running[future] = document_id
+                running[future] = (document_id,)
+            if idle and gathered and (len(gathered) >= most or not (ready or running)):
+                some, gathered = gathered[:most], gathered[most:]
+                batch = pool.submit(
+                    copy_context().run,
+                    deliver_together,
+                    services,
+                    company_id,
+                    run_id,
+                    some,
+                    desk_for(CallLog()),
+                    enough,
+                )
+                running[batch] = tuple(some)
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                document_id = running.pop(future)
-                progress = future.result()
+            for document_id, progress in [ended for future in done for ended in _ended(future, running)]:
                 match progress:
                     case Progress.BOOKED | Progress.HELD:
                         booked += progress is Progress.BOOKED
@@ -202,6 +228,8 @@ def deliver(
                         tried.add(document_id)
                     case Progress.PAUSED:
                         pass
+                    case Progress.GATHERED:
+                        gathered.append(document_id)
                     case Progress.BEHIND:
                         behind.add(document_id)
                     case _:
@@ -212,6 +240,36 @@ def deliver(
     retry_at = _next_turn_at(services, company_id, behind)
     left = not stopped and bool(_ready(services, company_id, tried | behind))
     return Delivered(booked, held, stopped, left, retry_at)
+
+
+_Running = Future[Mapping[int, Progress]]
+
+
+def _ended(future: _Running, running: dict[_Running, tuple[int, ...]]) -> list[tuple[int, Progress]]:
+    """The documents that a thread worked on, and how each ended for now."""
+    del running[future]
+    return list(future.result().items())
+
+
+def _by_itself(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    document_id: int,
+    desk: Desk,
+    enough: Callable[[], bool],
+    gathers: bool,
+) -> Mapping[int, Progress]:
+    return {document_id: deliver_document(services, company_id, run_id, document_id, desk, enough, gathers=gathers)}
+
+
+def _books_together(services: Services, company_id: int, desk_for: Callable[[CallLog], Desk]) -> int:
+    """How many documents' payments and vouchers one call may book; vouchers then need not wait for one another."""
+    most = desk_for(CallLog()).system.capabilities.books_together
+    if most > 1:
+        with services.db.company(company_id) as session:
+            deliveries.free_vouchers(session)
+    return most
 
 
 def _time_deliveries(services: Services, company_id: int, document_ids: Sequence[int]) -> None:
@@ -265,11 +323,11 @@ def _next_turn_at(services: Services, company_id: int, behind: Collection[int]) 
     return min((turn for turn in turns if turn > now), default=min(turns, default=None))
 
 
-def _ready(services: Services, company_id: int, without: set[int]) -> tuple[int, ...]:
-    """Documents whose next step may be tried now, oldest first."""
+def _ready(services: Services, company_id: int, without: set[int]) -> tuple[Ready, ...]:
+    """Steps that may be tried now, the next one of a document each, oldest first."""
     with services.db.company_reading(company_id) as session:
         ready = deliveries.next_ready(session, services.in_flight * 8 + len(without), services.quarantine_s)
-    return tuple(entry.document_id for entry in ready if entry.document_id not in without)
+    return tuple(entry for entry in ready if entry.document_id not in without)
 
 
 def _in_words(services: Services, company_id: int, document_id: int) -> str:
@@ -286,18 +344,110 @@ def deliver_document(
     document_id: int,
     desk: Desk,
     enough: Callable[[], bool],
+    *,
+    gathers: bool = False,
 ) -> Progress:
-    """Take one document's steps in turn until it is booked, held, must wait, or `enough` says stop."""
-    work = _Chain(services, company_id, run_id, document_id, desk, enough)
+    """Take one document's steps in turn until it is booked, held, must wait, or `enough` says stop.
+
+    `gathers`: it also stops at a step that is booked together with others'.
+    """
+    work = _Chain(services, company_id, run_id, document_id, desk, enough, gathers=gathers)
     try:
-        attempt = _first_attempt(work)
-        while isinstance(attempt, _Attempt):
-            attempt = _carry_out(work, attempt)
-        return attempt
+        return _to_the_end(work, _first_attempt(work))
     except deliveries.ClaimLost:
         return Progress.LATER  # whoever took over looks first, and finds what this attempt wrote
     finally:
         desk.log.save(services, company_id, run_id)
+
+
+def _to_the_end(work: _Chain, attempt: _Attempt | Progress) -> Progress:
+    while isinstance(attempt, _Attempt):
+        attempt = _carry_out(work, attempt)
+    return attempt
+
+
+# --- Many documents by one call -------------------------------------------------------------------------------
+
+
+def deliver_together(
+    services: Services,
+    company_id: int,
+    run_id: int | None,
+    document_ids: Sequence[int],
+    desk: Desk,
+    enough: Callable[[], bool],
+) -> Mapping[int, Progress]:
+    """Book payments and vouchers of several documents by as few calls as the accounting system needs.
+
+    Each is claimed, and its answer recorded, as if it went alone: a crash in between leaves each to be looked up.
+    What must be looked up now, or has a copy to be removed, does go alone.
+    """
+    progress: dict[int, Progress] = {}
+    together: list[tuple[_Chain, _Attempt]] = []
+    try:
+        for document_id in document_ids:
+            work = _Chain(services, company_id, run_id, document_id, desk, enough)
+            try:
+                attempt = _first_attempt(work)
+                if isinstance(attempt, _Attempt) and _goes_with_others(attempt):
+                    together.append((work, attempt))
+                else:
+                    progress[document_id] = _to_the_end(work, attempt)
+            except deliveries.ClaimLost:
+                progress[document_id] = Progress.LATER
+        if together:
+            progress.update(_booked_together(together, desk))
+    finally:
+        desk.log.save(services, company_id, run_id)
+    return progress
+
+
+def _goes_with_others(attempt: _Attempt) -> bool:
+    claimed = attempt.claimed
+    alone = claimed.look_first or attempt.doubted or attempt.old or attempt.answer is not None
+    return claimed.step.kind in TOGETHER and not alone
+
+
+def _booked_together(together: Sequence[tuple[_Chain, _Attempt]], desk: Desk) -> dict[int, Progress]:
+    """Write for all of them, and record for each what it came to."""
+    services = together[0][0].services
+    begun = min(attempt.begun for _, attempt in together)
+    outcomes: Sequence[StepAnswer | Exception]
+    with writes_until(begun + services.lease_s * (CALL_SHARE - 1) / CALL_SHARE):
+        try:
+            if monotonic_time.monotonic() > begun + services.lease_s / CALL_SHARE:
+                raise TryLater("too little of the lease is left to begin a write")
+            outcomes = desk.system.perform_together([(one.claimed.step, one.known) for _, one in together])
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            outcomes = [error] * len(together)
+    first = together[0][1].claimed.key
+    progress = {}
+    for (work, attempt), outcome in zip(together, outcomes, strict=True):
+        try:
+            progress[work.document_id] = _recorded_of_many(work, attempt, outcome, first)
+        except deliveries.ClaimLost:
+            progress[work.document_id] = Progress.LATER
+    return progress
+
+
+def _recorded_of_many(work: _Chain, attempt: _Attempt, outcome: StepAnswer | Exception, first: str) -> Progress:
+    """Record one of many. Its calls stand with the first of them. Raises `ClaimLost`."""
+    claimed, parts = attempt.claimed, (work.services, work.company_id, work.run_id, attempt.claimed)
+    match outcome:
+        case StepAnswer():
+            beside = first if first != claimed.key else ""
+            answered = _answered(work, attempt, claimed.step, replace(outcome, beside=beside), go_on=False)
+            assert isinstance(answered, Progress)  # noqa: S101 - it was told not to go on
+            return answered
+        case BadReply():
+            unread = OutcomeUnknown("the answer to a write cannot be read")
+            return _failed(*parts, unread, False, work.desk)
+        case PortError():
+            return _failed(*parts, outcome, False, work.desk)
+        case _:
+            return _broken(*parts, outcome, work.desk)
 
 
 @dataclass(slots=True)
@@ -314,7 +464,11 @@ class _Chain:
     document_id: int
     desk: Desk
     enough: Callable[[], bool]
-    steps: deque[int] = field(default_factory=deque)
+    gathers: bool = False
+    """Whether a step that is booked together with others' ends the work for now."""
+    gathered: bool = False
+    """Whether it did."""
+    steps: deque[OpenStep] = field(default_factory=deque)
     """Those that are left."""
     whole: bool = False
     doubtful: bool = False
@@ -372,7 +526,7 @@ def _first_attempt(work: _Chain) -> _Attempt | Progress:
         with work.services.db.company(work.company_id) as session:  # commits "sending"
             claimed = _claimed(work, session)
             if claimed is None:
-                return Progress.LATER  # another worker has it
+                return _unclaimed(work)
             if _out_of_date(session, claimed, work.desk):
                 return Progress.HELD
             work.whole = claimed.seq == 0
@@ -391,18 +545,27 @@ def _claimed(work: _Chain, session: Session) -> Claimed | None:
         work.steps.extend(deliveries.open_steps(session, work.document_id))
     if not work.steps:
         return None
-    delivery_id = work.steps.popleft()
+    step = work.steps[0]
+    if work.gathers and step.kind in TOGETHER and not (step.doubted or work.doubtful):
+        work.gathered = True
+        return None
+    work.steps.popleft()
     claimed = deliveries.claim(
         session,
-        delivery_id,
+        step.delivery_id,
         services.lease_s,
         services.quarantine_s,
         always_look=_may_stand_there(work, session),
         savepoint=False,
     )
     if claimed is None:
-        _leave_to_person(session, delivery_id, services.now())
+        _leave_to_person(session, step.delivery_id, services.now())
     return claimed
+
+
+def _unclaimed(work: _Chain) -> Progress:
+    """Why there was nothing to claim: it goes with others, or another worker has it."""
+    return Progress.GATHERED if work.gathered else Progress.LATER
 
 
 def _may_stand_there(work: _Chain, session: Session) -> bool:
@@ -427,8 +590,8 @@ def _leave_to_person(session: Session, delivery_id: int, now: datetime) -> None:
 
 
 def _leave_next_to_person(work: _Chain, session: Session) -> None:
-    for delivery_id in deliveries.open_steps(session, work.document_id)[:1]:
-        _leave_to_person(session, delivery_id, work.services.now())
+    for step in deliveries.open_steps(session, work.document_id)[:1]:
+        _leave_to_person(session, step.delivery_id, work.services.now())
 
 
 def _prepared(work: _Chain, session: Session, claimed: Claimed, begun: float) -> _Attempt:
@@ -531,7 +694,7 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
                 if isinstance(step, CreateInvoice):
                     work.steps.clear()  # its answer may have called for a step in between
                 next_claimed = _claimed(work, session)
-                following = Progress.LATER if next_claimed is None else _prepared(work, session, next_claimed, begun)
+                following = _unclaimed(work) if next_claimed is None else _prepared(work, session, next_claimed, begun)
             else:
                 _leave_next_to_person(work, session)
     except BaseException:
@@ -747,7 +910,9 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
         case DateCreditNote():
             return Known(invoice=_invoice(work, session, step.credit_key))
         case CreatePayment():
-            return Known(invoice=_invoice_of(work, session, step), taken_payments=taken)
+            following = work.steps or deliveries.open_steps(session, claimed.document_id)
+            left = any(step.kind == "await_payment" for step in following)
+            return Known(invoice=_invoice_of(work, session, step), taken_payments=taken, left_to_person=left)
         case BookPayment() | AwaitPayment():
             payment = work.payments.get(step.payment_key) or _payment(session, step.payment_key)
             answer = work.answers.get(step.payment_key) or _answer(session, step.payment_key)

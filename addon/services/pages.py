@@ -1004,18 +1004,20 @@ def _stories(session: Session, document_ids: Sequence[int]) -> tuple[DocumentSto
             .group_by(PartRow.document_id)
         ).all()
     )
+    carried = _carried_along(session, deliveries)
     calls: dict[int, list[CallLine]] = defaultdict(list)
     if deliveries:
         for call in session.scalars(
             select(CallRow)
-            .where(CallRow.delivery_id.in_([delivery.id for delivery in deliveries]))
+            .where(CallRow.delivery_id.in_([*(delivery.id for delivery in deliveries), *carried.values()]))
             .order_by(CallRow.at, CallRow.id)
         ):
             if call.delivery_id is not None:
                 calls[call.delivery_id].append(_call_line(call))
     steps: dict[int, list[StepLine]] = defaultdict(list)
     for delivery in deliveries:
-        steps[delivery.document_id].append(_step_line(delivery, calls[delivery.id]))
+        shared = calls[carried[delivery.id]] if delivery.id in carried else []
+        steps[delivery.document_id].append(_step_line(delivery, [*calls[delivery.id], *shared]))
     return tuple(
         DocumentStory(
             id=row.id,
@@ -1034,6 +1036,16 @@ def _stories(session: Session, document_ids: Sequence[int]) -> tuple[DocumentSto
         )
         for row in rows
     )
+
+
+def _carried_along(session: Session, rows: Sequence[DeliveryRow]) -> dict[int, int]:
+    """For steps that were booked by the calls of another document's step: that step's id."""
+    keys = {row.id: str(row.answer["beside"]) for row in rows if row.answer.get("beside")}
+    if not keys:
+        return {}
+    query = select(DeliveryRow.key, DeliveryRow.id).where(DeliveryRow.key.in_(set(keys.values())))
+    found = dict(session.execute(query).tuples().all())
+    return {delivery_id: found[key] for delivery_id, key in keys.items() if key in found}
 
 
 def _call_line(call: CallRow) -> CallLine:

@@ -37,6 +37,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -124,13 +125,23 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A delivery whose turn it is."""
+    """A delivery whose turn it is. `doubted`: an earlier attempt may have landed, so it will be looked for."""
 
     delivery_id: int
     document_id: int
     seq: int
     key: str
     kind: str
+    doubted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A step of a document that is not booked; `doubted` as in `Ready`."""
+
+    delivery_id: int
+    kind: str
+    doubted: bool
 
 
 # --- From documents to deliveries ----------------------------------------------------------------------------
@@ -205,6 +216,23 @@ def approve(session: Session, document_ids: Sequence[int]) -> int:
         execution_options=_AS_WRITTEN,
     )
     return len(approved)
+
+
+def free_vouchers(session: Session) -> None:
+    """Let vouchers that wait go side by side: for books that keep them unbooked first, where one call books many.
+
+    Each is then alone on its own key, which finds it again. The caller commits.
+    """
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.state == DeliveryState.APPROVED.value,
+            DeliveryRow.kind == "post_voucher",
+            DeliveryRow.alone_on == VOUCHERS,
+        )
+        .values(alone_on=literal("voucher/") + DeliveryRow.key),
+        execution_options=_AS_WRITTEN,
+    )
 
 
 # --- Whose turn it is ----------------------------------------------------------------------------------------
@@ -296,6 +324,7 @@ _READY: Final = (
         _rows.key,
         _rows.kind,
         _rows.alone_on,
+        _rows.needs_lookup,
     )
     .where(
         _rows.company_id == _COMPANY,
@@ -321,10 +350,10 @@ def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready
         rows = _execute(
             session, _READY, given_state=state, given_limit=limit * 4, given_before_quarantine_s=-quarantine_s
         )
-        for delivery_id, document_id, seq, key, kind, needed in rows:
+        for delivery_id, document_id, seq, key, kind, needed, doubted in rows:
             if needed not in alone and len(found) < limit:
                 alone |= {needed} - {""}
-                found.append(Ready(delivery_id, document_id, seq, key, kind))
+                found.append(Ready(delivery_id, document_id, seq, key, kind, doubted))
     return tuple(found)
 
 
@@ -368,7 +397,7 @@ def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
 # --- What an attempt builds on, and what its answer changes ------------------------------------------------------
 
 _OPEN_STEPS: Final = (
-    select(_rows.id)
+    select(_rows.id, _rows.kind, _rows.needs_lookup)
     .where(_rows.company_id == _COMPANY, _rows.document_id == _ID, _rows.state != DeliveryState.BOOKED.value)
     .order_by(_rows.seq)
 )
@@ -399,9 +428,9 @@ class Told:
     total: Money
 
 
-def open_steps(session: Session, document_id: int) -> tuple[int, ...]:
+def open_steps(session: Session, document_id: int) -> tuple[OpenStep, ...]:
     """The deliveries of a document that are not booked, in turn."""
-    return tuple(_execute(session, _OPEN_STEPS, given_id=document_id).scalars())
+    return tuple(OpenStep(*row) for row in _execute(session, _OPEN_STEPS, given_id=document_id))
 
 
 def customer_number(session: Session, key: str) -> str:

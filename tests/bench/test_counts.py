@@ -6,6 +6,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench.counts import count_basic, count_plus, count_second_runs
+from bench.economic import count_economic
 from bench.rows import Row
 
 
@@ -38,6 +39,14 @@ def test_a_second_run_writes_nothing_and_asks_no_more_where_there_is_more() -> N
     for mode in ("Plus", "Basic"):
         assert rows[f"second run, {mode}: writes"].measured == 0
         assert rows[f"second run, {mode}: reads"].kept
+
+
+@pytest.mark.slow
+def test_a_sale_in_e_conomic_takes_three_calls_and_a_share_of_two() -> None:
+    rows = by_name(count_economic(more=3))
+    assert rows["e-conomic: sale, known customer"].measured == 3
+    assert rows["e-conomic: booking calls for all of them"].measured == 1
+    assert all(row.kept for row in rows.values())
 
 
 def test_a_missed_budget_is_shown_and_is_the_exit_status(

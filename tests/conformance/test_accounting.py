@@ -314,7 +314,8 @@ class Stubborn:
                     if found is not None:
                         return found
                 return system.perform(step, known)
-            except self.which.to_a_write as error:
+            except (*self.which.to_a_write, OutcomeUnknown) as error:
+                # A step of several calls leaves something behind where a later one of them came to nothing.
                 if len(self.bed.line.struck) != struck + 1:
                     raise
                 self.in_doubt = self.in_doubt or isinstance(error, OutcomeUnknown)

@@ -7,7 +7,6 @@ answers with nothing: what stands there is read back each time.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -25,6 +24,19 @@ from addon.connectors.economic.client import (
     EconomicClient,
     NotThere,
 )
+from addon.connectors.economic.journal import (
+    JOURNAL_FIRST,
+    JOURNAL_LAST,
+    JOURNAL_NAME,
+    MOST_BOOKED,
+    Entries,
+    code_of,
+    digits,
+    payment_parts,
+    seen,
+    takes_everything,
+)
+from addon.connectors.economic.memory import Memory
 from addon.connectors.economic.registers import (
     OPEN_TERMS,
     Registers,
@@ -74,7 +86,6 @@ from addon.core.documents import (
     MailInvoice,
     PostVoucher,
     RoundInvoice,
-    Settlement,
     Step,
     UpdateCustomer,
 )
@@ -82,7 +93,7 @@ from addon.core.holds import HoldReason
 from addon.core.invoicing import Choice
 from addon.core.money import Money
 from addon.ports.accounting import AccountingCapabilities, Known
-from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, Rejected, TryLater
+from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, PortError, Rejected
 
 CAPABILITIES: Final = AccountingCapabilities(
     name="economic",
@@ -91,11 +102,8 @@ CAPABILITIES: Final = AccountingCapabilities(
     voucher_fence=True,
     foreign_vouchers=False,
     idempotency_window_s=3600,
+    books_together=MOST_BOOKED,
 )
-JOURNAL_NAME: Final = "Kvitt"
-JOURNAL_FIRST: Final = 800_001
-JOURNAL_LAST: Final = 899_999
-MOST_ENTRIES: Final = 500
 MOST_CANDIDATES: Final = 40
 _FLAGS: Final = (
     "balancingBehavior",
@@ -213,19 +221,14 @@ class EconomicAccounting:
         *,
         now: Callable[[], datetime] = _now,
         nudge_url: str = "",
+        memory: Memory | None = None,
     ) -> None:
         self._client = client
         self._choices = choices or Choices()
         self._now = now
         self._nudge_url = nudge_url
-        self._lock = threading.RLock()
-        self._read: _Registers | None = None
-        self._products: set[str] = set()
-        self._journals: tuple[Row, ...] | None = None
-        self._receipt_sign: int | None = None
-        self._years: tuple[FinancialYear, ...] | None = None
-        self._first_payment = ""
-        """The key of the payment that shows which sign money received has there, while it is on its way."""
+        self._memory = memory or Memory()
+        self._entries = Entries(client, self._memory, now, lambda: self._registers().base_currency, self.get_invoice)
 
     @property
     def capabilities(self) -> AccountingCapabilities:
@@ -236,7 +239,7 @@ class EconomicAccounting:
 
     def fetch_identity(self) -> Identity:
         """Who the company is; the cheapest call that proves a grant."""
-        return _seen("GET self", translate.identity, self._client.get("self"))
+        return seen("GET self", translate.identity, self._client.get("self"))
 
     def fetch_books(self, first_day: date, last_day: date) -> Books:
         """Read all that a run needs. Whether the books are kept by invoices is not told by any call: a person is asked.
@@ -244,7 +247,7 @@ class EconomicAccounting:
         A month that is closed or barred counts only up to today, so that one barred ahead of time does not move all.
         """
         document = self._client.get("self")
-        identity = _seen("GET self", translate.identity, document)
+        identity = seen("GET self", translate.identity, document)
         if _SUPER_USER not in _roles(document):
             return _closed_books(identity, missing_scopes=(_SUPER_USER,))
         try:
@@ -255,9 +258,11 @@ class EconomicAccounting:
             raise
 
     def _fetch_open_books(self, identity: Identity, first_day: date, last_day: date) -> Books:
-        years = tuple(year for year in self._fetch_years() if year.first_day <= last_day and first_day <= year.last_day)
+        years = tuple(
+            year for year in self._entries.fetch_years() if year.first_day <= last_day and first_day <= year.last_day
+        )
         demanding = demanding_accounts(self._client)
-        chart = [_seen("GET accounts", translate.chart_account, row) for row in self._client.rows("accounts")]
+        chart = [seen("GET accounts", translate.chart_account, row) for row in self._client.rows("accounts")]
         known = self._registers(anew=True).read
         closed = self._fetch_closed_months()
         return Books(
@@ -295,41 +300,25 @@ class EconomicAccounting:
 
     def _series(self, years: Sequence[FinancialYear]) -> Iterator[Series]:
         """Journals, which are the same in every year."""
-        journals = self._own_journals()
+        journals = self._entries.journals()
         for year in years:
             for row in journals:
                 yield Series(
-                    _code(row),
+                    code_of(row),
                     translate.text(row, "name"),
-                    _takes_everything(row),
+                    takes_everything(row),
                     year.ref,
                     row.get("requireAdminApproval") is True,
                     mending.is_nearly_full(row),
                 )
 
-    def _fetch_years(self) -> tuple[FinancialYear, ...]:
-        def view(row: Row) -> FinancialYear:
-            return FinancialYear(
-                translate.text(row, "year"), translate.day(row, "fromDate"), translate.day(row, "toDate"), accrual=True
-            )
-
-        years = [_seen("GET accounting-years", view, row) for row in self._client.rows("accounting-years")]
-        return tuple(sorted(years, key=lambda year: year.first_day))
-
     def _fetch_closed_months(self) -> list[tuple[date, date]]:
         """Periods that are closed or barred, the first one first."""
         return sorted(
-            _seen("GET periods", lambda row: (translate.day(row, "dateFrom"), translate.day(row, "dateTo")), row)
+            seen("GET periods", lambda row: (translate.day(row, "dateFrom"), translate.day(row, "dateTo")), row)
             for row in self._client.items(f"{YEARS}/accountingYears/periods")
             if row.get("isClosed") is True or row.get("isBarred") is True
         )
-
-    def _own_journals(self) -> tuple[Row, ...]:
-        """All journals; there is no filter on them that works."""
-        with self._lock:
-            if self._journals is None:
-                self._journals = tuple(self._client.items(f"{JOURNALS}/journals"))
-            return self._journals
 
     def repair(self, repair: Repair) -> None:
         """Carry out what a person asked for with the Repair button. Raises `Rejected` for what has no call."""
@@ -340,7 +329,7 @@ class EconomicAccounting:
             case Remedy.CREATE_ACCOUNT:
                 flags = ("isBarred", "isBlockedForDirectEntries", "isDepartmentMandatory", "isUnitMandatory")
                 body = {
-                    "number": _digits(repair.subject),
+                    "number": digits(repair.subject),
                     "name": name,
                     "type": 2,
                     **dict.fromkeys(flags, False),
@@ -348,20 +337,18 @@ class EconomicAccounting:
                 self._client.tell("POST", f"{ACCOUNTS}/Accounts", body, f"account/{repair.subject}")
             case Remedy.ACTIVATE_ACCOUNT:
                 path = f"{ACCOUNTS}/Accounts"
-                account = dict(self._client.ask(f"{path}/{_digits(repair.subject)}"))
+                account = dict(self._client.ask(f"{path}/{digits(repair.subject)}"))
                 account |= {"isBarred": False, "isBlockedForDirectEntries": False}
                 # The version that was read goes along: somebody else's change in between is not written over.
                 version = translate.text(account, "objectVersion")
                 self._client.tell("PUT", path, account, f"account/{repair.subject}/{version}")
             case Remedy.MEND_SERIES:
-                mending.mend_journal(self._client, self._own_journals(), f"{JOURNAL_NAME} {repair.subject}", _FLAGS)
-                with self._lock:
-                    self._journals = None
+                mending.mend_journal(self._client, self._entries.journals(), f"{JOURNAL_NAME} {repair.subject}", _FLAGS)
+                self._entries.forget_journals()
             case Remedy.CREATE_PRODUCT_GROUP:
                 known = self._registers(anew=True).read
                 mending.create_product_group(self._client, known, repair, self._now())
-                with self._lock:
-                    self._read = None
+                self._registers(anew=True)
             case Remedy.OPEN_PRODUCT:
                 path = f"products/{_in_path(repair.subject)}"
                 mending.open_product(self._client, path, f"open/{repair.subject}/{self._now().isoformat()}")
@@ -394,8 +381,7 @@ class EconomicAccounting:
             "allowedEntryType": 0,
         }
         self._client.tell("POST", f"{JOURNALS}/journals", body, f"journal/{body['name']}")
-        with self._lock:
-            self._journals = None
+        self._entries.forget_journals()
 
     def with_registers(self, books: Books, registers: Sequence[Register], scopes: Sequence[str]) -> Books:
         """The same books with payment terms; what Kvitt does not use of e-conomic is named as closed."""
@@ -437,15 +423,16 @@ class EconomicAccounting:
         text = "" if changed_since is None else f"lastUpdated$gte:{changed_since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for row in self._client.rows("customers", text):
             if row.get("barred") is not True:
-                yield _seen("GET customers", translate.customer_view, row)
+                yield seen("GET customers", translate.customer_view, row)
 
     # --- What invoices name -------------------------------------------------------------------------------
 
     def _registers(self, *, anew: bool = False) -> _Registers:
-        with self._lock:
-            if self._read is None or anew:
-                self._read = _Registers(self.fetch_identity().currency, read_registers(self._client), self._choices)
-            return self._read
+        memory = self._memory
+        with memory.lock:
+            if memory.read is None or anew:
+                memory.read = self.fetch_identity().currency, read_registers(self._client)
+            return _Registers(*memory.read, self._choices)
 
     def _zone_and_groups(self, invoice: Invoice) -> tuple[int, list[int]]:
         """The VAT zone in which every row finds a product group with its account and rate, and those groups."""
@@ -473,15 +460,15 @@ class EconomicAccounting:
         return number
 
     def _ensure_product(self, number: str, name: str, group: int) -> None:
-        with self._lock:
-            if number in self._products:
+        with self._memory.lock:
+            if number in self._memory.products:
                 return
             try:
                 self._client.get(f"products/{_in_path(number)}")
             except NotThere:
                 body = {"productNumber": number, "name": name, "productGroup": {"productGroupNumber": group}}
                 self._client.send("POST", "products", body, f"product/{number}")
-            self._products.add(number)
+            self._memory.products.add(number)
 
     def _rounding_product(self, zone: int) -> None:
         """The product without VAT that takes what net prices cannot reach."""
@@ -539,11 +526,14 @@ class EconomicAccounting:
             case DateCreditNote():
                 return self._date_credit_note(step, known)
             case CreatePayment():
-                return self._create_payment(step.settlement, _invoice(known), step.key)
-            case BookPayment():
-                return self._book_payment(step, known)
-            case PostVoucher():
-                return self._post_voucher(step, known)
+                return self._entries.enter_payment(
+                    step.settlement, _invoice(known), step.key, left=known.left_to_person
+                )
+            case BookPayment() | PostVoucher():
+                (came,) = self._entries.book([(step, known)])
+                if isinstance(came, PortError):
+                    raise came
+                return came
             case AwaitInvoice() | AwaitPayment():
                 raise Rejected("", f"{step.kind} is for a person to do")
             case CreateOrder() | MailInvoice():
@@ -551,6 +541,10 @@ class EconomicAccounting:
                 raise Rejected("", f"{step.kind} is not done in e-conomic", HoldReason.REJECTED.value)
             case _:
                 assert_never(step)
+
+    def perform_together(self, work: Sequence[tuple[Step, Known]]) -> Sequence[StepAnswer | PortError]:
+        """Book payments and vouchers by one call, after the vouchers were entered; what each came to."""
+        return self._entries.book(work)
 
     def _create_customer(self, customer: Customer, key: str) -> StepAnswer:
         known = self._registers()
@@ -625,7 +619,7 @@ class EconomicAccounting:
     def _credit(self, step: CreditInvoice, number: str) -> StepAnswer:
         """There is no credit action: the same rows are drafted with their quantities turned, at the original's rate."""
         row = self._client.get(f"invoices/booked/{int(number)}")
-        original = _seen("GET invoices/booked", translate.invoice_view, row)
+        original = seen("GET invoices/booked", translate.invoice_view, row)
         try:
             body = translate.credit_body(row, step.credit_date, _credit_heading(number))
         except Unreadable as error:
@@ -645,291 +639,6 @@ class EconomicAccounting:
         if note := translate.clean(step.text, translate.NOTE_LENGTH):
             body["notes"]["textLine1"] = note
         return self._write_draft("PUT", path, body, step.key)
-
-    # --- Payments -----------------------------------------------------------------------------------------
-
-    def _create_payment(self, settlement: Settlement, invoice: InvoiceView, key: str) -> StepAnswer:
-        """An entry in our journal that names the invoice, against the clearing account."""
-        # What Basic found is known by its number only: whose invoice it is, and at what rate, must be asked.
-        now = invoice if invoice.customer_number else self.get_invoice(invoice.number)
-        entries = self._payment_entries(settlement, now, key, self._sign(key))
-        journal = self._journal()
-        for entry in entries:
-            entry["journalNumber"] = journal
-        path = f"{JOURNALS}/draft-entries/bulk"
-        numbers = self._new_entries(path, entries, key)
-        payment = PaymentView(
-            _payment_reference(numbers, now.number),
-            now.number,
-            settlement.amount,
-            settlement.books_amount or settlement.amount,
-            settlement.paid_on,
-            settlement.account.number,
-            booked=False,
-        )
-        return StepAnswer(payment.number, payment=payment)
-
-    def _payment_entries(
-        self, settlement: Settlement, invoice: InvoiceView, key: str, sign: int
-    ) -> list[dict[str, Any]]:
-        base = self._registers().base_currency
-        text = translate.keyed(f"Faktura {invoice.number}", key)
-        common: dict[str, Any] = {
-            "entryTypeNumber": translate.PAYMENT_ENTRY,
-            "date": f"{settlement.paid_on.isoformat()}T00:00:00",
-            "currency": invoice.currency,
-            "customerNumber": int(invoice.customer_number),
-            "customerInvoiceNumber": invoice.number,
-            "text": text,
-        }
-        if invoice.currency != base:
-            common["exchangeRate"] = self._payment_rate(settlement, invoice)
-        parts = [(settlement.amount, settlement.account)]
-        if settlement.write_off is not None and settlement.write_off_account is not None:
-            parts.append((settlement.write_off, settlement.write_off_account))
-        return [
-            {
-                **common,
-                "amount": translate.ledger_amount(amount) * sign,
-                "contraAccountNumber": _digits(account.number),
-            }
-            for amount, account in parts
-        ]
-
-    @staticmethod
-    def _payment_rate(settlement: Settlement, invoice: InvoiceView) -> Decimal:
-        """The rate at which the money was worth what the provider paid; the invoice's own where it stayed foreign."""
-        if settlement.books_amount is None or not settlement.amount:
-            return invoice.rate
-        exact = settlement.books_amount.to_decimal() * translate.RATE_UNIT / settlement.amount.to_decimal()
-        rate = exact.quantize(Decimal("0.000001"))
-        made = (settlement.amount.to_decimal() * rate / translate.RATE_UNIT).quantize(Decimal("0.01"))
-        if made != settlement.books_amount.to_decimal():
-            message = f"no rate of six decimals makes {settlement.amount} {settlement.books_amount}"
-            raise Rejected("", message, HoldReason.LEDGER_PRECISION.value)
-        return rate
-
-    def _sign(self, key: str) -> int:
-        """Which sign money received has, told by a payment that is there; else one payment goes ahead and shows it."""
-        with self._lock:
-            if self._receipt_sign is None:
-                self._receipt_sign = self._read_sign()
-            if self._receipt_sign is not None:
-                return self._receipt_sign
-            if self._first_payment not in ("", key):
-                raise TryLater("the first payment shows which sign payments have; the others wait for it", 1)
-            self._first_payment = key
-            return -1
-
-    def _read_sign(self) -> int | None:
-        """The sign of customer payments that closed an invoice; the opposite of one of ours that missed its invoice."""
-        for row in self._client.items(
-            f"{BOOKED_ENTRIES}/booked-entries", f"type$eq:{translate.PAYMENT_ENTRY}$and:customerInvoiceNumber$gt:0"
-        ):
-            number = translate.text(row, "customerInvoiceNumber")
-            paid = translate.decimal(row, "amount")
-            left = translate.decimal(row, "remainder") if "remainder" in row else paid
-            invoice = next(iter(self._entries_of(number, translate.INVOICE_ENTRIES)), None)
-            if invoice is None or not paid:
-                continue
-            received = 1 if translate.decimal(invoice, "amount") > 0 else -1
-            as_written = received if paid > 0 else -received
-            if left == 0:
-                return as_written
-            if left == paid and translate.text(row, "customerNumber") and _is_ours(row):
-                return -as_written
-        return None
-
-    def _entries_of(self, invoice_number: str, types: Sequence[int]) -> list[Row]:
-        """Booked entries that name an invoice, of some types."""
-        path, text = f"{BOOKED_ENTRIES}/booked-entries", f"customerInvoiceNumber$eq:{int(invoice_number)}"
-        return [row for row in self._client.items(path, text) if row.get("type") in types]
-
-    def _book_payment(self, step: BookPayment, known: Known) -> StepAnswer:
-        """Book the entries, and see that they are booked: an answer without content does not prove it."""
-        numbers, invoice_number = _payment_parts(known.payment_number)
-        path = f"{JOURNALS}/journals/{self._journal()}/bookdraftentries"
-        refused: Rejected | None = None
-        try:
-            self._client.tell("POST", path, {"entryNumbers": numbers}, step.key)
-        except Rejected as refusal:
-            refused = refusal  # perhaps because they are booked already
-        found = self._booked_payment(invoice_number, step.payment_key)
-        if found is not None:
-            self._check_sign(invoice_number)
-            return _payment_answer(found)
-        if refused is not None:
-            raise refused
-        if any(self._draft_entry(number) is not None for number in numbers):
-            raise Rejected("", f"the payment of invoice {invoice_number} is still unbooked", HoldReason.REJECTED.value)
-        raise OutcomeUnknown(f"the payment of invoice {invoice_number} does not show yet")
-
-    def _check_sign(self, invoice_number: str) -> None:
-        """The first payment must have made less open; one with the wrong sign is named, and no other follows it."""
-        with self._lock:
-            if self._receipt_sign is not None:
-                return
-            sign = self._read_sign()
-            self._receipt_sign, self._first_payment = sign, ""
-        if sign == 1:
-            message = (
-                f"the payment of invoice {invoice_number} was booked on the wrong side: turn it in e-conomic; "
-                "the payments after it have the other sign"
-            )
-            raise Rejected("", message, HoldReason.WRONG_SIGN.value)
-
-    def _draft_entry(self, number: int) -> Row | None:
-        try:
-            row = self._client.ask(f"{JOURNALS}/draft-entries/{number}")
-        except NotThere:
-            return None
-        return row if isinstance(row, Mapping) else None
-
-    def _booked_payment(self, invoice_number: str, key: str) -> PaymentView | None:
-        """A booked payment of an invoice, by the key in its text; what was written off beside it is part of it."""
-        rows = [
-            row for row in self._payment_rows(invoice_number) if translate.key_of(translate.text(row, "text")) == key
-        ]
-        return self._payment_view(rows[0], invoice_number) if rows else None
-
-    def _payment_rows(self, invoice_number: str) -> list[Row]:
-        rows = self._entries_of(invoice_number, (translate.PAYMENT_ENTRY,))
-        return [row for row in rows if translate.text(row, "customerNumber")]
-
-    def _payment_view(self, row: Row, invoice_number: str) -> PaymentView:
-        currency = translate.text(row, "currencyCode")
-        base = self._registers().base_currency
-        sign = self._receipt_sign or -1
-        money = translate.amount(row, currency, "amount")
-        books = translate.amount(row, base, "amountInBaseCurrency")
-        return PaymentView(
-            f"booked-{translate.whole(row, 'entryNumber')}/{invoice_number}",
-            invoice_number,
-            money if sign > 0 else -money,
-            books if sign > 0 else -books,
-            translate.day(row, "date"),
-            "",
-            booked=True,
-            voucher=self._voucher_reference(row),
-        )
-
-    # --- Vouchers -----------------------------------------------------------------------------------------
-
-    def _journal(self, series: str = "") -> int:
-        """The journal of the series that the company chose, else the one of our name."""
-        for row in self._own_journals():
-            chosen = _code(row) == series if series else _is_our_journal(row)
-            if chosen and _takes_everything(row):
-                return translate.whole(row, "number")
-        message = f"the journal {JOURNAL_NAME} {series}".strip() + " is missing"
-        raise Rejected("", message, HoldReason.ACCOUNT_NOT_READY.value)
-
-    def _new_entries(self, path: str, entries: Sequence[Row], key: str) -> list[int]:
-        """Put entries into our journal, all or none. Their memory may tell of ones that a person has taken away."""
-        if len(entries) > MOST_ENTRIES:
-            message = f"e-conomic takes {MOST_ENTRIES} entries at a time, not {len(entries)}"
-            raise Rejected("", message, HoldReason.LEDGER_PRECISION.value)
-        sent = self._client.tell("POST", path, {"entries": list(entries)}, key)
-        numbers = _entry_numbers(sent.body)
-        gone = sent.remembered and any(self._draft_entry(number) is None for number in numbers)
-        if gone:
-            again = f"{key}/again/{numbers[0]}"
-            numbers = _entry_numbers(self._client.tell("POST", path, {"entries": list(entries)}, again).body)
-        return numbers
-
-    def _post_voucher(self, step: PostVoucher, known: Known) -> StepAnswer:
-        journal = self._journal(known.series)
-        entries = self._voucher_entries(step, journal)
-        self._new_entries(f"{JOURNALS}/draft-entries/bulk", entries, step.key)
-        return self._finish_voucher(step, known, journal)
-
-    def _voucher_entries(self, step: PostVoucher, journal: int) -> list[dict[str, Any]]:
-        """Every row against the account of the largest without a VAT code: each entry balances, whatever its number."""
-        base = self._registers().base_currency
-        voucher = step.voucher
-        if any(line.signed.currency != base for line in voucher.lines):
-            raise Rejected("", f"vouchers here are in {base}", HoldReason.LEDGER_PRECISION.value)
-        # Not one with a VAT code: its VAT would be rounded entry by entry.
-        largest = max(
-            range(len(voucher.lines)),
-            key=lambda index: (not voucher.lines[index].vat_code, abs(voucher.lines[index].signed.minor)),
-        )
-        contra = voucher.lines[largest]
-        return [
-            {
-                "entryTypeNumber": translate.VOUCHER_ENTRY,
-                "journalNumber": journal,
-                "date": f"{voucher.booking_date.isoformat()}T00:00:00",
-                "accountNumber": _digits(line.account.number),
-                "contraAccountNumber": _digits(contra.account.number),
-                "amount": translate.ledger_amount(line.signed),
-                "currency": base,
-                "text": translate.keyed(line.text or voucher.text, step.key),
-                # A code makes e-conomic write the rows of VAT itself: fees under reverse charge.
-                **({"vatCode": line.vat_code} if line.vat_code else {}),
-                **({"contraVatCode": contra.vat_code} if contra.vat_code else {}),
-            }
-            for index, line in enumerate(voucher.lines)
-            if index != largest
-        ]
-
-    def _finish_voucher(self, step: PostVoucher, known: Known, journal: int) -> StepAnswer:
-        """Book what stands in the journal under the key, and read the voucher back."""
-        drafts = self._drafts_with_key(journal, step.key)
-        if drafts:
-            path = f"{JOURNALS}/journals/{journal}/bookdraftentries"
-            numbers = sorted(translate.whole(row, "entryNumber") for row in drafts)
-            self._client.tell("POST", path, {"entryNumbers": numbers}, f"{step.key}/book")
-        if drafts and self._drafts_with_key(journal, step.key):
-            raise Rejected("", "the voucher's entries are still unbooked", HoldReason.REJECTED.value)
-        found = self._vouchers_with_key(step, known)
-        if not found:
-            raise OutcomeUnknown("the voucher does not show yet")
-        return _voucher_answer(found[0])
-
-    def _drafts_with_key(self, journal: int, key: str) -> list[Row]:
-        rows = self._client.items(f"{JOURNALS}/draft-entries", f"journalNumber$eq:{journal}")
-        return [row for row in rows if translate.key_of(translate.text(row, "text")) == key]
-
-    def _vouchers_with_key(self, step: PostVoucher, known: Known) -> list[VoucherView]:
-        day = step.voucher.booking_date.isoformat()
-        text = f"type$eq:{translate.VOUCHER_ENTRY}$and:date$eq:{day}"
-        rows = [
-            row
-            for row in self._client.items(f"{BOOKED_ENTRIES}/booked-entries", text)
-            if translate.key_of(translate.text(row, "text")) == step.key
-        ]
-        return self._voucher_views(rows)
-
-    def _voucher_views(self, rows: Sequence[Row]) -> list[VoucherView]:
-        """One for each voucher number, the oldest first; entries of one key may have got numbers of their own."""
-        views: dict[str, VoucherView] = {}
-        for row in sorted(rows, key=lambda row: translate.whole(row, "entryNumber")):
-            reference = self._voucher_reference(row)
-            view = VoucherView(reference, translate.day(row, "date"), translate.text(row, "text"))
-            views.setdefault(translate.key_of(view.text) or reference, view)
-        return list(views.values())
-
-    def _voucher_reference(self, row: Row) -> str:
-        """series/number/year: the journal is told by whose range the number lies in, as entries do not name it."""
-        number = translate.whole(row, "voucherNumber")
-        day = translate.day(row, "date")
-        journals = [
-            _code(journal)
-            for journal in self._own_journals()
-            if translate.whole(journal, "minimumVoucherNumber")
-            <= number
-            <= int(translate.text(journal, "maximumVoucherNumber") or 999_999_999)
-            and _is_our_journal(journal)
-        ]
-        return f"{journals[0] if journals else '0'}/{number}/{self._year_name(day)}"
-
-    def _year_name(self, day: date) -> str:
-        with self._lock:
-            if self._years is None:
-                self._years = self._fetch_years()
-            years = self._years
-        return next((year.ref for year in years if year.holds(day)), str(day.year))
 
     # --- Looking for what an earlier attempt left ---------------------------------------------------------
 
@@ -959,17 +668,13 @@ class EconomicAccounting:
                 dated = note.our_key == step.document_key and note.invoice_date == step.credit_date
                 return _invoice_answer(note) if dated else None
             case CreatePayment():
-                return self._find_payment(step.settlement, _invoice(known), step.key)
-            case BookPayment() | AwaitPayment():
-                invoice_number = _payment_parts(known.payment_number)[1]
-                payment = self._booked_payment(invoice_number, step.payment_key)
-                return _payment_answer(payment) if payment is not None else None
+                return self._entries.find_payment(step.settlement, _invoice(known), step.key)
+            case BookPayment():
+                return self._entries.find_booked(payment_parts(known.payment_number)[1], step)
+            case AwaitPayment():
+                return self._entries.find_left(known.payment_number, step.payment_key)
             case PostVoucher():
-                journal = self._journal(known.series)
-                if self._drafts_with_key(journal, step.key):
-                    return self._finish_voucher(step, known, journal)
-                found_vouchers = self._vouchers_with_key(step, known)
-                return _voucher_answer(found_vouchers[0]) if found_vouchers else None
+                return self._entries.find_voucher(step, known)
             case CreateOrder() | MailInvoice():
                 return None
             case _:
@@ -994,7 +699,7 @@ class EconomicAccounting:
         """Drafts or booked invoices under exactly this key, oldest first."""
         text = f"notes.textLine2$like:{translate.escaped(key)}"
         views = [
-            _seen(f"GET {where}", translate.invoice_view, row) for row in self._client.rows(f"invoices/{where}", text)
+            seen(f"GET {where}", translate.invoice_view, row) for row in self._client.rows(f"invoices/{where}", text)
         ]
         return sorted((view for view in views if view.our_key == key), key=lambda view: _age(view.number))
 
@@ -1007,33 +712,11 @@ class EconomicAccounting:
         heading = _credit_heading(number)
         for where in ("drafts", "booked"):
             for row in self._client.rows(f"invoices/{where}", f"notes.heading$eq:{translate.escaped(heading)}"):
-                note = _seen(f"GET invoices/{where}", translate.invoice_view, row)
+                note = seen(f"GET invoices/{where}", translate.invoice_view, row)
                 if translate.text(row, "notes", "heading") == heading and note.total == step.total:
                     original = self.get_invoice(number)
                     return StepAnswer(note.number, invoice=replace(original, credit_number=note.number))
         return None
-
-    def _find_payment(self, settlement: Settlement, invoice: InvoiceView, key: str) -> StepAnswer | None:
-        """A payment is known by the key in its text, booked or not."""
-        booked = self._booked_payment(invoice.number, key)
-        if booked is not None:
-            return _payment_answer(booked)
-        drafts = self._drafts_with_key(self._journal(), key)
-        if not drafts:
-            return None
-        numbers = sorted(translate.whole(row, "entryNumber") for row in drafts)
-        reference = _payment_reference(numbers, invoice.number)
-        books = settlement.books_amount or settlement.amount
-        view = PaymentView(
-            reference,
-            invoice.number,
-            settlement.amount,
-            books,
-            settlement.paid_on,
-            settlement.account.number,
-            booked=False,
-        )
-        return _payment_answer(view)
 
     # --- The fence ----------------------------------------------------------------------------------------
 
@@ -1046,22 +729,11 @@ class EconomicAccounting:
                 total = step.invoice.total if step.invoice is not None else step.credit_total or view.total
                 return [copy.number for copy in self._copies(key, total)] if key else []
             case BookPayment():
-                return self._payment_copies(known)
+                return self._entries.copies_of_payment(known.payment_number)
             case PostVoucher():
-                return [voucher.reference for voucher in self._vouchers_with_key(step, known)]
+                return [voucher.reference for voucher in self._entries.vouchers_with_key(step)]
             case _:
                 return []
-
-    def _payment_copies(self, known: Known) -> list[str]:
-        """This payment, and others of its text and size that stand unbooked beside it."""
-        numbers, invoice_number = _payment_parts(known.payment_number)
-        mine = self._draft_entry(numbers[0]) if numbers else None
-        if mine is None:
-            return [known.payment_number]
-        text = translate.text(mine, "text")
-        rows = self._drafts_with_key(self._journal(), translate.key_of(text))
-        others = sorted(n for n in (translate.whole(row, "entryNumber") for row in rows) if n not in numbers)
-        return [known.payment_number, *(_payment_reference([number], invoice_number) for number in others)]
 
     def remove_copy(self, step: Step, reference: str) -> None:
         """Delete a draft or the draft entries of a payment; what is booked stays. Raises `Rejected`."""
@@ -1071,9 +743,7 @@ class EconomicAccounting:
                 path = f"invoices/drafts/{_draft_number(reference)}"
                 self._client.send("DELETE", path, None, f"{step.key}/remove/{reference}")
             case BookPayment() | CreatePayment() if not reference.startswith("booked-"):
-                for number in _payment_parts(reference)[0]:
-                    path = f"{JOURNALS}/draft-entries/{number}"
-                    self._client.tell("DELETE", path, None, f"{step.key}/remove/{number}")
+                self._entries.remove(payment_parts(reference)[0], step.key)
             case _:
                 raise Rejected("", f"{step.kind} leaves nothing that e-conomic lets us take away")
 
@@ -1101,7 +771,7 @@ class EconomicAccounting:
                 raise Rejected("", message, HoldReason.SEVERAL_INVOICES.value)
             value = translate.text(row, *path.split(".")).strip()
             if value == wanted or (in_note and wanted in value.split()):
-                found.append(_seen("GET invoices/booked", translate.invoice_view, row))
+                found.append(seen("GET invoices/booked", translate.invoice_view, row))
         return tuple(found)
 
     def _numbered(self, wanted: str) -> tuple[InvoiceView, ...]:
@@ -1117,9 +787,9 @@ class EconomicAccounting:
         path = (
             f"invoices/drafts/{_draft_number(number)}"
             if number.startswith(DRAFT)
-            else f"invoices/booked/{_digits(number)}"
+            else f"invoices/booked/{digits(number)}"
         )
-        return _seen(f"GET {path}", translate.invoice_view, self._client.get(path))
+        return seen(f"GET {path}", translate.invoice_view, self._client.get(path))
 
     def newest_change(self, since: datetime) -> datetime | None:
         """The instant of asking, always: e-conomic does not tell when a booked invoice was last touched."""
@@ -1133,7 +803,7 @@ class EconomicAccounting:
     def _prefixed(self, where: str, key_prefix: str) -> Iterator[InvoiceView]:
         text = f"notes.textLine2$like:{translate.escaped(key_prefix)}"
         for row in self._client.rows(f"invoices/{where}", text):
-            view = _seen(f"GET invoices/{where}", translate.invoice_view, row)
+            view = seen(f"GET invoices/{where}", translate.invoice_view, row)
             if view.our_key.startswith(key_prefix):
                 yield view
 
@@ -1146,11 +816,12 @@ class EconomicAccounting:
         text = f"date$gte:{first_day.isoformat()}$and:date$lte:{last_day.isoformat()}"
         for where in ("booked", "drafts"):
             for row in self._client.rows(f"invoices/{where}", text):
-                yield _seen(f"GET invoices/{where}", translate.invoice_view, row)
+                yield seen(f"GET invoices/{where}", translate.invoice_view, row)
 
     def fetch_payments(self, invoice_number: str) -> tuple[PaymentView, ...]:
         """All booked payments of an invoice, whoever made them."""
-        return tuple(self._payment_view(row, invoice_number) for row in self._payment_rows(invoice_number))
+        entries = self._entries
+        return tuple(entries.payment_view(row, invoice_number) for row in entries.payments_of(invoice_number))
 
     def fetch_vouchers(self, series: str, year_ref: str) -> Iterator[VoucherView]:
         """Vouchers of a journal in a year."""
@@ -1160,10 +831,10 @@ class EconomicAccounting:
             f"$and:date$lte:{year.last_day.isoformat()}"
         )
         rows = list(self._client.items(f"{BOOKED_ENTRIES}/booked-entries", text))
-        return (view for view in self._voucher_views(rows) if view.reference.startswith(f"{series}/"))
+        return (view for view in self._entries.voucher_views(rows) if view.reference.startswith(f"{series}/"))
 
     def _year(self, year_ref: str) -> FinancialYear:
-        found = next((year for year in self._fetch_years() if year.ref == year_ref), None)
+        found = next((year for year in self._entries.fetch_years() if year.ref == year_ref), None)
         if found is None:
             message = f"e-conomic has no accounting year {year_ref}"
             raise Rejected("", message, HoldReason.NO_FINANCIAL_YEAR.value)
@@ -1177,11 +848,13 @@ class EconomicAccounting:
         path, currency = f"{BOOKED_ENTRIES}/booked-entries", self._registers().base_currency
         if vouchers is not None:
             rows = self._client.items(path, within)
-            entries = [self._ledger_entry(row, currency) for row in rows if self._voucher_reference(row) in vouchers]
+            entries = [
+                self._ledger_entry(row, currency) for row in rows if self._entries.voucher_reference(row) in vouchers
+            ]
             return Ledger(tuple(entries))
         if not accounts:
             return Ledger(())
-        chosen = f"accountNumber$in:[{','.join(str(_digits(number)) for number in accounts)}]"
+        chosen = f"accountNumber$in:[{','.join(str(digits(number)) for number in accounts)}]"
         entries = [self._ledger_entry(row, currency) for row in self._client.items(path, f"{chosen}$and:{within}")]
         sums = {number: Money.zero(currency) for number in accounts}
         for row in self._client.items(path, f"{chosen}$and:date$lt:{first}"):
@@ -1190,8 +863,8 @@ class EconomicAccounting:
         return Ledger(tuple(entries), tuple((number, amount) for number, amount in sums.items() if amount))
 
     def _ledger_entry(self, row: Row, currency: str) -> LedgerEntry:
-        reference = self._voucher_reference(row)
-        return _seen("GET booked-entries", lambda one: translate.ledger_entry(one, currency, reference), row)
+        reference = self._entries.voucher_reference(row)
+        return seen("GET booked-entries", lambda one: translate.ledger_entry(one, currency, reference), row)
 
     # --- Files --------------------------------------------------------------------------------------------
 
@@ -1214,7 +887,7 @@ class EconomicAccounting:
     def file_connected(self, file_ref: str) -> bool:
         """Whether a file is still at its voucher."""
         try:
-            self._client.ask(f"{DOCUMENTS}/AttachedDocuments/{_digits(file_ref)}")
+            self._client.ask(f"{DOCUMENTS}/AttachedDocuments/{digits(file_ref)}")
         except NotThere:
             return False
         return True
@@ -1233,16 +906,6 @@ _DERIVED: Final = (
     "self",
 )
 """What a customer shows that cannot be sent."""
-
-
-def _seen(what: str, view: Callable[[Row], T], row: object) -> T:
-    """Read an answer to a question. Raises `BadReply`."""
-    if not isinstance(row, Mapping):
-        raise BadReply(f"{what}: an object is missing")
-    try:
-        return view(row)
-    except Unreadable as error:
-        raise BadReply(f"{what}: {error}") from error
 
 
 def _written(what: str, view: Callable[[Row], T], row: object) -> T:
@@ -1297,35 +960,6 @@ def _joined(closed: Sequence[tuple[date, date]], first_day: date, last_day: date
     return tuple(joined)
 
 
-def _takes_everything(journal: Row) -> bool:
-    return journal.get("allowedEntryType") in (None, 0) and journal.get("isStandingJournal") is not True
-
-
-def _is_our_journal(journal: Row) -> bool:
-    return translate.text(journal, "name").startswith(f"{JOURNAL_NAME} ")
-
-
-def _code(journal: Row) -> str:
-    """What a journal is called among series: the word after our name for ours, its number for all others."""
-    name = translate.text(journal, "name")
-    return (
-        name.removeprefix(f"{JOURNAL_NAME} ") if _is_our_journal(journal) else str(translate.whole(journal, "number"))
-    )
-
-
-def _entry_numbers(body: object) -> list[int]:
-    numbers = body.get("entryNumbers") if isinstance(body, Mapping) else None
-    if not isinstance(numbers, list) or not numbers or not all(isinstance(number, int) for number in numbers):
-        raise OutcomeUnknown("POST draft-entries: an answer that cannot be read")
-    return numbers
-
-
-def _digits(number: str) -> int:
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise Rejected("", f"{number!r} is no number in e-conomic", HoldReason.ACCOUNT_NOT_READY.value)
-    return int(number)
-
-
 def _in_path(key: str) -> str:
     """A key in an address of the old host, which has codes of its own for special characters."""
     signs = "<>*%:&/\\_ ?.#+"
@@ -1335,7 +969,7 @@ def _in_path(key: str) -> str:
 def _draft_number(number: str) -> int:
     if not number.startswith(DRAFT):
         raise Rejected("", f"{number} is not a draft", HoldReason.TOUCHED.value)
-    return _digits(number.removeprefix(DRAFT))
+    return digits(number.removeprefix(DRAFT))
 
 
 def _credit_heading(number: str) -> str:
@@ -1351,21 +985,6 @@ def _same_sign(left: Money, right: Money) -> bool:
     return (left.minor < 0) == (right.minor < 0)
 
 
-def _is_ours(row: Row) -> bool:
-    return translate.text(row, "text").startswith("Faktura ") and "/" in translate.key_of(translate.text(row, "text"))
-
-
-def _payment_reference(numbers: Sequence[int], invoice_number: str) -> str:
-    """Draft entries and the invoice that they pay, in one word."""
-    return f"{'+'.join(str(number) for number in numbers)}/{invoice_number}"
-
-
-def _payment_parts(reference: str) -> tuple[list[int], str]:
-    entries, _, invoice_number = reference.partition("/")
-    numbers = [int(part) for part in entries.removeprefix("booked-").split("+") if part.isdigit()]
-    return ([] if entries.startswith("booked-") else numbers), invoice_number
-
-
 def _invoice(known: Known) -> InvoiceView:
     if known.invoice is None:
         raise ValueError("this step needs the invoice that an earlier step answered with")
@@ -1379,11 +998,3 @@ def _credit_number(known: Known) -> str:
 
 def _invoice_answer(view: InvoiceView) -> StepAnswer:
     return StepAnswer(view.number, invoice=view, voucher=view.voucher)
-
-
-def _payment_answer(view: PaymentView) -> StepAnswer:
-    return StepAnswer(view.number, payment=view, voucher=view.voucher)
-
-
-def _voucher_answer(view: VoucherView) -> StepAnswer:
-    return StepAnswer(view.reference, voucher=view.reference)

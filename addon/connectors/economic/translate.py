@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from addon.connectors.http import Unreadable
 from addon.core.books import ChartAccount, CustomerView, Identity, InvoiceView, LedgerEntry
-from addon.core.documents import Customer, CustomerVat, Invoice, InvoiceLine
+from addon.core.documents import Customer, CustomerVat, Invoice, InvoiceLine, Settlement
 from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate, InexactAmount, Money
 from addon.ports.errors import Rejected
@@ -256,6 +256,22 @@ def ledger_amount(money: Money) -> Decimal:
 def rate_per_hundred(rate: ExchangeRate) -> Decimal:
     """A rate as they write it: for 100 units, with at most six decimals."""
     return (rate.per_one() * RATE_UNIT).quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+
+
+def payment_rate(settlement: Settlement, invoice: InvoiceView) -> Decimal:
+    """The rate at which money was worth what the provider paid out; the invoice's own where it stayed foreign.
+
+    Raises `Rejected` where no rate of six decimals says it.
+    """
+    if settlement.books_amount is None or not settlement.amount:
+        return invoice.rate
+    exact = settlement.books_amount.to_decimal() * RATE_UNIT / settlement.amount.to_decimal()
+    rate = exact.quantize(Decimal("0.000001"))
+    made = (settlement.amount.to_decimal() * rate / RATE_UNIT).quantize(CENT)
+    if made != settlement.books_amount.to_decimal():
+        message = f"no rate of six decimals makes {settlement.amount} {settlement.books_amount}"
+        raise Rejected("", message, HoldReason.LEDGER_PRECISION.value)
+    return rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ from addon.core.documents import (
 from addon.core.holds import HoldReason
 from addon.core.money import Money
 from addon.ports.accounting import AccountingCapabilities, Known
-from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, Rejected
+from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, PortError, Rejected
 
 SCOPES: Final = (
     "companyinformation",
@@ -483,6 +483,16 @@ class FortnoxAccounting:
         return look()
 
     # --- Looking for what an earlier attempt left ---------------------------------------------------------
+
+    def perform_together(self, work: Sequence[tuple[Step, Known]]) -> Sequence[StepAnswer | PortError]:
+        """One after the other: no call of Fortnox books several."""
+        answers: list[StepAnswer | PortError] = []
+        for step, known in work:
+            try:
+                answers.append(self.perform(step, known))
+            except PortError as error:
+                answers.append(error)
+        return answers
 
     def look_up(self, step: Step, known: Known) -> StepAnswer | None:
         """Find what an earlier attempt at a step left; None if nothing is there."""
