@@ -34,6 +34,9 @@ class FeeEntity(StrEnum):
     """Stripe's Irish companies (Stripe Payments Europe, Stripe Technology Europe): what Nordic shops have."""
     STRIPE_UK = "stripe_uk"
     STRIPE_US = "stripe_us"
+    PAYPAL_LU = "paypal_lu"
+    """PayPal (Europe) S.à r.l. et Cie, S.C.A. in Luxembourg, a bank: what Nordic merchants have."""
+    PAYPAL_UK = "paypal_uk"
     DOMESTIC = "domestic"
     """A company of the country that the books are kept in."""
 
@@ -46,9 +49,17 @@ PRESETS: Final[Mapping[FeeEntity, Mapping[FeeKind, FeeVat]]] = {
     FeeEntity.STRIPE_IE: _all(FeeVat.EU_REVERSE_CHARGE),
     FeeEntity.STRIPE_UK: _all(FeeVat.NON_EU_REVERSE_CHARGE),
     FeeEntity.STRIPE_US: _all(FeeVat.NON_EU_REVERSE_CHARGE),
+    FeeEntity.PAYPAL_LU: {
+        **_all(FeeVat.EXEMPT),
+        FeeKind.SERVICE: FeeVat.EU_REVERSE_CHARGE,
+        FeeKind.OTHER: FeeVat.EU_REVERSE_CHARGE,
+    },
+    FeeEntity.PAYPAL_UK: _all(FeeVat.NON_EU_REVERSE_CHARGE),
     FeeEntity.DOMESTIC: _all(FeeVat.DOMESTIC),
 }
-"""What is preselected. For card acquiring "exempt" is the alternative: Skatteverket 2020-01-13, dnr 8-5507."""
+"""What is preselected. PayPal in Luxembourg invoices payments as a bank does, without VAT; its tools are services.
+
+For Stripe's card acquiring "exempt" is the alternative: Skatteverket 2020-01-13, dnr 8-5507."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,22 @@ class FeeRules:
     def code(self, treatment: FeeVat) -> str:
         """The VAT code of a treatment; empty where the rows of VAT are written out."""
         return dict(self.codes).get(treatment, "")
+
+
+MOVING_MONEY: Final = (FeeKind.PAYMENT, FeeKind.DISPUTE, FeeKind.CONVERSION, FeeKind.NETWORK)
+"""Kinds that are a provider's financial service; what else it charges is taxed whatever those are."""
+
+
+def of_connection(rules: FeeRules, payments: FeeVat, own: FeeVat | None) -> tuple[FeeVat, FeeRules]:
+    """The treatment of payment fees and the profile where a connection has one of its own for what moves money.
+
+    Another provider of the same company is another supplier, whose fees may be exempt while the first one's are not.
+    What is not moving money keeps the company's treatment. None: the company's profile as it is.
+    """
+    if own is None:
+        return payments, rules
+    others = tuple((kind, rules.treatment(kind, payments)) for kind in FeeKind if kind not in MOVING_MONEY)
+    return own, FeeRules(others, rules.codes)
 
 
 USUAL_FEES: Final = FeeRules()

@@ -450,6 +450,9 @@ _NAMES: Final = {
     "1515": "Osäkra kundfordringar",
     "1516": "Tvistiga kundfordringar",
     "1930": "Företagskonto",
+    "1931": "Medel under överföring",
+    "1945": "Medel under överföring",
+    "1946": "Medel under överföring",
     "2611": "Utgående moms på försäljning inom Sverige, 25 %",
     "2420": "Förskott från kunder",
     "2614": "Utgående moms omvänd skattskyldighet, 25 %",
@@ -535,11 +538,23 @@ def propose_company_accounts(books: Books, today: date) -> Proposal:
         "returned_refunds": first_active("2420", "2490", "2890"),
         "fee_tax": first_active("6998", "6990"),
         "foreign_fee": first_active("6050", "6590"),
+        "transit": _transit_for(chart),
         "rounding": predefined.get("rounding") or "3740",
         "exchange_gain": predefined.get("exchange_gain") or "3960",
         "exchange_loss": predefined.get("exchange_loss") or "7960",
     }
     return Proposal(numbers, {number: _NAMES[number] for number in numbers.values() if number in _NAMES})
+
+
+def _transit_for(chart: Mapping[str, ChartAccount]) -> str:
+    """An account for money between provider and bank: one that is named so, else a free number beside the banks."""
+    named = (
+        number
+        for number, account in sorted(chart.items())
+        if account.active and number.startswith(("16", "19")) and "UNDER ÖVERFÖRING" in account.name.upper()
+    )
+    free = (number for number in ("1931", "1945", "1946") if number not in chart)
+    return next(named, next(free, ""))
 
 
 def propose_connection_accounts(

@@ -42,6 +42,8 @@ from addon.store.models import AccountingConnection, BooksRow, Company, Connecti
 RECONNECT: Final = "reconnect"
 """The stop reason of a company whose accounting system must be connected again."""
 
+ARRIVALS_UNKNOWN: Final = "arrivals_unknown"
+"""Where a connection's row keeps that its provider does not tell when a payout arrives: it is booked over transit."""
 ACCOUNT_CURRENCIES: Final = "account_currencies"
 """Where a connection's row keeps the currencies of the account's balances as they were when it was connected."""
 
@@ -283,6 +285,7 @@ class _Arrival:
     name: str
     country: str
     currencies: tuple[str, ...]
+    dated_payouts: bool
 
 
 def arrange(services: Services, provider: str, way: str, return_url: str, reference: str) -> str:
@@ -325,11 +328,13 @@ def connect(services: Services, company_id: int, provider: str, way: str, grant:
     finally:
         log.save(services, company_id)
     currencies = {balance.amount.currency for balance in balances if balance.amount}
+    dated = source.capabilities.lists_payouts
     arrival = _Arrival(
         account.ref,
         account.name,
         account.country,
         tuple(sorted(currencies | {account.default_currency.upper()})),
+        dated,
     )
     try:
         return _store(services, company_id, provider, way, grant, arrival, who)
@@ -372,7 +377,11 @@ def _store(
             )
             session.add(row)
         # Known before anything has moved, and perhaps before the books have been read.
-        row.settings = {**row.settings, ACCOUNT_CURRENCIES: list(arrival.currencies)}
+        row.settings = {
+            **row.settings,
+            ACCOUNT_CURRENCIES: list(arrival.currencies),
+            ARRIVALS_UNKNOWN: not arrival.dated_payouts,
+        }
         row.way = way
         row.account_name = arrival.name[:200]
         row.country = arrival.country[:2]

@@ -11,6 +11,7 @@ from addon.core.accounts import AccountMap
 from addon.core.books import Books
 from addon.core.currencies import minor_units
 from addon.core.dates import booking_date
+from addon.core.fee_vat import of_connection
 from addon.core.matching import MatchRules
 from addon.core.rules import Mode, Policy
 from addon.services.context import Services
@@ -45,6 +46,7 @@ def load_policy(
         raise ModeNotChosen(f"connection {connection_row.id} has no mode or start date")
     currency = books.identity.currency
     rates, currency_rules = rates_for(session, company.currency_rules(), connection_row, currency)
+    fee_vat, fee_rules = of_connection(company.fee_rules, company.fee_vat, connection.fee_treatment)
     return Policy(
         provider=connection_row.provider,
         provider_name=provider_name(connection_row.provider),
@@ -58,7 +60,7 @@ def load_policy(
         decimals=_DOCUMENT_DECIMALS,
         default_vat_percent=company.default_vat_percent,
         export_without_vat=company.export_without_vat,
-        fee_vat=company.fee_vat,
+        fee_vat=fee_vat,
         locked_rule=company.locked_rule,
         collective_customers=company.collective_customers,
         invoice_text=company.invoice_text,
@@ -72,7 +74,7 @@ def load_policy(
         settlement=connection.settlement,
         rates=rates,
         currency_rules=currency_rules,
-        fee_rules=company.fee_rules,
+        fee_rules=fee_rules,
         vat=company.vat,
         matching=MatchRules(connection.order_patterns, company.book_drafts),
         kind_rules=company.kind_rules,

@@ -41,6 +41,7 @@ from addon.services import activity
 from addon.services.calls import CallLog
 from addon.services.connections import (
     ACCOUNT_CURRENCIES,
+    ARRIVALS_UNKNOWN,
     RECONNECT,
     accounting_system,
     load_books,
@@ -325,7 +326,12 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
             for role in _settlement_roles(own.settlement, config, home_country):
                 accounts[role] = {**config.accounts, **own.accounts}.get(role, "")
                 names[accounts[role]] = account_name(accounts[role], role)
-    for role in _roles_needed(config, home_country, invoices=invoices, any_connection=bool(rows)):
+    if any(row.settings.get(ARRIVALS_UNKNOWN) for row in rows):
+        number = config.accounts.get(AccountRole.TRANSIT.value, "")
+        accounts[AccountRole.TRANSIT.value] = number
+        names[number] = account_name(number, AccountRole.TRANSIT.value)
+    treated = tuple(chosen for row in rows if (chosen := read_connection(row).fee_treatment) is not None)
+    for role in _roles_needed(config, home_country, treated, invoices=invoices, any_connection=bool(rows)):
         accounts[role] = config.accounts.get(role, "")
         names[accounts[role]] = account_name(accounts[role], role)
     for role, number in _roles_held_for(session, config.accounts, rows):
@@ -399,13 +405,16 @@ _FEE_ROLES: Final[Mapping[FeeVat, tuple[str, ...]]] = {
 }
 
 
-def _roles_needed(config: CompanyConfig, home: str, *, invoices: bool, any_connection: bool) -> tuple[str, ...]:
+def _roles_needed(
+    config: CompanyConfig, home: str, treated: tuple[FeeVat, ...], *, invoices: bool, any_connection: bool
+) -> tuple[str, ...]:
+    """What every run may book on; `treated` are connections' own treatments of fees."""
     roles = ["fee"]
     if invoices or not any_connection:
         roles.append(f"sales:{home}{config.default_vat_percent}")
         if config.export_without_vat:
             roles.append("sales:EXPORT")
-    for treatment in dict.fromkeys(config.fee_profile().values()):
+    for treatment in dict.fromkeys((*config.fee_profile().values(), *treated)):
         if not config.fee_rules.code(treatment):
             roles += _FEE_ROLES[treatment]
     return (*dict.fromkeys([*roles, *_vat_roles(config)]), "rounding")

@@ -337,6 +337,8 @@ SEEN_CURRENCIES: Final = "seen_currencies"
 
 _ACCOUNTS = "accounts."
 
+AS_COMPANY: Final = "as_company"
+"""A connection's fees are treated as the company's profile says."""
 AS_PAYMENTS: Final = "as_payments"
 """A kind of fee that is treated like payment fees."""
 OTHER_FEES: Final = tuple(kind for kind in FeeKind if kind is not FeeKind.PAYMENT)
@@ -430,6 +432,7 @@ def _all() -> dict[str, Setting]:
         _choices("settlement_contra", "connection", "sales", *(choice.value for choice in SettlementContra)),
         _choices("settlement_by", "connection", "payout", *(choice.value for choice in SettlementBy)),
         _setting(_CONTRA_ACCOUNT, "connection", "account", "", _account),
+        _choices("fee_treatment", "connection", AS_COMPANY, AS_COMPANY, *(choice.value for choice in FeeVat)),
     ]
     return {setting.key: setting for setting in settings}
 
@@ -536,6 +539,8 @@ class ConnectionConfig:
     accounts: Mapping[str, str]
     settlement: SettlementStyle = USUAL_STYLE
     order_patterns: tuple[str, ...] = ()
+    fee_treatment: FeeVat | None = None
+    """How its fees for moving money are treated, where that is not the company's treatment."""
 
     def currencies(self) -> tuple[str, ...]:
         """The balance currencies that have a clearing account."""
@@ -650,6 +655,7 @@ def read_connection(row: Connection) -> ConnectionConfig:
             SettlementContra(value("settlement_contra")),
             SettlementBy(value("settlement_by")),
         ),
+        fee_treatment=None if value("fee_treatment") == AS_COMPANY else FeeVat(value("fee_treatment")),
     )
 
 

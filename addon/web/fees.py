@@ -48,7 +48,7 @@ def _profile_page(problem: str) -> str:
     values = company_settings.values(services(), company_id)
     with services().db.company_reading(company_id) as session:
         config = company_settings.read_company(session)
-    asked = request.args.get("preset", "")
+    asked = request.args.get("preset", "") or _usual_preset(config.fees_confirmed())
     entity = FeeEntity(asked) if asked in set(FeeEntity) else config.fee_entity
     chosen = {kind: values[setting_of(kind)] for kind in FeeKind}
     if asked in set(FeeEntity):
@@ -68,6 +68,12 @@ def _profile_page(problem: str) -> str:
         problem=problem,
         who=visitor().who,
     )
+
+
+def _usual_preset(confirmed: bool) -> str:
+    """What is filled in until a person stands by a profile, for a company whose only provider is not Stripe."""
+    providers = {line.provider for line in access.frame().connections if line.state != "disconnected"}
+    return FeeEntity.PAYPAL_LU.value if providers == {"paypal"} and not confirmed else ""
 
 
 def _preset(entity: FeeEntity) -> dict[FeeKind, str]:

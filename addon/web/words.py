@@ -1026,6 +1026,13 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("Sources disagree on Stripe, so a person decides, and stands by it with name and date."),
     ),
     "fee_entity": SettingWords(_("Who writes the provider's tax invoices")),
+    "fee_treatment": SettingWords(
+        _("VAT on this provider's fees for payments"),
+        _(
+            "Where it is not that of your other provider: PayPal in Luxembourg, for example, is a bank and invoices "
+            "without VAT. Tools and other services go by VAT on fees."
+        ),
+    ),
     **{
         f"fee_vat.{kind}": SettingWords(_("VAT on fees that are not for taking payments"))
         for kind in ("dispute", "conversion", "network", "service", "other")
@@ -1100,7 +1107,10 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     ),
     "order_places": SettingWords(
         _("Where the order number stands at the provider"),
-        _("Fields of the payment in the order to look, with commas between."),
+        _(
+            "Fields of the payment in the order to look, with commas between. PayPal has invoice_id (invoice_id.number "
+            "is what follows a shop's prefix), custom_field and subject."
+        ),
     ),
     "order_fields": SettingWords(
         _("Where the order number stands in your books"), _("Fields of the invoice, in the order to look.")
@@ -1111,6 +1121,8 @@ FEE_ENTITIES: Final[Mapping[FeeEntity, Text]] = {
     FeeEntity.STRIPE_IE: _("Stripe in Ireland (Stripe Payments Europe, Stripe Technology Europe)"),
     FeeEntity.STRIPE_UK: _("Stripe in the United Kingdom"),
     FeeEntity.STRIPE_US: _("Stripe in the United States, or elsewhere outside the EU"),
+    FeeEntity.PAYPAL_LU: _("PayPal in Luxembourg (PayPal (Europe) S.à r.l. et Cie, S.C.A.)"),
+    FeeEntity.PAYPAL_UK: _("PayPal in the United Kingdom"),
     FeeEntity.DOMESTIC: _("A company in your own country"),
 }
 
@@ -1206,6 +1218,8 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
         for kind in ("dispute", "conversion", "network", "service", "other")
     },
     **{("fee_entity", entity.value): text for entity, text in FEE_ENTITIES.items()},
+    ("fee_treatment", "as_company"): _("As VAT on fees says"),
+    **{("fee_treatment", choice.value): text for choice, text in FEE_MEANINGS.items()},
     ("rate_source", RateChoice.ACCOUNTING): _("Your accounting system's own"),
     ("rate_source", RateChoice.RIKSBANK): _("Sveriges Riksbank"),
     ("rate_source", RateChoice.NATIONALBANK): _("Danmarks Nationalbank"),

@@ -448,6 +448,12 @@ class _Planner:
             self.carrying.get(currency), currency not in self.situation.unvalued, currency not in self.values_coming
         )
 
+    def known_carrying(self, currency: str) -> Carrying | None:
+        """What a foreign balance is carried at, where nothing that is on its way can change it any more."""
+        stock = self.stock(currency)
+        known = currency != self.policy.books_currency and stock.valued and stock.settled
+        return stock.carrying if known else None
+
     def reserve(self, movement: Movement) -> Outcome:
         currency = movement.currency
         return plan_reserve(movement, self.reserves.get(currency), self.stock(currency), self.policy)
@@ -590,7 +596,8 @@ class _Planner:
                 continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
             coming = currency.removesuffix(FOREIGN) in self.currencies_coming
-            self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming))
+            carrying = self.known_carrying(currency)
+            self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming, carrying))
 
     def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:
         searched = [

@@ -38,7 +38,7 @@ from addon.core.plan.common import (
 )
 from addon.core.plan.kinds import bank_side
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
-from addon.core.plan.value import carried
+from addon.core.plan.value import balanced, carried
 from addon.core.records import FeeKind, Itemisation, Movement, PartKind, PayoutState
 from addon.core.rules import Policy
 
@@ -58,12 +58,19 @@ class FeePart:
 
 
 def plan_fees(
-    day: date, fees: Sequence[FeePart], number: int, policy: Policy, rate_may_come: bool = False
+    day: date,
+    fees: Sequence[FeePart],
+    number: int,
+    policy: Policy,
+    rate_may_come: bool = False,
+    carrying: Carrying | None = None,
 ) -> Document | Wait:
     """Plan the fee voucher of a closed day and balance currency; `number` > 1 is a supplement. Raises `CannotBook`.
 
     The provider's own fees with the tax on them, or another company's fees, never both: those have another supplier.
-    `rate_may_come`: sales in this currency are still to be booked, and their invoices will tell its rate.
+    `rate_may_come`: sales in this currency are still to be booked, and their invoices will tell its rate. `carrying`
+    is what the balance holds before these fees, where that is known: fees that empty it take all that it is carried at,
+    so that an account without money has no value, and what earlier exchanges left there is exchange difference.
     """
     balance_currency = fees[0].cost.currency
     foreign = fees[0].kind is PartKind.FOREIGN_FEE
@@ -95,6 +102,10 @@ def plan_fees(
     if not lines:
         raise CannotBook(HoldReason.LEDGER_PRECISION, amount=str(costs - credits), decimals=str(policy.decimals))
     effect_books = Money.total((one.credits - one.costs for one in in_books), policy.books_currency)
+    if carrying is not None and carrying.balance == costs - credits and carrying.books + effect_books:
+        rest = -(carrying.books + effect_books)
+        lines += balanced([(clearing, rest, "nothing is left in this currency")], booked_on, policy)
+        effect_books += rest
     whose = "foreign-fees" if foreign else "fees"
     key = f"{policy.provider}/{policy.account_ref}/{whose}/{balance_currency}/{day.isoformat()}"
     if number > 1:
