@@ -7,12 +7,12 @@ without entering any company: reasons and counts and one instant, no references,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,9 +21,13 @@ from addon.services.context import Services
 from addon.services.tally import Key, written
 from addon.store.database import company_of
 from addon.store.leases import due_since
-from addon.store.models import Company, CompanyWork, DocumentRow, MovementRow, PartRow
+from addon.store.models import Company, CompanyWork, DeliveryRow, DocumentRow, MovementRow, PartRow
 
 _COUNTED: Final = (PartState.HELD, PartState.WAITING)
+_NEEDED_KINDS: Final = ("create_customer", "create_invoice", "create_order", "credit_invoice", "create_payment")
+_NEEDS: Final = ("customer_key", "invoice_key", "credit_key", "payment_key")
+"""Fields of steps that name a step which must have been made before, perhaps of another document."""
+_MOST_STUCK: Final = 500
 SINCE: Final = "unbooked_since"
 
 
@@ -37,7 +41,7 @@ def note(session: Session) -> None:
         .group_by(PartRow.state, PartRow.reason)
     ):
         counted[state][reason] = number
-    since = session.scalar(_unbooked())
+    since = session.scalar(_unbooked(_stuck(session)))
     session.execute(
         update(CompanyWork)
         .where(CompanyWork.company_id == company_of(session))
@@ -46,11 +50,28 @@ def note(session: Session) -> None:
     )
 
 
-def _unbooked() -> Any:
+def _stuck(session: Session) -> list[str]:
+    """Keys of what held documents have not written, as far as other documents may need it: usually none."""
+    return list(
+        session.scalars(
+            select(DeliveryRow.key)
+            .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+            .where(
+                DocumentRow.state == DeliveryState.REJECTED.value,
+                DeliveryRow.state != DeliveryState.BOOKED.value,
+                DeliveryRow.kind.in_(_NEEDED_KINDS),
+            )
+            .limit(_MOST_STUCK)
+        )
+    )
+
+
+def _unbooked(stuck: Sequence[str] = ()) -> Any:
     """When the oldest movement was fetched of which a part should have been booked by now.
 
     That is one not decided yet, or one whose document nothing keeps from being written: not what waits for a
-    person's approval, for an invoice or for a date, nor what is held.
+    person's approval, for an invoice or for a date, nor what is held, nor what needs something (a customer, an
+    invoice) that a held document has not written: `stuck`.
     """
     under_way = (DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
     return (
@@ -62,10 +83,24 @@ def _unbooked() -> Any:
             PartRow.state.in_((PartState.OPEN.value, PartState.PLANNED.value)),
             or_(
                 PartRow.state == PartState.OPEN.value,
-                and_(PartRow.state == PartState.PLANNED.value, DocumentRow.state.in_(under_way)),
+                and_(PartRow.state == PartState.PLANNED.value, DocumentRow.state.in_(under_way), *_free_of(stuck)),
             ),
         )
     )
+
+
+def _free_of(stuck: Sequence[str]) -> list[ColumnElement[bool]]:
+    """That no step of a document that is still to be made needs one of these."""
+    if not stuck:
+        return []
+    needs = (DeliveryRow.payload[name].as_string().in_(stuck) for name in _NEEDS)
+    waits = exists().where(
+        DeliveryRow.document_id == DocumentRow.id,
+        DeliveryRow.state == DeliveryState.APPROVED.value,
+        DeliveryRow.key.not_in(stuck),
+        or_(*needs),
+    )
+    return [~waits]
 
 
 @dataclass(frozen=True, slots=True)

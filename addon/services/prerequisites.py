@@ -50,6 +50,7 @@ from addon.services.connections import (
     propose_accounts,
 )
 from addon.services.context import Services
+from addon.services.pages import NotHere
 from addon.services.policy import provider_name
 from addon.services.rules import stored_rules
 from addon.services.settings import (
@@ -518,11 +519,14 @@ def latest(services: Services, company_id: int) -> tuple[StoredCheck, ...]:
 def repair(services: Services, company_id: int, check_row_id: int, who: str) -> tuple[Check, ...]:
     """Mend in the accounting system what a red check names, at a person's wish, and check everything again.
 
-    Raises `UnknownCheck`, and the errors of `addon.ports.errors`: `Rejected` where they do not let us.
+    Raises `NotHere`, `UnknownCheck` where nothing is left to mend, and the errors of `addon.ports.errors`:
+    `Rejected` where they do not let us.
     """
     with services.db.company_reading(company_id) as session:
         row = session.get(CheckRow, check_row_id)
-        if row is None or row.ok or not row.repair:
+        if row is None:
+            raise NotHere(f"check {check_row_id}")
+        if row.ok or not row.repair:
             raise UnknownCheck("this was mended already, or cannot be mended from here")
         wanted = decode(Repair, row.repair)
     log = CallLog()

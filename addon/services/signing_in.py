@@ -42,6 +42,10 @@ class NotAnAddress(ValueError):
     """The text cannot be an e-mail address."""
 
 
+class TooMany(Exception):
+    """The company has as many addresses as it may have."""
+
+
 class LinkSpent(LookupError):
     """The link was used, is too old, or never was; or it does not lead to that company."""
 
@@ -89,15 +93,17 @@ def _hash(token: str) -> str:
 
 
 def add(services: Services, company_id: int, text: str, who: str) -> None:
-    """Let an address ask for links to this company. Raises `NotAnAddress`; twice does no harm."""
+    """Let an address ask for links to this company. Raises `NotAnAddress`, `TooMany`; twice does no harm."""
     address = read_address(text)
     now = services.now()
     with services.db.company(company_id) as session:
         # The company's row is the queue: two presses at once add one row.
         session.scalars(select(Company.id).where(Company.id == company_id).with_for_update()).one()
         mine = list(session.scalars(select(Member.email).where(Member.company_id == company_id)))
-        if address in mine or len(mine) >= MOST_MEMBERS:
+        if address in mine:
             return
+        if len(mine) >= MOST_MEMBERS:
+            raise TooMany(f"a company has {MOST_MEMBERS} addresses at most")
         session.add(Member(company_id=company_id, email=address, who=who[:200], created_at=now))
         activity.record(session, who, "member_added", {"address": masked(address)}, now)
 

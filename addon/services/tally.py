@@ -81,6 +81,8 @@ class Tally:
         self._lock = threading.Lock()
         self._counted: dict[Key, int] = {}
         self._written_at = time.monotonic()
+        self._proved_at: float | None = None
+        """When the database last took a write of this process's counts."""
 
     def count(self, what: Counter, by: int = 1, **labels: str) -> None:
         """Count something that happened `by` times."""
@@ -115,11 +117,16 @@ class Tally:
         try:
             with db.open() as session:
                 tallies.add(session, counted)
+            self._proved_at = time.monotonic()
         except BaseException:
             with self._lock:
                 for key, value in counted.items():
                     self._counted[key] = self._counted.get(key, 0) + value
             raise
+
+    def proved_within(self, seconds: float) -> bool:
+        """Whether the database took a write of this process so short a time ago that none more need be tried."""
+        return self._proved_at is not None and time.monotonic() - self._proved_at < seconds
 
     def write_sometimes(self, db: Database) -> None:
         """The same, not more often than `every_s`, and quietly: no page and no slice fails for its counts."""

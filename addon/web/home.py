@@ -263,7 +263,7 @@ def confirm_yes() -> Answer:
     if method:
         company_settings.change(services(), company_id, who, {"books_method": method})
     if email:
-        signing_in.add(services(), company_id, email, who)
+        _let_sign_in(company_id, email, who)
     response = access.sign_in(redirect(url_for("setup.welcome"), 303), company_id, who)
     session[_NAME] = who
     installation.begin_nudges(services(), company_id)
@@ -272,6 +272,14 @@ def confirm_yes() -> Answer:
     except PortError:
         flash(_("Your books could not be read just now. Kvitt is installed; check again in a minute."), "wait")
     return response
+
+
+def _let_sign_in(company_id: int, email: str, who: str) -> None:
+    """The address of whoever installs; where there are too many already, they are told."""
+    try:
+        signing_in.add(services(), company_id, email, who)
+    except signing_in.TooMany:
+        flash(_("Your e-mail address was not saved: there are too many already. See Settings."), "wait")
 
 
 @home.post("/sign-out-everywhere")

@@ -13,6 +13,7 @@ limiter: Final = Limiter(get_remote_address)
 INSTALL: Final = "30 per minute"
 CONNECT: Final = "30 per minute"
 SIGN_IN: Final = "5 per minute; 30 per hour"
+READY: Final = "600 per minute"
 LOOK: Final = "20 per minute"
 WEBHOOKS: Final = "1200 per minute"
 

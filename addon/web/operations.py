@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, request, send_from_directory
 from addon.services import health
 from addon.web import assets, metrics
 from addon.web.access import Audience, audience, services
+from addon.web.limits import READY, limiter
 
 operations = Blueprint("operations", __name__)
 
@@ -20,6 +21,7 @@ def alive() -> tuple[str, int, dict[str, str]]:
 
 @operations.get("/readyz")
 @audience(Audience.PUBLIC)
+@limiter.limit(READY)
 def ready() -> tuple[Response, int]:
     """Everything works: database, writes, Redis, the queue, what should be booked. 503 names what does not.
 

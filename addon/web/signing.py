@@ -131,6 +131,9 @@ def add() -> Response:
         signing_in.add(services(), visitor().company_id, request.form.get("email", "")[: _LONGEST + 1], visitor().who)
     except signing_in.NotAnAddress:
         flash(_("This is no e-mail address."), "stop")
+    except signing_in.TooMany:
+        most = signing_in.MOST_MEMBERS
+        flash(_("Nothing was saved: a company has %(most)s addresses at most. Remove one first.", most=most), "stop")
     else:
         flash(_("Links to sign in can be asked for from this address."), "done")
     return redirect(url_for("setup.settings") + "#signed-in", 303)

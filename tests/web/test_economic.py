@@ -459,6 +459,23 @@ def test_without_a_mail_server_nobody_is_promised_a_letter(house: House, filled:
         SmtpMailer("smtp://127.0.0.1:9", "kvitt@kvitt.example").send("a@example.com", Letter("x", "y"))
 
 
+def test_a_company_has_fifty_addresses_and_is_told_so(post: Post) -> None:
+    with post.services.db.open() as session:
+        at = post.services.now()
+        session.add_all(
+            Member(company_id=post.filled.company, email=f"m{number}@example.com", who="", created_at=at)
+            for number in range(signing_in.MOST_MEMBERS - 1)
+        )
+    client = post.house.client(post.filled.company)
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', client.get("/settings").text)[0]
+    client.post("/settings/members", data={"csrf_token": token, "email": "late@example.com"})
+    text = words_of(client.get("/settings").text)
+    assert "a company has 50 addresses at most" in text and "Links to sign in can be asked for" not in text
+    assert "late@example.com" not in text
+    client.post("/settings/members", data={"csrf_token": token, "email": "ada@example.com"})
+    assert "Links to sign in can be asked for" in words_of(client.get("/settings").text), "it is there already"
+
+
 # --- The checklist and the choices -----------------------------------------------------------------------------
 
 

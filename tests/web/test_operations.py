@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
 from addon.ports.calls import CallRecord
@@ -19,7 +19,9 @@ from addon.services.calls import CountedCalls
 from addon.services.tally import Counter, Tally, Timing
 from addon.store import leases
 from addon.store.database import Database
-from addon.store.models import CompanyWork
+from addon.store.models import CompanyWork, DeliveryRow, DocumentRow, MovementRow, PartRow
+from addon.web import operations
+from addon.web.limits import limiter
 from tests.web.conftest import House, make_app
 from tests.web.factory import NOW, Filled
 
@@ -173,6 +175,97 @@ def test_what_should_be_booked_and_is_not_is_told(house: House, filled: Filled) 
     assert told(house) == ["what should be booked has not been for 50 hours: see the log"]
     assert number(house, "kvitt_oldest_unbooked_seconds") == 50 * 3600
     assert number(house, "kvitt_parts", state="held", reason="touched") == 2
+
+
+def test_a_document_that_needs_what_a_held_one_has_not_made_is_no_alarm(house: House, filled: Filled) -> None:
+    """A second sale to a buyer whose customer the books refused waits with the first, which is in the inbox."""
+    with house.services.db.company(filled.company) as session:
+        held, waiting = [
+            DocumentRow(
+                connection_id=filled.connection,
+                key=f"stripe/ch_{name}/invoice",
+                kind="sale",
+                state=state,
+                booking_date=NOW.date(),
+                total_minor=100,
+                currency="SEK",
+                rule="",
+                payload={},
+                fingerprint="x",
+                planned_at=NOW,
+            )
+            for name, state in (("held", "rejected"), ("waiting", "approved"))
+        ]
+        session.add_all([held, waiting])
+        session.flush()
+        movement = session.scalars(select(MovementRow)).first()
+        assert movement is not None
+        movement.fetched_at = NOW - timedelta(days=90)
+        session.add_all(
+            [
+                DeliveryRow(
+                    document_id=held.id,
+                    seq=0,
+                    key="cus_1/customer",
+                    kind="create_customer",
+                    state="rejected",
+                    payload={},
+                ),
+                DeliveryRow(
+                    document_id=waiting.id,
+                    seq=0,
+                    key="stripe/ch_waiting/invoice/create",
+                    kind="create_invoice",
+                    state="approved",
+                    payload={"customer_key": "cus_1/customer"},
+                ),
+                PartRow(
+                    connection_id=filled.connection,
+                    movement_id=movement.id,
+                    name="another",
+                    kind="amount",
+                    amount_minor=100,
+                    currency="SEK",
+                    state="planned",
+                    document_id=waiting.id,
+                    changed_at=NOW,
+                ),
+            ]
+        )
+        session.flush()
+
+        def since() -> str:
+            gauges.note(session)
+            work = session.get_one(CompanyWork, filled.company, populate_existing=True)
+            return str(work.gauges[gauges.SINCE])
+
+        long_ago = (NOW - timedelta(days=90)).isoformat()
+        assert since() != long_ago
+        held.state = "approved"
+        session.flush()
+        assert since() == long_ago, "nothing holds it now, and it should have been booked"
+
+
+def test_asking_whether_all_is_ready_writes_once_in_a_while(house: House) -> None:
+    client = house.client()
+    client.get("/readyz")
+    with read_only(house.services.db):
+        assert client.get("/readyz").status_code == 200, "what was written just now proves it"
+    tally = house.services.tally
+    assert tally.proved_within(3600) and not tally.proved_within(0)
+
+
+def test_nobody_asks_whether_all_is_ready_without_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limiter, "enabled", True)
+    limiter.reset()
+    client = house.app.test_client()
+    monkeypatch.setattr(operations.health, "checks", lambda *given, **named: ())
+    try:
+        codes = [client.get("/readyz").status_code for _ in range(601)]
+    finally:
+        limiter.reset()
+    assert (codes[0], codes[-1]) == (200, 429)
+    assert client.get("/healthz").status_code == 200
 
 
 # --- /metrics -----------------------------------------------------------------------------------------------
