@@ -8,6 +8,7 @@ Fixtures for the servers start them on first use, once for each test process:
 - `browser` is a Chromium for the whole run, `page` a page in a fresh context.
 """
 
+import gc
 import ipaddress
 import os
 import shutil
@@ -82,6 +83,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group("browser"))
             if no_browser:
                 item.add_marker(pytest.mark.skip(reason="no Chromium here; make test says how to get one"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is there before the first test stays: the collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 # --- the network is off -------------------------------------------------------------------------------

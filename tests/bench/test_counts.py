@@ -16,7 +16,7 @@ def by_name(rows: list[Row]) -> dict[str, Row]:
 
 @pytest.mark.slow
 def test_sales_refunds_fees_and_payouts_keep_their_budgets() -> None:
-    rows = by_name(count_plus(more=2))
+    rows = by_name(count_plus(more=1))
     assert rows["sale, known customer"].measured == 4
     assert rows["sale, new customer"].measured == 5
     assert rows["refund, full"].measured <= 5
@@ -28,14 +28,14 @@ def test_sales_refunds_fees_and_payouts_keep_their_budgets() -> None:
 
 @pytest.mark.slow
 def test_a_match_takes_four_calls_at_most() -> None:
-    rows = by_name(count_basic(more=2))
+    rows = by_name(count_basic(more=1))
     assert rows["match"].measured <= 4
     assert rows["match of a refund"].measured <= 5
 
 
 @pytest.mark.slow
 def test_a_second_run_writes_nothing_and_asks_no_more_where_there_is_more() -> None:
-    rows = by_name(count_second_runs(sales=2, times=6))
+    rows = by_name(count_second_runs(sales=2, times=4))
     for mode in ("Plus", "Basic"):
         assert rows[f"second run, {mode}: writes"].measured == 0
         assert rows[f"second run, {mode}: reads"].kept
