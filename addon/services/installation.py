@@ -41,7 +41,9 @@ from addon.store.models import (
     CompanySettings,
     CompanyWork,
     Connection,
+    Member,
     ParkedActivation,
+    SignInLink,
     WebhookEvent,
     WebSession,
 )
@@ -394,12 +396,22 @@ def sign_out(services: Services, token: str) -> None:
 
 
 def sign_out_everywhere(services: Services, company_id: int, who: str) -> int:
-    """End every browser's session of a company, the caller's too; say how many there were."""
+    """End every browser's session of a company, the caller's too; say how many there were.
+
+    Links that are on their way to its people by mail lead nowhere from now on: they would open the door again.
+    """
     now = services.now()
     with services.db.open() as session:
         ended = session.scalars(
             delete(WebSession).where(WebSession.company_id == company_id).returning(WebSession.id)
         ).all()
+        members = select(Member.email).where(Member.company_id == company_id)
+        session.execute(
+            update(SignInLink)
+            .where(SignInLink.email.in_(members), SignInLink.used_at.is_(None))
+            .values(used_at=now)
+            .execution_options(synchronize_session=False)
+        )
     with services.db.company(company_id) as session:
         activity.record(session, who, "signed_out_everywhere", {"browsers": str(len(ended))}, now)
     return len(ended)

@@ -28,6 +28,7 @@ from addon.connectors.economic.journal import (
     JOURNAL_FIRST,
     JOURNAL_LAST,
     JOURNAL_NAME,
+    MOST_AGAIN,
     MOST_BOOKED,
     Entries,
     code_of,
@@ -93,7 +94,7 @@ from addon.core.holds import HoldReason
 from addon.core.invoicing import Choice
 from addon.core.money import Money
 from addon.ports.accounting import AccountingCapabilities, Known
-from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, PortError, Rejected
+from addon.ports.errors import AlreadyDone, BadReply, OutcomeUnknown, PortError, Rejected, TryLater
 
 CAPABILITIES: Final = AccountingCapabilities(
     name="economic",
@@ -579,10 +580,12 @@ class EconomicAccounting:
         """Make a draft. An answer out of their memory may be about one that a person has since taken away."""
         sent = self._client.send("POST", "invoices/drafts", body, key)
         view = _written("POST invoices/drafts", translate.invoice_view, sent.body)
-        if sent.remembered and not self._is_there(f"invoices/drafts/{_draft_number(view.number)}"):
+        for _ in range(MOST_AGAIN):
+            if not sent.remembered or self._is_there(f"invoices/drafts/{_draft_number(view.number)}"):
+                return _invoice_answer(view)
             sent = self._client.send("POST", "invoices/drafts", body, f"{key}/again/{view.number}")
             view = _written("POST invoices/drafts", translate.invoice_view, sent.body)
-        return _invoice_answer(view)
+        raise TryLater("every draft that was made within the hour has been taken away again")
 
     def _is_there(self, path: str) -> bool:
         try:

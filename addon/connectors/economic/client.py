@@ -115,7 +115,9 @@ class EconomicClient:
                 raise BadReply(f"GET {path}: the list is missing")
             yield from (row for row in rows if isinstance(row, Mapping))
             pagination = document.get("pagination")
-            if len(rows) < PAGE or (isinstance(pagination, Mapping) and "nextPage" not in pagination):
+            # They say whether more follows. A page that is shorter than was asked for says nothing: pages may be.
+            more = "nextPage" in pagination if isinstance(pagination, Mapping) else len(rows) == PAGE
+            if not rows or not more:
                 return
         raise BadReply(f"GET {path}: a list without an end")
 

@@ -33,6 +33,8 @@ MOST_BOOKED: Final = 100
 """How many payments and vouchers are booked by one call: what is read back of them names each invoice."""
 MOST_SIGNS: Final = 5
 """How many payments are looked at for the sign that money received has."""
+MOST_AGAIN: Final = 20
+"""How often the same is made again within the hour for which they remember what was made."""
 TURNED: Final = "/turned"
 """Ends the key of the entry that takes a payment of the wrong sign back."""
 _ENTRIES: Final = f"{BOOKED_ENTRIES}/booked-entries"
@@ -189,9 +191,13 @@ class Entries:
         path, body = f"{_DRAFTS}/bulk", {"entries": list(entries)}
         sent = self.client.tell("POST", path, body, key)
         numbers = _entry_numbers(sent.body)
-        if sent.remembered and any(self.draft(number) is None for number in numbers):
-            numbers = _entry_numbers(self.client.tell("POST", path, body, f"{key}/again/{numbers[0]}").body)
-        return numbers
+        # Each time that it was made again within the hour is remembered, too: until an answer is new, or is still true.
+        for _ in range(MOST_AGAIN):
+            if not (sent.remembered and any(self.draft(number) is None for number in numbers)):
+                return numbers
+            sent = self.client.tell("POST", path, body, f"{key}/again/{numbers[0]}")
+            numbers = _entry_numbers(sent.body)
+        raise TryLater("everything that was entered within the hour has been taken away again")
 
     def draft(self, number: int) -> Row | None:
         """An entry that is not booked; None where it was booked or taken away."""
@@ -225,6 +231,8 @@ class Entries:
                 ready[place] = self._ready(step, known)
             except PortError as error:
                 found[place] = error
+            except Unreadable as error:
+                found[place] = OutcomeUnknown(f"an answer that cannot be read: {error}")
         for journal in sorted({one.journal for one in ready.values()}):
             self._book(journal, [one for one in ready.values() if one.journal == journal and one.drafts])
         found |= self._read_back(ready)
@@ -234,7 +242,9 @@ class Entries:
         """A payment's entries, which an earlier step has made, or a voucher's, made now."""
         match step:
             case BookPayment():
-                return _One(step, known, self.journal(), payment_parts(known.payment_number)[0])
+                numbers, invoice_number = payment_parts(known.payment_number)
+                digits(invoice_number)  # one that is none must not spoil the question that is asked for all
+                return _One(step, known, self.journal(), numbers)
             case PostVoucher():
                 journal = self.journal(known.series)
                 return _One(step, known, journal, self._enter(self._voucher_entries(step, journal), step.key))
@@ -279,6 +289,9 @@ class Entries:
                     answers[place] = self._payment_came(one, one.step, payments)
             except PortError as error:
                 answers[place] = error
+            except Unreadable as error:
+                # One row that is not as it should be is in doubt, and none of those that are beside it.
+                answers[place] = OutcomeUnknown(f"what was booked cannot be read: {error}")
         return answers
 
     def _rows_of_payments(self, some: Iterable[_One]) -> Mapping[str, list[Row]]:

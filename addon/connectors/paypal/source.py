@@ -42,6 +42,8 @@ _DISPUTE_HISTORY: Final = timedelta(days=179)
 """PayPal lists disputes that changed in the last 180 days."""
 _LONGEST_WINDOW_S: Final = 31 * 86_400
 _PAGE_SIZE: Final = 500
+_FEW_ROWS: Final = 2500
+"""A window of so many rows at most may be followed by one of twice its width: PayPal gives 10,000 for one."""
 _MOST_INVOICES: Final = 100
 """Invoices made at PayPal that are read for one page of rows, a call each."""
 _HISTORY: Final = timedelta(days=3 * 365)
@@ -64,7 +66,8 @@ CAPABILITIES: Final = SourceCapabilities(
 class _Place:
     """Where in the list a page begins: a window in whole seconds, both ends included, and a page of it.
 
-    `width` is what later windows may have: once halved, it stays so. `total` is how many rows the window had.
+    `width` is what later windows may have: halved where one has too many rows, doubled again where one has few.
+    `total` is how many rows the window had.
     """
 
     start: int
@@ -89,6 +92,10 @@ class _Place:
             raise BadReply("PayPal has more rows in one second than it gives")
         width = (self.end - self.start) // 2
         return _Place(self.start, self.start + width, max(width, 1))
+
+    def wider(self, total: int) -> _Place:
+        """The same, with twice the width for later windows where this one held few rows: one busy hour is no month."""
+        return replace(self, width=min(2 * self.width, _LONGEST_WINDOW_S)) if total <= _FEW_ROWS else self
 
     def following(self, until: int) -> _Place | None:
         """The window after this one; None if it would begin after the end."""
@@ -160,7 +167,7 @@ class PayPalSource:
         if place.page < pages:
             following = replace(place, page=place.page + 1, total=total)
         else:
-            following = place.following(min(last, _newest(answer)))
+            following = place.wider(total).following(min(last, _newest(answer)))
         return Page(tuple(self._movements(rows)), following.written() if following else None)
 
     def _search(self, place: _Place) -> tuple[_Place, Mapping[str, Any] | None]:

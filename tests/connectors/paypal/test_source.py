@@ -371,3 +371,11 @@ def test_no_secret_stands_in_a_call_or_an_error(bed: Bed) -> None:
     secrets = (bed.app.secret, tokens.grant.access_token, bed.world.client_secret)
     texts = [repr(call) for call in bed.calls.made] + [str(raised.value), repr(tokens.grant)]
     assert not [text for text in texts for secret in secrets if secret in text]
+
+
+def test_one_busy_minute_does_not_make_a_months_windows_small(bed: Bed) -> None:
+    bed.world.largest_result = 50
+    deposits(bed, 120, timedelta(seconds=1), timedelta(days=25))
+    found = refs(bed, NOW - timedelta(days=30))
+    assert len(found) == len(set(found)) == 120
+    assert bed.world.count_calls("reporting/transactions") < 100

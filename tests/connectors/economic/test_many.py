@@ -1,0 +1,89 @@
+"""One odd thing among many, and the same thing more than twice."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from addon.connectors.economic import EconomicClient
+from addon.core.books import StepAnswer
+from addon.core.documents import BookPayment
+from addon.core.holds import HoldReason
+from addon.ports.accounting import Known
+from addon.ports.errors import OutcomeUnknown, PortError, Rejected
+from addon.sandbox.economic import Fault
+from tests.connectors.economic.conftest import DAY, Bench, invoice_of
+
+Row = Mapping[str, Any]
+
+
+def entered(bench: Bench, number: int) -> tuple[BookPayment, Known]:
+    """A payment whose entries lie in our journal."""
+    key = f"stripe/ch_{number}"
+    invoice = bench.sell(invoice_of(f"{100 * number}.00 DKK", f"{key}/sale"))
+    create, book = bench.pay_steps(invoice, f"{key}/pay")
+    made = bench.economic.perform(create, Known(invoice=invoice))
+    return book, Known(payment_number=made.reference, invoice=invoice)
+
+
+def test_a_row_that_cannot_be_read_is_in_doubt_and_none_beside_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    work = [entered(bench, number) for number in range(1, 4)]
+    odd = int(work[1][1].payment_number.partition("/")[2])
+    read = EconomicClient.items
+
+    def mangled(client: EconomicClient, path: str, filter_text: str = "") -> Iterator[Row]:
+        for row in read(client, path, filter_text):
+            yield {**row, "amount": "many"} if row.get("customerInvoiceNumber") == odd else row
+
+    monkeypatch.setattr(EconomicClient, "items", mangled)
+    answers = bench.economic.perform_together(work)
+    assert [type(answer) for answer in answers] == [StepAnswer, OutcomeUnknown, StepAnswer]
+
+
+def test_an_invoice_number_that_is_none_spoils_no_question_that_is_asked_for_all(bench: Bench) -> None:
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    first, second = entered(bench, 1), entered(bench, 2)
+    lost = (first[0], Known(payment_number="999/draft-3"))
+    answers = bench.economic.perform_together([lost, second])
+    assert isinstance(answers[0], Rejected)
+    assert isinstance(answers[1], StepAnswer)
+
+
+def test_a_voucher_that_is_refused_again_and_again_within_the_hour_is_entered_anew_each_time(bench: Bench) -> None:
+    """What they remember of the second try is as old as what they remember of the first."""
+    agreement = bench.agreement
+    for _ in range(4):
+        bench.world.faults.add(Fault("call", match="bookdraftentries$", action=lambda: agreement.bar_period(DAY)))
+        with pytest.raises(PortError) as caught:
+            bench.post(bench.payout())
+        assert isinstance(caught.value, Rejected)
+        assert caught.value.reason == HoldReason.PERIOD_LOCKED
+        assert not agreement.draft_entries
+        agreement.bar_period(DAY, barred=False)
+    bench.post(bench.payout())
+    assert agreement.balance(5891) == -100
+
+
+def test_a_draft_that_is_taken_away_again_and_again_is_made_anew_each_time(bench: Bench) -> None:
+    customer = bench.customer()
+    for number in range(1, 5):
+        assert bench.draft(invoice_of("125.00 DKK"), customer).reference == f"draft-{number}"
+        bench.agreement.person_deletes_draft(number)
+
+
+def test_a_page_that_is_shorter_than_was_asked_for_is_not_the_last_if_they_name_a_next_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        bench.agreement.person_creates_customer(f"Customer {number}")
+    read = EconomicClient.get
+
+    def small(client: EconomicClient, path: str, params: Mapping[str, str] | None = None) -> Any:
+        # As a host would that gives three rows at a time, whatever it is asked for.
+        return read(client, path, {**params, "pagesize": "3"} if params and "pagesize" in params else params)
+
+    monkeypatch.setattr(EconomicClient, "get", small)
+    assert len(list(bench.economic.fetch_customers(None))) == 7
