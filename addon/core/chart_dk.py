@@ -46,10 +46,18 @@ def first(active: Collection[str], numbers: tuple[str, ...], used: Collection[st
     return next((number for number in numbers if number in active and number not in used), "")
 
 
+FREE: Final = (*range(5894, 5900), *range(5850, 5890))
+"""Numbers beside the candidates, among which an account that is lacking may be made."""
+
+
 def offered_for_balances(
-    active: Collection[str], currencies: Collection[str], home: str, used: Collection[str]
+    active: Collection[str], currencies: Collection[str], home: str, used: Collection[str], chart: Collection[str] = ()
 ) -> dict[str, str]:
-    """Accounts for what a provider owes, for the bank and for what is held back, one for each balance currency."""
+    """Accounts for what a provider owes, for the bank and for what is held back, one for each balance currency.
+
+    `chart` is every number there is, open or not. A provider may have more currencies than any chart has accounts for
+    what it owes and holds back: then a free number is offered, to be made. The bank's accounts are the company's own.
+    """
     taken = set(used)
     found: dict[str, str] = {}
     for currency in sorted(currencies, key=lambda code: (code != home, code)):
@@ -61,6 +69,8 @@ def offered_for_balances(
             # Balances may share a bank account of the books' own currency, and nothing else.
             shared = role == "bank" and currency == home
             number = first(active, numbers, () if shared else taken)
+            if not number and role != "bank" and chart:
+                number = next((text for text in map(str, FREE) if text not in chart and text not in taken), "")
             if number:
                 found[f"{role}:{currency}"] = number
                 taken.add(number)

@@ -571,7 +571,7 @@ def propose_connection_accounts(
     used = set(taken)
     home = books.identity.currency
     if books.identity.country == "DK":
-        return Proposal(chart_dk.offered_for_balances(_open(chart), currencies, home, used), {})
+        return Proposal(chart_dk.offered_for_balances(_open(chart), currencies, home, used, chart), {})
     for currency in sorted(currencies, key=lambda code: (code != home, code)):
         clearing = _clearing_for(chart, provider_name, currency, home, used)
         used.add(clearing)

@@ -27,6 +27,8 @@ class SourceCapabilities:
     """Whether it has a list of payouts; where it has none, its movements are all there is to know of them."""
     look_back_s: int = 0
     """How far back something may still turn up that no overlap finds; looked at where the balance says it is amiss."""
+    holds_often: bool = False
+    """Whether holding money back for a while is an everyday thing, for which an account is made at the start."""
     disputes_by_payment: bool = False
     """Whether movements name the payment that a dispute is about, and not the dispute itself."""
 

@@ -44,6 +44,8 @@ RECONNECT: Final = "reconnect"
 
 ARRIVALS_UNKNOWN: Final = "arrivals_unknown"
 """Where a connection's row keeps that its provider does not tell when a payout arrives: it is booked over transit."""
+HOLDS_OFTEN: Final = "holds_often"
+"""Where a connection's row keeps that its provider holds money back every now and then, so that accounts are made."""
 ACCOUNT_CURRENCIES: Final = "account_currencies"
 """Where a connection's row keeps the currencies of the account's balances as they were when it was connected."""
 
@@ -286,6 +288,7 @@ class _Arrival:
     country: str
     currencies: tuple[str, ...]
     dated_payouts: bool
+    holds_often: bool
 
 
 def arrange(services: Services, provider: str, way: str, return_url: str, reference: str) -> str:
@@ -328,13 +331,14 @@ def connect(services: Services, company_id: int, provider: str, way: str, grant:
     finally:
         log.save(services, company_id)
     currencies = {balance.amount.currency for balance in balances if balance.amount}
-    dated = source.capabilities.lists_payouts
+    can = source.capabilities
     arrival = _Arrival(
         account.ref,
         account.name,
         account.country,
         tuple(sorted(currencies | {account.default_currency.upper()})),
-        dated,
+        can.lists_payouts,
+        can.holds_often,
     )
     try:
         return _store(services, company_id, provider, way, grant, arrival, who)
@@ -381,6 +385,7 @@ def _store(
             **row.settings,
             ACCOUNT_CURRENCIES: list(arrival.currencies),
             ARRIVALS_UNKNOWN: not arrival.dated_payouts,
+            HOLDS_OFTEN: arrival.holds_often,
         }
         row.way = way
         row.account_name = arrival.name[:200]

@@ -42,6 +42,7 @@ from addon.services.calls import CallLog
 from addon.services.connections import (
     ACCOUNT_CURRENCIES,
     ARRIVALS_UNKNOWN,
+    HOLDS_OFTEN,
     RECONNECT,
     accounting_system,
     load_books,
@@ -308,6 +309,7 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     currencies: set[str] = set()
     invoices = payments = False
     rows = _active(session)
+    owed, kept = ("Tilgodehavende", "Tilbageholdt") if home_country == "DK" else ("Fordran", "Innehållet")
     for row in rows:
         own = read_connection(row)
         balances, presented = _seen(session, row)
@@ -317,10 +319,14 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         payments = payments or not settling
         for currency in sorted(balances):
             clearing[f"{row.provider} {currency}"] = number = own.accounts.get(f"clearing:{currency}", "")
-            names[number] = f"Fordran {provider_name(row.provider)} {currency}"
+            names[number] = f"{owed} {provider_name(row.provider)} {currency}"
             bank = f"{AccountRole.BANK.value}:{currency}"
             accounts[bank] = own.accounts.get(bank, "")
             names[accounts[bank]] = account_name(accounts[bank], f"Valutakonto {currency}")
+        for currency in row.settings.get(ACCOUNT_CURRENCIES, ()) if row.settings.get(HOLDS_OFTEN) else ():
+            reserve = f"{AccountRole.RESERVE.value}:{currency}"
+            accounts[reserve] = own.accounts.get(reserve, "")
+            names[accounts[reserve]] = f"{kept} {provider_name(row.provider)} {currency}"
         if plus or settling:
             currencies |= presented | balances
         if settling:

@@ -38,3 +38,18 @@ def test_a_company_sees_its_own_countrys_home_sales() -> None:
     assert "sales:SE25" in swedish
     assert "sales:DK25" not in swedish
     assert {"fee", "sales:EXPORT"} <= set(danish) & set(swedish)
+
+
+def test_a_provider_with_more_currencies_than_the_chart_has_accounts_for_is_offered_numbers_to_be_made() -> None:
+    active = {"5820", "5891", "5895"}
+    chart = {*active, "5894", "5896"}
+    found = chart_dk.offered_for_balances(active, ("DKK", "EUR", "USD"), "DKK", (), chart)
+    assert found == {
+        "clearing:DKK": "5891",
+        "bank:DKK": "5820",
+        "reserve:DKK": "5895",
+        "clearing:EUR": "5897",
+        "reserve:EUR": "5898",
+        "clearing:USD": "5899",
+        "reserve:USD": "5850",
+    }

@@ -59,6 +59,8 @@ CAPABILITIES: Final = SourceCapabilities(
     # Under the first meaning a hold's release, which repeats the hold's date, shows up that far back.
     look_back_s=93 * 86_400,
     disputes_by_payment=True,
+    # Every complaint holds the payment's net until it is decided.
+    holds_often=True,
 )
 
 
