@@ -54,6 +54,10 @@ class Invoicing:
     sold: tuple[SoldAs, ...] = ()
     rates: tuple[tuple[str, Decimal], ...] = ()
     """The VAT rate of each account that sales may be booked on: of its VAT code, nought where it has none."""
+    fee_codes: tuple[Named, ...] = ()
+    """VAT codes of purchases, which rows of vouchers may name."""
+    usual_fee_codes: tuple[tuple[str, str], ...] = ()
+    """The code that fits a treatment of fees (a value of `FeeVat`), where only one does."""
     barred_products: tuple[str, ...] = ()
     """Products of ours that somebody has barred."""
 

@@ -39,8 +39,11 @@ from addon.store.models import (
     PayoutRow,
 )
 
-SCOPES: Final[Mapping[str, frozenset[str]]] = {"fortnox": frozenset({"inbox", "connectfile"})}
-"""What a company must have consented to before its accounting system takes files."""
+SCOPES: Final[Mapping[str, frozenset[str]]] = {
+    "fortnox": frozenset({"inbox", "connectfile"}),
+    "economic": frozenset(),
+}
+"""What a company must have consented to before its accounting system takes files; e-conomic's one role covers them."""
 MOST_ATTEMPTS: Final = 5
 WANTED_AT_ONCE: Final = 200
 _MOST_FIELDS: Final = 400

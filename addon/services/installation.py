@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -34,7 +35,7 @@ from addon.services.connections import (
     lost,
 )
 from addon.services.context import Services
-from addon.services.settings import plan_next_run, settle_state
+from addon.services.settings import plan_next_run, propose, settle_state
 from addon.store.models import (
     AccountingConnection,
     Company,
@@ -52,6 +53,9 @@ PARKED_FOR: Final = timedelta(minutes=30)
 SIGNED_IN_FOR: Final = timedelta(days=14)
 LOOK_EVERY: Final = timedelta(minutes=10)
 """How often, at most, an unsigned message makes us look at a company."""
+
+ZONES: Final[Mapping[str, str]] = {"DK": "Europe/Copenhagen", "NO": "Europe/Oslo", "FI": "Europe/Helsinki"}
+"""Time zones of new companies by country; else the setting's default."""
 
 _SEEN_EVERY = timedelta(minutes=5)
 
@@ -251,6 +255,11 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
         row.renewed_at = now
         if session.scalars(select(CompanySettings)).one_or_none() is None:
             session.add(CompanySettings(values={}))
+            session.flush()
+            zone = ZONES.get(waiting.country)
+            if zone is not None:
+                propose(session, {"time_zone": zone})
+                session.get_one(Company, company_id).time_zone = zone
         company = session.get_one(Company, company_id)
         if company.state == "disconnected":
             company.state = "setting_up"

@@ -59,6 +59,7 @@ from addon.services.settings import (
     CompanyConfig,
     own_company,
     propose,
+    propose_once,
     read_company,
     read_connection,
     settle_state,
@@ -165,6 +166,9 @@ def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...
         company_proposal = propose_company_accounts(books, today)
         values = {f"accounts.{role}": number for role, number in company_proposal.numbers.items()}
         propose(session, {**values, "voucher_series": propose_series(books)})
+        if books.invoicing is not None:
+            codes = books.invoicing.usual_fee_codes
+            propose_once(session, {f"fee_vat_code.{treatment}": code for treatment, code in codes})
         for row in _active(session):
             balances, _presented = _seen(session, row)
             propose_accounts(session, row, books, tuple(sorted(balances)), now)

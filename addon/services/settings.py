@@ -779,6 +779,12 @@ def propose(session: Session, values_by_key: Mapping[str, str], row: Connection 
     stored.values = {**stored.values, **missing}
 
 
+def propose_once(session: Session, values_by_key: Mapping[str, str]) -> None:
+    """The same for what a person may have emptied on purpose: only what was never set. The caller commits."""
+    stored = _stored(session)
+    stored.values = {**values_by_key, **stored.values}
+
+
 def _fault(key: str, text: str, scope: Scope) -> SettingFault | None:
     setting = find_setting(key, scope)
     if setting is None or key in _WRITTEN_BY_US:

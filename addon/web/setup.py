@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from addon.core.books import Feature, OrderField
 from addon.core.checklists import entries_of
+from addon.core.fee_vat import FeeVat
 from addon.core.invoicing import Choice, Invoicing
 from addon.core.plan.situation import CannotBook
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
@@ -63,6 +64,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("currency", ("rate_source", "revalue_at_year_end")),
     ("matching", ("wait_days", "book_drafts", "tolerance")),
     ("returns", ("dispute_lost", "bounced_payment", "bank_side")),
+    ("fee_codes", tuple(f"fee_vat_code.{one.value}" for one in FeeVat if one is not FeeVat.EXEMPT)),
     ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )
 """The company's settings as the page groups them; accounts stand in a group of their own."""
@@ -241,6 +243,9 @@ def settings() -> Answer:
 
 _REGISTERS: Final = frozenset(choice.value for choice in Choice if choice is not Choice.PAYMENT_TERMS)
 """Settings that only systems have whose invoices name registers."""
+_FEE_CODES: Final = frozenset(f"fee_vat_code.{one.value}" for one in FeeVat)
+_ROUNDED_BY_THE_SYSTEM: Final = frozenset({"rounds_to_whole"})
+"""Where the system rounds nothing by itself there is nothing to find out."""
 
 
 def _groups(
@@ -248,8 +253,8 @@ def _groups(
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The groups of a company: what its system tells by itself, does not have or cannot do is not asked."""
     asked = ("books_method",) if accounting == "economic" else ()
-    hidden = _REGISTERS if registers is None else frozenset()
-    return tuple(
+    hidden = _REGISTERS | _FEE_CODES if registers is None else _ROUNDED_BY_THE_SYSTEM
+    groups = (
         (
             name,
             tuple(
@@ -260,6 +265,7 @@ def _groups(
         )
         for name, keys in GROUPS
     )
+    return tuple((name, keys) for name, keys in groups if keys)
 
 
 def _offered(key: str, lacking: Sequence[Feature]) -> tuple[str, ...] | None:
@@ -276,6 +282,8 @@ def _register_choices(registers: Invoicing | None) -> dict[str, list[tuple[str, 
         by_itself = _("%(name)s (the usual one)", name=usual.name) if usual is not None else _("none is there")
         named = [(one.code, f"{one.code} {one.name}".strip()) for one in registers.offered(choice) if one.open]
         shown[choice.value] = [("", by_itself), *named]
+    codes = [(one.code, f"{one.code} {one.name}") for one in registers.fee_codes]
+    shown |= {key: [("", _("none")), *codes] for key in _FEE_CODES}
     return shown
 
 

@@ -69,9 +69,10 @@ def fact_rows(facts: Mapping[str, str], hide: Iterable[str] = ()) -> list[tuple[
 def activity_sentence(line: ActivityLine) -> str:
     """What a person did, in words."""
     template = words.ACTIVITIES.get(line.what)
-    remedy = words.REPAIRS.get(str(line.facts.get("remedy", "")))
-    if remedy is not None:
-        return f"{template}: {str(remedy) % {'subject': line.facts.get('subject', '')}}"
+    remedy = str(line.facts.get("remedy", ""))
+    if remedy in words.REPAIRS:
+        done = words.repair_word(remedy, str(line.facts.get("subject", "")), access.frame().accounting)
+        return f"{template}: {done}"
     if template is None:
         return line.what.replace("_", " ").capitalize()
     provider = str(line.facts.get("provider", ""))
@@ -92,7 +93,8 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
         shown["setting"] = words.role_name(key.removeprefix("accounts."))
     for name in ("old", "new"):
         if (key, shown.get(name, "")) in words.CHOICES:
-            shown[name] = str(words.CHOICES[key, shown[name]])
+            frame = access.frame()
+            shown[name] = str(words.choice_word(key, shown[name], frame.accounting, frame.country))
         elif key == "mode" and name in shown:
             shown[name] = str(words.MODES.get(shown[name], shown[name]))
     return shown

@@ -282,7 +282,7 @@ ROLES: Final[Mapping[str, Text]] = {
     "fee_basis_contra": _("Reverse charge: the basis's counterpart"),
     "fee_output_vat": _("Reverse charge: output VAT"),
     "fee_input_vat": _("Reverse charge: input VAT"),
-    "fee_domestic_vat": _("Input VAT on a Swedish provider's fees"),
+    "fee_domestic_vat": _("Input VAT on the fees of a provider in your own country"),
     "rounding": _("Rounding"),
     "exchange_gain": _("Exchange gains"),
     "exchange_loss": _("Exchange losses"),
@@ -859,10 +859,13 @@ BUYERS: Final[Mapping[str, Text]] = {
 """Kinds of buyers, as VAT zones tell them apart."""
 
 
-def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str) -> str:
-    """What a red check says; its title where there are no words for the fault."""
+def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str, system: str = "fortnox") -> str:
+    """What a red check says in the words of its system; its title where there are no words for the fault."""
     fault = details.get("fault") or ("unreadable" if "unreadable" in details else details.get("name", ""))
-    template = CHECK_FAULTS.get((code, fault)) or CHECK_FAULTS.get((code, ""))
+    own = SYSTEM_FAULTS.get(system, {})
+    template = (
+        own.get((code, fault)) or CHECK_FAULTS.get((code, fault)) or own.get((code, "")) or CHECK_FAULTS.get((code, ""))
+    )
     if template is None:
         return gettext(title)  # type: ignore[no-any-return]
     known: dict[str, str] = _Blank({name: readable(text) for name, text in {**details, "subject": subject}.items()})
@@ -1039,9 +1042,14 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     },
     **{
         f"fee_vat_code.{choice.value}": SettingWords(
-            _("VAT code on vouchers"), _("For accounting systems whose vouchers take one; Fortnox has none.")
+            label, _("It lets your books write the rows of VAT. Without one Kvitt writes them on the accounts below.")
         )
-        for choice in FeeVat
+        for choice, label in {
+            FeeVat.EXEMPT: _("VAT code of fees that are exempt"),
+            FeeVat.EU_REVERSE_CHARGE: _("VAT code of fees, reverse charge within the EU"),
+            FeeVat.DOMESTIC: _("VAT code of fees with VAT of your own country"),
+            FeeVat.NON_EU_REVERSE_CHARGE: _("VAT code of fees, reverse charge from outside the EU"),
+        }.items()
     },
     "fee_vat_confirmed_by": SettingWords(_("Confirmed by"), _("Your name, for the log.")),
     "voucher_series": SettingWords(
@@ -1183,7 +1191,7 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("default_vat_percent", "6"): _("6 %"),
     ("default_vat_percent", "0"): _("No VAT"),
     ("export_without_vat", "yes"): _("Export without VAT"),
-    ("export_without_vat", "no"): _("The same VAT as in Sweden"),
+    ("export_without_vat", "no"): _("The same VAT as in your own country"),
     ("tax_lines", "yes"): _("Go by them"),
     ("tax_lines", "no"): _("Leave them aside, go by your own rules"),
     ("supply", "goods"): _("Goods"),
@@ -1200,7 +1208,7 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("odd_vat", "voucher"): _("Book the sale as a voucher"),
     ("fee_vat", FeeVat.EXEMPT): _("Exempt: a financial service, fees are booked as they are"),
     ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU (boxes 21, 30 and 48)"),
-    ("fee_vat", FeeVat.DOMESTIC): _("Swedish VAT on the provider's invoice"),
+    ("fee_vat", FeeVat.DOMESTIC): _("VAT of your own country on the provider's invoice"),
     ("fee_vat", FeeVat.NON_EU_REVERSE_CHARGE): _("Reverse charge from outside the EU (boxes 22, 30 and 48)"),
     ("settlement_lines", SettlementLines.ITEMISED): _("each payment by itself"),
     ("settlement_lines", SettlementLines.DAILY): _("summed per day and account"),
@@ -1244,6 +1252,82 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("order_fields", OrderField.OCR): _("OCR number"),
     ("order_fields", OrderField.INVOICE_NUMBER): _("Invoice number"),
 }
+
+
+_ECONOMIC_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
+    ("accrual_method", ""): _("Your books are kept by payments (the cash method)."),
+    ("voucher_series", "missing"): _("There is no journal Kvitt %(series)s."),
+    ("voucher_series", "not_manual"): _(
+        "The journal %(series)s does not take all kinds of entries, or is a standing one."
+    ),
+    ("voucher_series", "approval"): _("Entries of the journal %(series)s must be approved by an administrator first."),
+    ("currency", "missing"): _("The currency %(subject)s is not in e-conomic."),
+    ("oss_vat_code", ""): _(
+        "Account %(account)s has no VAT code of its own, and so would count as your own country's VAT."
+    ),
+}
+SYSTEM_FAULTS: Final[Mapping[str, Mapping[tuple[str, str], Text]]] = {"economic": _ECONOMIC_FAULTS}
+"""What is wrong, in the words of a system that calls things otherwise."""
+SYSTEM_REPAIRS: Final[Mapping[tuple[str, str], Text]] = {
+    ("economic", "create_series"): _("Make the journal Kvitt %(subject)s"),
+    ("economic", "activate_account"): _("Open account %(subject)s"),
+}
+_ORDER: Final[Mapping[tuple[str, str], Text]] = {
+    ("order_fields", OrderField.ORDER_NUMBER): _("Other reference"),
+    ("order_fields", OrderField.OUR_REFERENCE): _("Heading of the invoice"),
+    ("order_fields", OrderField.EXTERNAL_REFERENCE): _("Second text of the invoice"),
+    ("order_fields", OrderField.OCR): _("First text of the invoice"),
+}
+SYSTEM_CHOICES: Final[Mapping[str, Mapping[tuple[str, str], Text]]] = {"economic": _ORDER}
+_ABROAD: Final[Mapping[tuple[str, str], Text]] = {
+    ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU"),
+    ("fee_vat", FeeVat.NON_EU_REVERSE_CHARGE): _("Reverse charge from outside the EU"),
+    **{
+        (f"fee_vat.{kind}", choice): text
+        for kind in ("dispute", "conversion", "network", "service", "other")
+        for choice, text in (
+            (FeeVat.EU_REVERSE_CHARGE.value, _("Reverse charge within the EU")),
+            (FeeVat.NON_EU_REVERSE_CHARGE.value, _("Reverse charge from outside the EU")),
+            (FeeVat.DOMESTIC.value, _("VAT of your own country on the provider's invoice")),
+        )
+    },
+}
+"""Choices as companies outside Sweden read them: boxes and accounts of the Swedish return are not theirs."""
+_MEANINGS_ABROAD: Final[Mapping[FeeVat, Text]] = {
+    FeeVat.EU_REVERSE_CHARGE: _(
+        "You compute the VAT on the service yourself and deduct it at once. A VAT code of your books does both, and "
+        "fills the return; you choose it under Settings."
+    ),
+    FeeVat.DOMESTIC: _("The provider charges VAT, which you deduct. The fee is booked as it is taken."),
+    FeeVat.NON_EU_REVERSE_CHARGE: _("As within the EU, by the code for services from outside it."),
+}
+
+
+def choice_word(key: str, value: str, system: str = "fortnox", country: str = "SE") -> Text:
+    """What a choice is called, for a company of an accounting system and a country."""
+    place = (key, value)
+    if country != "SE" and place in _ABROAD:
+        return _ABROAD[place]
+    return SYSTEM_CHOICES.get(system, {}).get(place) or CHOICES.get(place, value)
+
+
+def fee_meaning(treatment: FeeVat, country: str) -> Text:
+    """What a treatment of fees means for the books of a company in a country."""
+    abroad = _MEANINGS_ABROAD.get(treatment) if country != "SE" else None
+    return abroad or FEE_MEANINGS[treatment]
+
+
+def fee_help(kind: FeeKind, country: str) -> Text:
+    """What is worth knowing of a kind of fee. The Swedish authority's view is for Swedish companies."""
+    if kind is FeeKind.PAYMENT and country != "SE":
+        return gettext("For taking payments. Reverse charge is preselected; ask your accountant.")
+    return FEE_KINDS[kind].help
+
+
+def repair_word(remedy: str, subject: str, system: str = "fortnox") -> str:
+    """What the button of a repair says."""
+    word = SYSTEM_REPAIRS.get((system, remedy)) or REPAIRS.get(remedy)
+    return str(word) % {"subject": subject} if word is not None else str(gettext("Repair"))
 
 
 # --- Account rules -------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_books_by_payments_stop_before_anything_is_booked(person: Person) -> Non
     person.client.get(person.sets_out())
     person.confirms(method="payments")
     text = person.see(person.client.get("/welcome"))
-    assert "uses the cash method" in text and "Nothing is booked until this is mended" in text
+    assert "kept by payments (the cash method)" in text and "Nothing is booked until this is mended" in text
     company = person.company()
     assert company is not None
     with person.house.services.db.company_reading(company) as session:
@@ -147,7 +147,7 @@ def test_books_by_payments_stop_before_anything_is_booked(person: Person) -> Non
         assert all(not row.ok and row.stops for row in rows)
     person.press("/settings", "/settings", books_method="invoices")
     person.press("/welcome", "/welcome/check")
-    assert "uses the cash method" not in person.see(person.client.get("/welcome"))
+    assert "kept by payments (the cash method)" not in person.see(person.client.get("/welcome"))
 
 
 def test_e_conomics_own_list_of_apps_may_begin(person: Person) -> None:
@@ -504,7 +504,7 @@ def test_what_is_wrong_in_e_conomic_is_named_with_its_place_and_repaired(person:
     person.press("/welcome", "/welcome/check")
     text = person.see(person.client.get("/welcome"))
     for piece in (
-        "The voucher series V is not there",
+        "There is no journal Kvitt V",
         "No product group sells on account 1020 at 25 % VAT",
         "is closed or barred",
         "e-conomic does not tell Kvitt when an invoice is booked",
@@ -519,7 +519,7 @@ def test_what_is_wrong_in_e_conomic_is_named_with_its_place_and_repaired(person:
     assert not {row.code for row in rows.values() if row.stops} - {"voucher_series"}
     person.press("/welcome", "/welcome/repair")
     text = person.see(person.client.get("/welcome"))
-    for piece in ("The voucher series V is not there", "No product group sells", "does not tell Kvitt when"):
+    for piece in ("There is no journal Kvitt V", "No product group sells", "does not tell Kvitt when"):
         assert piece not in text, piece
     assert "is closed or barred" in text, "what no call mends stays for a person"
     assert built.world.economic.hooks[agreement.number, "INVOICE_BOOKED"].values["url"] == hook.values["url"]

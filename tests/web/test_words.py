@@ -1,5 +1,6 @@
 """Every member of every enum has words, and figures are written as bookkeepers write them."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -78,6 +79,28 @@ def test_every_fault_of_a_check_is_a_sentence(app: Flask) -> None:
             assert "%(" not in text and text.endswith(".")
         assert "2026-01-01" not in words.check_sentence("clearing_account", "1686", {**details, "fault": "missing"}, "")
         assert words.check_sentence("unheard_of", "", {}, "A title") == "A title"
+        for system, faults in words.SYSTEM_FAULTS.items():
+            for code, fault in faults:
+                text = words.check_sentence(code, "JPY", {**details, **({"fault": fault} if fault else {})}, "", system)
+                assert "%(" not in text and text.endswith(".") and "Fortnox" not in text
+
+
+def test_words_are_those_of_the_system_and_the_country(app: Flask) -> None:
+    with app.test_request_context():
+        assert words.repair_word("create_series", "V") == "Create series V"
+        assert words.repair_word("create_series", "V", "economic") == "Make the journal Kvitt V"
+        assert words.repair_word("unheard_of", "V") == "Repair"
+        missing = {"series": "V", "fault": "missing"}
+        assert words.check_sentence("voucher_series", "V", missing, "", "economic") == "There is no journal Kvitt V."
+        for treatment in FeeVat:
+            abroad = [
+                str(words.choice_word("fee_vat", treatment, "economic", "DK")),
+                str(words.fee_meaning(treatment, "DK")),
+                str(words.fee_help(FeeKind.PAYMENT, "DK")),
+            ]
+            assert not [text for text in abroad if re.search("2614|box|Boxes|Swed|Skatteverket", text)], abroad
+        assert "Boxes 21" in str(words.fee_meaning(FeeVat.EU_REVERSE_CHARGE, "SE"))
+        assert str(words.choice_word("approve", "first", "economic", "DK")) == "Show me first"
 
 
 @pytest.mark.parametrize(

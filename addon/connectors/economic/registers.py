@@ -14,12 +14,17 @@ from addon.connectors.economic import translate
 from addon.connectors.economic.client import ACCOUNTS, EconomicClient
 from addon.connectors.economic.translate import Row
 from addon.connectors.http import Unreadable
+from addon.core.fee_vat import FeeVat
 from addon.core.invoicing import Invoicing, Named, SoldAs
 from addon.ports.errors import BadReply
 
 OPEN_TERMS: Final = frozenset({"net", "invoiceMonth", "invoiceWeekStartingSunday", "invoiceWeekStartingMonday"})
 """Kinds of terms that leave an invoice open. Cash, prepaid and card terms settle it by themselves; `dueDate` wants a
 date of its own on every invoice."""
+_PURCHASE: Final = "2"
+_REVERSE_CHARGE: Final = "3"
+"""Numbers of VAT types."""
+_OUTSIDE_THE_EU: Final = ("uden for eu", "udenfor eu", "ikke eu", "ikke-eu", "verden", "3. land")
 OWN_PRODUCTS: Final = "KVITT-"
 
 
@@ -35,6 +40,8 @@ class Registers:
     product_groups: tuple[Named, ...]
     rates: Mapping[str, Decimal]
     """Rate of each VAT code."""
+    purchase_codes: tuple[tuple[Named, bool], ...]
+    """VAT codes of purchases, and whether they are reverse charge."""
     zones: frozenset[int]
     """VAT zones that customers may be in."""
     sold: Mapping[tuple[int, int], tuple[str, Decimal]]
@@ -51,9 +58,8 @@ def read_registers(client: EconomicClient) -> Registers:
 
 
 def _read(client: EconomicClient) -> Registers:
-    rates = {
-        translate.text(row, "vatCode"): translate.decimal(row, "ratePercentage") for row in client.rows("vat-accounts")
-    }
+    codes = list(client.rows("vat-accounts"))
+    rates = {translate.text(row, "vatCode"): translate.decimal(row, "ratePercentage") for row in codes}
     layouts = [
         Named(_number(row, "layoutNumber"), translate.text(row, "name"), row.get("deleted") is not True)
         for row in client.rows("layouts")
@@ -74,6 +80,7 @@ def _read(client: EconomicClient) -> Registers:
             Named(_number(row, "productGroupNumber"), translate.text(row, "name")) for row in product_groups
         ),
         rates=rates,
+        purchase_codes=tuple(_purchase_codes(codes)),
         zones=frozenset(
             translate.whole(row, "vatZoneNumber")
             for row in client.rows("vat-zones")
@@ -88,6 +95,23 @@ def _read(client: EconomicClient) -> Registers:
 
 def _number(row: Row, name: str) -> str:
     return str(translate.whole(row, name))
+
+
+def _purchase_codes(rows: list[Row]) -> Iterator[tuple[Named, bool]]:
+    for row in rows:
+        kind = translate.text(row, "vatType", "vatTypeNumber")
+        if kind in (_PURCHASE, _REVERSE_CHARGE) and row.get("barred") is not True:
+            yield Named(translate.text(row, "vatCode"), translate.text(row, "name")), kind == _REVERSE_CHARGE
+
+
+def _usual_fee_codes(codes: tuple[tuple[Named, bool], ...]) -> Iterator[tuple[str, str]]:
+    """Reverse charge on services, told by the names that Danish charts have; none where several would do."""
+    services = [one for one, reverse in codes if reverse and "ydelse" in one.name.lower()]
+    outside = [one for one in services if any(word in one.name.lower() for word in _OUTSIDE_THE_EU)]
+    inside = [one for one in services if one not in outside and "eu" in one.name.lower()]
+    for treatment, fitting in ((FeeVat.EU_REVERSE_CHARGE, inside), (FeeVat.NON_EU_REVERSE_CHARGE, outside)):
+        if len(fitting) == 1:
+            yield treatment.value, fitting[0].code
 
 
 def _terms(client: EconomicClient) -> list[Named]:
@@ -137,6 +161,8 @@ def invoicing(registers: Registers, codes: Mapping[str, str]) -> Invoicing:
         buyers=tuple(kind for kind, zones in kinds.items() if zones),
         sold=tuple(sold),
         rates=tuple((number, registers.rates.get(code, Decimal(0))) for number, code in sorted(codes.items())),
+        fee_codes=tuple(one for one, _ in registers.purchase_codes),
+        usual_fee_codes=tuple(_usual_fee_codes(registers.purchase_codes)),
         barred_products=registers.barred_products,
     )
 
