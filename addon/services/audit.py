@@ -139,14 +139,28 @@ class Auditor:
                 return [AuditFinding("adopted", key, tuple(view.number for view in ours))]
             return []
         findings: list[AuditFinding] = []
+        known, settled = self._known_as(delivery)
         for view in sorted(ours, key=lambda view: int(view.number) if view.number.isdigit() else 0):
-            if view.number == delivery.reference:
-                continue
+            if view.number in known or (view.booked and not settled):
+                continue  # what is booked while we do not know of it is most likely ours: whoever booked it looks it up
             if view.booked:
                 findings += self._booked_twice(delivery, key, view)
             else:
                 findings.append(self._removed(BookInvoice(f"{key}/book", key), key, view.number))
         return findings
+
+    def _known_as(self, delivery: DeliveryRow) -> tuple[set[str], bool]:
+        """The numbers of a document's invoice, and whether it is known to be booked.
+
+        Where drafts are counted apart, booking gives it another number than it was made with.
+        """
+        query = select(DeliveryRow.reference, DeliveryRow.state).where(
+            DeliveryRow.document_id == delivery.document_id, DeliveryRow.kind.in_(("book_invoice", "await_invoice"))
+        )
+        with self.services.db.company_reading(self.company_id) as session:
+            booking = session.execute(query).all()
+        numbers = {reference for reference, _ in booking} - {""}
+        return {delivery.reference, *numbers}, all(state == DeliveryState.BOOKED.value for _, state in booking)
 
     def _booked_twice(self, delivery: DeliveryRow, key: str, view: InvoiceView) -> list[AuditFinding]:
         """Take a booked copy back by a credit note that names it; one that was touched or is being undone stays."""

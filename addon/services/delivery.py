@@ -1390,6 +1390,8 @@ def _failed(
         match error:
             case Rejected():
                 deliveries.record_rejected(session, claimed, error.code, error.message, while_looking=looking)
+                if error.reason == HoldReason.WAITED_FOR_GONE.value:
+                    _make_anew(session, claimed)
                 _hold_refused(session, claimed, _reason(error), error.code, error.message)
                 return Progress.HELD
             case OutcomeUnknown() if tired and not looking:
@@ -1409,6 +1411,28 @@ def _failed(
         connections.lost(services, company_id)
         return Progress.STOPPED
     return Progress.LATER
+
+
+_MADE_BEFORE: Final[Mapping[str, tuple[str, ...]]] = {
+    "book_invoice": ("create_invoice", "round_invoice", "credit_invoice", "date_credit_note"),
+    "book_payment": ("create_payment",),
+}
+"""Steps that made what a step was to book."""
+
+
+def _make_anew(session: Session, claimed: Claimed) -> None:
+    """Somebody took away what was to be booked: once a person tries again, it is looked for, then made anew."""
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.document_id == claimed.document_id,
+            DeliveryRow.seq < claimed.seq,
+            DeliveryRow.state == DeliveryState.BOOKED.value,
+            DeliveryRow.kind.in_(_MADE_BEFORE.get(claimed.step.kind, ())),
+        )
+        .values(state=DeliveryState.REJECTED.value, reference="", answer={}, needs_lookup=True)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _broken(

@@ -1044,7 +1044,7 @@ def _carried_along(session: Session, rows: Sequence[DeliveryRow]) -> dict[int, i
     if not keys:
         return {}
     query = select(DeliveryRow.key, DeliveryRow.id).where(DeliveryRow.key.in_(set(keys.values())))
-    found = dict(session.execute(query).tuples().all())
+    found = dict(session.execute(query).all())
     return {delivery_id: found[key] for delivery_id, key in keys.items() if key in found}
 
 

@@ -114,12 +114,13 @@ _FLAGS: Final = (
     "allowPartialBooking",
     "repeatText",
 )
-_PLACES: Final[Mapping[OrderField, str]] = {
-    OrderField.ORDER_NUMBER: "references.other",
-    OrderField.YOUR_REFERENCE: "references.other",
-    OrderField.OUR_REFERENCE: "notes.heading",
-    OrderField.EXTERNAL_REFERENCE: "notes.textLine2",
-    OrderField.OCR: "notes.textLine1",
+_PLACES: Final[Mapping[OrderField, tuple[str, ...]]] = {
+    OrderField.ORDER_NUMBER: ("references.other",),
+    # There is one field for references; whatever else a shop tells of an order stands in the notes.
+    OrderField.YOUR_REFERENCE: ("references.other", "notes.heading", "notes.textLine1"),
+    OrderField.OUR_REFERENCE: ("notes.heading",),
+    OrderField.EXTERNAL_REFERENCE: ("notes.textLine2",),
+    OrderField.OCR: ("notes.textLine1",),
 }
 CANNOT: Final = (Feature.MAIL_INVOICE, Feature.ORDER, Feature.COST_CENTRE, Feature.PROJECT)
 """What is not offered: an invoice is sent only in the call that books it; orders and departments are not written."""
@@ -607,9 +608,12 @@ class EconomicAccounting:
         except Rejected as refusal:
             # A draft that is gone was booked by us, or by a person, or taken away: its key tells.
             booked = self._booked_of(invoice) if refusal.code in ("", _MISSING_DRAFT) else None
-            if booked is None:
+            if booked is not None:
+                return _invoice_answer(booked)
+            if self._is_there(f"invoices/drafts/{_draft_number(invoice.number)}"):
                 raise
-            return _invoice_answer(booked)
+            gone = HoldReason.WAITED_FOR_GONE.value
+            raise Rejected(refusal.code, f"the draft {invoice.number} was taken away", gone) from refusal
         return _invoice_answer(_written("POST invoices/booked", translate.invoice_view, answer))
 
     def _booked_of(self, draft: InvoiceView) -> InvoiceView | None:
@@ -758,10 +762,14 @@ class EconomicAccounting:
         In a note it may be one word of several. Raises `Rejected` where too many come near.
         """
         wanted = order_number.strip()
+        asked: set[str] = set()
         for place in dict.fromkeys(places) if wanted else ():
-            found = self._numbered(wanted) if place is OrderField.INVOICE_NUMBER else self._at(wanted, _PLACES[place])
-            if found:
+            if place is OrderField.INVOICE_NUMBER and (found := self._numbered(wanted)):
                 return found
+            for path in [path for path in _PLACES.get(place, ()) if path not in asked]:
+                asked.add(path)
+                if found := self._at(wanted, path):
+                    return found
         return ()
 
     def _at(self, wanted: str, path: str) -> tuple[InvoiceView, ...]:

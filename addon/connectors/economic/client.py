@@ -42,6 +42,10 @@ class NotThere(Rejected):
     """What was asked for is not there (any more)."""
 
 
+class RefusedBefore(Rejected):
+    """A refusal out of their memory, which keeps what a key was answered with for an hour."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The answer to a write, and whether it is the first answer given again."""
@@ -183,7 +187,12 @@ class EconomicClient:
         content = form[1] if form is not None else (b"" if body is None else write_json(body).encode())
         # The same deed with other content is another request: their memory knows the key and not the body.
         digest = hashlib.sha256(f"{what}\n{key}\n".encode() + content).hexdigest()[:48]
-        reply = self._call(method, url, what, key=digest, body=body, form=form)
+        try:
+            reply = self._call(method, url, what, key=digest, body=body, form=form)
+        except RefusedBefore:
+            # What was refused did nothing, and what was wrong with it may have been mended since.
+            anew = hashlib.sha256(f"{digest}\n{time.time_ns()}".encode()).hexdigest()[:48]
+            reply = self._call(method, url, what, key=anew, body=body, form=form)
         remembered = reply.headers.get("x-resultfromcache", "").lower() == "true"
         if not reply.body:
             return Sent(None, remembered)
@@ -235,9 +244,12 @@ class EconomicClient:
             return reply
         if reply.status == 429:
             self._pace.refused(reply.retry_after_s)
-        raise sort_fault(
+        fault = sort_fault(
             reply.status, _fault_of(reply.body), reply.retry_after_s, write=write, what=f"e-conomic {what}"
         )
+        if isinstance(fault, Rejected) and reply.headers.get("x-resultfromcache", "").lower() == "true":
+            raise RefusedBefore(fault.code, fault.message, fault.reason)
+        raise fault
 
     def _heed(self, reply: Reply) -> None:
         """Slow everybody down when the budget that both hosts share is nearly used up."""

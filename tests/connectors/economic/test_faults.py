@@ -61,6 +61,43 @@ def test_an_answer_out_of_their_memory_may_be_about_what_a_person_took_away(benc
     assert len(bench.agreement.draft_entries) == 1
 
 
+def test_a_refusal_out_of_their_memory_is_asked_again(bench: Bench) -> None:
+    bench.world.switches.idempotency_keeps_errors = True
+    customer = bench.customer()
+    sale = invoice_of("125.00 DKK")
+    bench.agreement.bar_period(DAY)
+    with pytest.raises(Rejected) as refused:
+        bench.draft(sale, customer)
+    assert refused.value.reason == HoldReason.PERIOD_LOCKED
+    bench.agreement.bar_period(DAY, barred=False)
+    assert bench.draft(sale, customer).reference == "draft-1"
+
+
+def test_a_voucher_that_is_refused_again_and_again_leaves_nothing_and_stands_once(bench: Bench) -> None:
+    for _ in range(3):
+        bench.world.faults.add(Fault("call", match="bookdraftentries$", action=lambda: bench.agreement.bar_period(DAY)))
+        with pytest.raises(Rejected) as refused:
+            bench.post(bench.payout())
+        assert refused.value.reason == HoldReason.PERIOD_LOCKED
+        assert bench.agreement.draft_entries == {}
+        bench.agreement.bar_period(DAY, barred=False)
+    bench.post(bench.payout())
+    assert bench.agreement.balance(5891) == -100
+    bench.agreement.check()
+
+
+def test_a_part_of_a_vouchers_entries_that_a_person_took_away_is_not_booked(bench: Bench) -> None:
+    bench.world.faults.add(Fault("lost_after", match="draft-entries/bulk$"))
+    with pytest.raises(OutcomeUnknown):
+        bench.post(bench.payout())
+    bench.agreement.person_deletes_entry(min(bench.agreement.draft_entries))
+    bench.clock.advance(timedelta(hours=2))
+    with pytest.raises(Rejected) as refused:
+        bench.economic.look_up(bench.payout(), bench.for_vouchers())
+    assert refused.value.reason == HoldReason.TOUCHED
+    assert bench.agreement.entries == []
+
+
 @pytest.mark.parametrize("kind", DOUBTFUL)
 def test_a_booking_whose_answer_was_lost_is_found(bench: Bench, kind: str) -> None:
     sale = invoice_of("125.00 DKK")

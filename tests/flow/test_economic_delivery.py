@@ -1,0 +1,216 @@
+"""e-conomic in its own terms: many booked by one call, the bookkeeper's share, every mode, and people in between."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from tests.flow.firm import Firm, firm_in
+from tests.support.town import at
+
+BOOKING = "POST .*/bookdraftentries$"
+
+
+@pytest.fixture
+def firm(database: tuple[str, str | None]) -> Iterator[Firm]:
+    with firm_in(database) as made:
+        yield made
+
+
+def booking_calls(firm: Firm) -> int:
+    return sum(call.path.endswith("/bookdraftentries") for call in firm.world.economic.calls)
+
+
+def test_payments_of_a_slice_and_its_vouchers_are_booked_by_one_call(firm: Firm) -> None:
+    firm.earlier_payment()
+    for n in range(5):
+        firm.sells("2026-03-02", 100_00 + 100 * n)
+    firm.opens()
+    firm.world.economic.reset_calls()
+    firm.runs()
+    assert booking_calls(firm) == 1
+    assert len(firm.payments()) == 5
+    firm.all_is_well()
+
+
+def test_one_that_cannot_be_booked_keeps_none_of_the_others(firm: Firm) -> None:
+    firm.earlier_payment()
+    for n in range(4):
+        firm.sells("2026-03-19", 100_00 + 100 * n)
+    firm.opens()
+    firm.fault("call", BOOKING, action=lambda: firm.agreement.person_deletes_entry(firm.unbooked()[0]))
+    firm.runs()
+    assert firm.held() == ["waited_for_gone"]
+    assert len(firm.payments()) == 3
+    firm.retries()
+    firm.runs()
+    assert len(firm.payments()) == 4
+    firm.all_is_well()
+
+
+@pytest.mark.parametrize("kind", ["lost_after", "rate_limited"])
+def test_a_booking_call_without_an_answer_leaves_each_to_be_looked_up(firm: Firm, kind: str) -> None:
+    firm.earlier_payment()
+    for n in range(3):
+        firm.sells("2026-03-02", 100_00 + 100 * n)
+    firm.opens()
+    firm.fault(kind, BOOKING, seconds=1 if kind == "rate_limited" else 0)
+    firm.runs()
+    assert not firm.held()
+    assert len(firm.payments()) == 3
+    firm.all_is_well()
+
+
+def test_the_first_payment_of_all_shows_the_sign_and_is_put_right(firm: Firm) -> None:
+    firm.world.economic.switches.money_received_is_negative = False
+    for n in range(3):
+        firm.sells("2026-03-19", 100_00 + 100 * n)
+    firm.opens()
+    firm.runs()
+    assert not firm.held()
+    paid = [entry for entry in firm.agreement.entries if entry.type == 2 and entry.customer]
+    assert len(paid) == 3 + 2, "one was on the wrong side, and one takes it back"
+    assert not [entry for entry in paid if entry.remainder]
+    assert not [invoice for invoice in firm.agreement.booked.values() if invoice.remainder]
+    firm.proves()
+    firm.agreement.check()
+
+
+def test_what_is_left_to_the_bookkeeper_waits_and_closes_when_they_have_booked(firm: Firm) -> None:
+    for n in range(3):
+        firm.sells("2026-03-19", 100_00 + 100 * n)
+    firm.opens(payments="unbooked")
+    firm.runs()
+    assert (len(firm.unbooked()), firm.payments()) == (3, [])
+    assert set(firm.waiting()) >= {"payment_booking"}
+    firm.proves()
+    first, *others = firm.unbooked()
+    firm.agreement.person_books_entries(others)
+    firm.agreement.person_deletes_entry(first)
+    firm.runs()
+    assert len(firm.payments()) == 2
+    assert firm.held() == ["waited_for_gone"]
+    firm.retries()
+    firm.runs()
+    firm.agreement.person_books_entries(firm.unbooked())
+    firm.runs()
+    assert not firm.held()
+    firm.all_is_well()
+
+
+def test_basic_finds_invoices_by_order_number_in_the_reference_then_in_a_note(firm: Firm) -> None:
+    firm.earlier_payment()
+    books = firm.agreement
+    by_reference = books.person_creates_invoice(100, order="7001")
+    by_note = books.person_creates_invoice(110, heading="Ordre 7002 fra butikken")
+    part_of_a_word = books.person_creates_invoice(120, order="170031")
+    paid = books.person_creates_invoice(130, order="7004")
+    books.person_pays_invoice(paid.number)
+    for n, order in enumerate(("7001", "7002", "7003", "7004")):
+        firm.sells("2026-03-19", 100_00 + 1000 * n, order=order)
+    firm.opens("basic")
+    firm.runs()
+    assert (by_reference.remainder, by_note.remainder, part_of_a_word.remainder) == (0, 0, 120)
+    assert len(firm.payments()) == 2
+    assert firm.held() == ["already_paid"]
+    assert firm.waiting() == ["invoice"]
+    firm.proves()
+    books.check()
+
+
+def test_a_foreign_sale_is_refunded_in_two_parts_at_the_rate_it_was_sold_at(firm: Firm) -> None:
+    firm.earlier_payment()
+    charge = firm.sells("2026-03-17", 100_00, "eur")
+    firm.refunds(charge, "2026-03-18", 40_00)
+    firm.refunds(charge, "2026-03-19", 60_00)
+    firm.opens()
+    firm.runs()
+    assert not firm.held(), firm.town.held(firm.company_id)
+    sold, *credited = [invoice for invoice in firm.agreement.booked.values() if invoice.currency == "EUR"]
+    assert sorted((invoice.gross, invoice.rate) for invoice in credited) == [
+        (Decimal(-60), sold.rate),
+        (Decimal(-40), sold.rate),
+    ]
+    assert all(line.quantity < 0 for invoice in credited for line in invoice.lines)
+    assert firm.balance(5600) == 0
+    firm.all_is_well()
+
+
+def test_settlement_writes_each_payouts_vouchers_as_entries_booked_together(firm: Firm) -> None:
+    for day in ("2026-03-02", "2026-03-03", "2026-03-09"):
+        firm.sells(day, 100_00)
+    firm.opens("settlement")
+    firm.world.economic.reset_calls()
+    firm.runs()
+    assert not firm.held()
+    assert not firm.agreement.booked
+    assert firm.balance(5820) > 0
+    assert booking_calls(firm) <= 2
+    firm.proves()
+    firm.agreement.check()
+    assert not firm.unbooked()
+
+
+DOES: dict[str, tuple[str, Callable[[Firm], object], list[str], bool]] = {
+    "deletes the draft": (
+        "POST .*/invoices/booked$",
+        lambda firm: firm.agreement.person_deletes_draft(max(firm.agreement.drafts)),
+        ["waited_for_gone"],
+        True,
+    ),
+    "books the draft": (
+        "POST .*/invoices/booked$",
+        lambda firm: firm.agreement.person_books_draft(max(firm.agreement.drafts)),
+        [],
+        True,
+    ),
+    "changes the draft": (
+        "POST .*/invoices/booked$",
+        lambda firm: firm.agreement.person_edits_draft(max(firm.agreement.drafts), price=70),
+        ["touched"],
+        False,
+    ),
+    "books the entry": (
+        BOOKING,
+        lambda firm: firm.agreement.person_books_entries(firm.unbooked()),
+        [],
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DOES)
+def test_what_a_person_does_in_between_ends_done_or_held(firm: Firm, what: str) -> None:
+    moment, does, held, mends = DOES[what]
+    firm.earlier_payment()
+    firm.sells("2026-03-19", 100_00)
+    firm.opens()
+    firm.fault("call", moment, action=lambda: does(firm))
+    firm.runs()
+    assert firm.held() == held
+    if held and mends:
+        firm.retries()
+        firm.runs()
+    if mends:
+        firm.all_is_well()
+    firm.agreement.check()
+
+
+def test_what_a_person_closes_in_between_holds_and_goes_on_when_it_is_open_again(firm: Firm) -> None:
+    firm.earlier_payment()
+    books = firm.agreement
+    firm.sells("2026-03-19", 100_00)
+    firm.opens()
+    day = at("2026-03-19 12:00").date()
+    firm.fault("call", BOOKING, action=lambda: books.bar_period(day))
+    firm.runs()
+    assert set(firm.held()) == {"period_locked"}
+    books.bar_period(day, barred=False)
+    firm.fault("call", BOOKING, action=lambda: books.bar_account(firm.clearing))
+    firm.retries()
+    firm.runs()
+    assert set(firm.held()) == {"account_not_ready"}
+    books.bar_account(firm.clearing, barred=False)
+    firm.retries()
+    firm.runs()
+    firm.all_is_well()
