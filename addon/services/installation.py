@@ -58,10 +58,17 @@ ZONES: Final[Mapping[str, str]] = {"DK": "Europe/Copenhagen", "NO": "Europe/Oslo
 """Time zones of new companies by country; else the setting's default."""
 
 _SEEN_EVERY = timedelta(minutes=5)
+_USED_GRANTS: Final = "used_grants"
+"""Under which key of a company's settings the hashes stand of grants that have no end and were confirmed."""
+_MOST_USED_GRANTS: Final = 100
 
 
 class NothingParked(LookupError):
     """The activation was confirmed already, or waited too long."""
+
+
+class GrantUsed(LookupError):
+    """This very grant has let somebody in before: whoever brings it again need not be who it was given to."""
 
 
 class UnknownCompany(LookupError):
@@ -129,11 +136,34 @@ def _hash(token: str) -> str:
 def receive(services: Services, system: str, code: str, redirect_uri: str) -> str:
     """Turn a code into a parked activation: exchange it, ask who the company is, park. Gives the token.
 
-    Raises the errors of `addon.ports.errors`; a code lives ten minutes, so this happens at once.
+    Raises the errors of `addon.ports.errors`, and `GrantUsed`; a code lives ten minutes, so this happens at once.
     """
     grant = services.outside.accounting_authorisation(system).exchange(code, redirect_uri)
     books = services.outside.accounting(system, grant.subject, StaticTokens(grant), CallLog(), Lane.CLICK)
-    return park(services, system, grant, books.fetch_identity())
+    identity = books.fetch_identity()
+    if _used_before(services, system, identity.tenant, grant):
+        raise GrantUsed("this grant was confirmed before")
+    return park(services, system, grant, identity)
+
+
+def _used_before(services: Services, system: str, tenant: str, grant: Grant) -> bool:
+    """Whether a grant without an end was confirmed before.
+
+    It came in an address, which stays in a browser's history: it must not open the door a second time, to whoever
+    finds it there. One that was refused over there meanwhile, and is accepted now, has been given anew.
+    """
+    company_id = find_tenant(services, system, tenant) if grant.expires_at is None else None
+    if company_id is None:
+        return False
+    with services.db.company_reading(company_id) as session:
+        row = session.scalars(select(AccountingConnection)).one_or_none()
+        kept = session.scalars(select(CompanySettings)).one_or_none()
+        given_anew = row is not None and row.state == "needs_reconnect"
+        return not given_anew and kept is not None and _hash(grant.access_token) in _used_grants(kept)
+
+
+def _used_grants(kept: CompanySettings) -> list[str]:
+    return [word for word in str(kept.values.get(_USED_GRANTS, "")).split(",") if word]
 
 
 def way_in(services: Services, system: str, return_url: str, reference: str) -> str:
@@ -253,8 +283,13 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
         row.grant_sealed = services.box.seal_grant(grant)
         row.expires_at = grant.expires_at
         row.renewed_at = now
-        if session.scalars(select(CompanySettings)).one_or_none() is None:
-            session.add(CompanySettings(values={}))
+        kept = session.scalars(select(CompanySettings)).one_or_none()
+        if kept is None:
+            kept = CompanySettings(values={})
+            session.add(kept)
+        if grant.expires_at is None:
+            used = dict.fromkeys([*_used_grants(kept), _hash(grant.access_token)])
+            kept.values = {**kept.values, _USED_GRANTS: ",".join([*used][-_MOST_USED_GRANTS:])}
             session.flush()
             zone = ZONES.get(waiting.country)
             if zone is not None:

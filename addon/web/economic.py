@@ -65,6 +65,13 @@ def callback() -> Answer:
         )
     try:
         parked = installation.receive(services(), _NAME, token, roundtrip.callback_address(CALLBACK))
+    except installation.GrantUsed:
+        return _problem(
+            400,
+            _("This permission has been used before"),
+            _("Its address may lie in a browser's history, so it signs nobody in a second time. Nothing has changed."),
+            _("Start again: e-conomic then makes a new one. Or ask for a link by mail on the sign-in page."),
+        )
     except (NeedsReconnect, Rejected):
         return _problem(
             400,

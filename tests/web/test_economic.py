@@ -182,6 +182,24 @@ def test_a_state_works_once_and_in_one_browser(person: Person) -> None:
     assert person.client.get(back).status_code == 400
 
 
+def test_an_address_out_of_a_browsers_history_signs_nobody_in(person: Person) -> None:
+    """A grant of e-conomic has no end, and it came in an address: it opens the door once."""
+    back = person.sets_out()
+    assert person.client.get(back).location == "/install/confirm"
+    assert person.confirms().location == "/welcome"
+    person.client = person.house.client()
+    token = parse_qs(urlsplit(back).query)["token"][0]
+    mine = parse_qs(urlsplit(person.sets_out()).query)["state"][0]
+    for query in (f"token={token}", f"token={token}&state={mine}"):
+        page = person.client.get(f"{CALLBACK}?{query}")
+        assert page.status_code == 400
+        assert "used before" in person.see(page)
+    assert person.client.get("/install/confirm").status_code == 400
+    assert person.client.get("/overview").location == "/"
+    # Whoever gives the permission once more comes in.
+    assert person.client.get(person.sets_out()).location == "/install/confirm"
+
+
 def test_a_grant_that_was_taken_back_is_refused(person: Person) -> None:
     back = person.sets_out()
     person.town.world.economic.revoke(person.agreement.number)
@@ -394,6 +412,18 @@ def test_a_link_leads_to_no_other_company_and_no_further_than_a_quarter_of_an_ho
     post.now[0] = timedelta(minutes=15)
     assert post.enters(second, post.filled.company, client).status_code == 400
     assert post.client().get(second).status_code == 400
+
+
+def test_signing_out_everywhere_spends_the_letters_that_are_on_their_way(post: Post) -> None:
+    signing_in.add(post.services, post.filled.other, "bo@example.com", "Bo")
+    post.asks("ada@example.com")
+    post.wait_for(1)
+    mine = post.link()
+    post.asks("bo@example.com")
+    post.wait_for(2)
+    installation.sign_out_everywhere(post.services, post.filled.company, "Ada")
+    assert post.enters(mine, post.filled.company, post.client()).status_code == 400
+    assert post.enters(post.link(), post.filled.other, post.client()).location == "/overview"
 
 
 def test_an_address_of_two_companies_chooses(post: Post) -> None:
