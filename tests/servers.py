@@ -121,14 +121,14 @@ class RedisServer:
         if self.child.poll() is not None:
             raise AssertionError(f"Redis did not start: {(self.folder / 'redis.log').read_text()[-500:]}")
         try:
-            with redis_client.Redis(port=self.port, host="127.0.0.1", socket_timeout=1) as client:
+            with redis_client.Redis(port=self.port, host="127.0.0.1", socket_timeout=5) as client:
                 # Another server may have taken the port in between: the process id tells.
                 return bool(client.info("server")["process_id"] == self.child.pid)
         except redis_client.ConnectionError:
             return False
 
     def flush(self) -> None:
-        with redis_client.Redis(port=self.port, host="127.0.0.1", socket_timeout=5) as client:
+        with redis_client.Redis(port=self.port, host="127.0.0.1", socket_timeout=60) as client:
             client.flushall()
 
     def kill(self) -> None:
@@ -193,7 +193,7 @@ class PostgresServer:
         return f"postgresql+psycopg://{role}@/{database}?host={self.folder}"
 
     def _connect(self, database: str = "postgres", role: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
-        return psycopg.connect(host=str(self.folder), dbname=database, user=role, autocommit=True, connect_timeout=5)
+        return psycopg.connect(host=str(self.folder), dbname=database, user=role, autocommit=True, connect_timeout=60)
 
     def initialise(self) -> None:
         """Make the data folder, start the server, make both roles; once."""

@@ -407,10 +407,10 @@ def _phases(work: _Slice) -> SliceResult:
         "evidence": _evidence,
         "undo": _undo,
     }
+    with work.services.db.company_reading(work.company_id) as session:
+        phase = session.get_one(RunRow, work.run_id).phase
     while True:
         work.hold_on()
-        with work.services.db.company_reading(work.company_id) as session:
-            phase = session.get_one(RunRow, work.run_id).phase
         outcome = handlers[phase](work)
         if isinstance(outcome, SliceResult):
             return outcome
@@ -420,6 +420,7 @@ def _phases(work: _Slice) -> SliceResult:
             run.cursor = {**run.cursor, "tries": 0}
             work.log.save_in(session, work.run_id)
             _count_in(session, run)
+        phase = outcome
         if outcome == "done":
             return _finish(work, "done", "")
         if work.enough():
@@ -598,25 +599,26 @@ def _fetch(work: _Slice) -> SliceResult | str:
         booking.forget_before_start(work.services, work.company_id, connection_id)
         try:
             source = work.source(connection_id)
-            told = ""
+            _note(work, _fetching(state, source))
             while state.stage != "done":
                 work.hold_on()
-                if state.stage != told:
-                    told = state.stage
-                    _note(work, f"Fetching {state.stage} from {source.capabilities.name}")
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
                 if state.stage == "done":
                     late = ensure_opening(work.services, work.company_id, connection_id, source)
                     state = replace(state, fetched=state.fetched + late)
                 done[str(connection_id)] = state.to_json()
                 fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
-                _note(work, counts={"fetched": fetched}, fetch=done)
+                _note(work, _fetching(state, source), {"fetched": fetched}, fetch=done)
                 if work.enough():
                     return _more(work)
         except NeedsReconnect:
             # One provider's consent is gone: say so, and go on with the others and with what is fetched.
             connections.lost(work.services, work.company_id, connection_id)
     return "books"
+
+
+def _fetching(state: Fetch, source: PaymentSource) -> str:
+    return f"Fetching {state.stage} from {source.capabilities.name}" if state.stage != "done" else ""
 
 
 def _policy_loader(services: Services, company_id: int, connection_id: int) -> Callable[[Session], Policy]:
@@ -655,9 +657,9 @@ def _plan(work: _Slice) -> SliceResult | str:
             connection_id,
             _policy_loader(work.services, work.company_id, connection_id),
         )
+        _note(work, "Planning")
         more = True
         while more:
-            _note(work, "Planning")
             work.hold_on()
             with work.services.db.company_reading(work.company_id) as session:
                 automatic = read_company(session).approve_automatically
@@ -676,12 +678,11 @@ def _plan(work: _Slice) -> SliceResult | str:
             )
             planned += result.documents
             more = result.more
-            _note(work, planned=planned)
-            _set_counts(work.services, work.company_id, work.run_id, planned=planned)
+            if not more:
+                settled.add(connection_id)
+            _note(work, counts={"planned": planned}, planned=planned, settled=sorted(settled))
             if work.enough() and more:
                 return _more(work)
-        settled.add(connection_id)
-        _note(work, settled=sorted(settled))
     return "deliver"
 
 
@@ -876,12 +877,6 @@ def _finish(work: _Slice, state: str, message: str) -> SliceResult:
 
 
 # --- Counting ---------------------------------------------------------------------------------------------------
-
-
-def _set_counts(services: Services, company_id: int, run_id: int, **counts: int) -> None:
-    with services.db.company(company_id) as session:
-        run = session.get_one(RunRow, run_id)
-        run.counts = {**run.counts, **counts}
 
 
 def _count(services: Services, company_id: int, run_id: int) -> None:

@@ -56,7 +56,7 @@ def test_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind() -> Non
                 break
         found = re.search(r"Kvitt is at (http://127\.0\.0\.1:\d+)", said)
         assert found is not None, said
-        with urllib.request.urlopen(f"{found[1]}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{found[1]}/healthz", timeout=60) as answer:
             assert answer.status == 200
         children = children_of(demo.pid)
         assert len(children) >= 6, "world, Redis, pages, two workers, clock"
@@ -65,4 +65,4 @@ def test_it_stays_up_until_it_is_told_to_stop_and_leaves_nothing_behind() -> Non
         assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     finally:
         demo.kill()
-        demo.wait(10)
+        demo.wait(60)

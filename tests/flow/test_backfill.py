@@ -14,7 +14,7 @@ from tests.support.town import WHO
 def brings(house: House, year: int, *, looks: bool) -> int:
     services = house.town.services
     made = runs.want_backfill(services, house.company_id, year, WHO, looks=looks)
-    view = runs.run_to_end(services, house.company_id, run_id=made, patience_s=60)
+    view = runs.run_to_end(services, house.company_id, run_id=made, patience_s=200)
     assert view.state == "done", view
     return made
 

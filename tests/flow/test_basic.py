@@ -443,5 +443,5 @@ def test_a_search_that_was_remembered_without_a_plan_is_made_again(bed: Bed) -> 
     with basic.town.services.db.company(basic.company_id) as session:
         at = basic.world.clock.now() + timedelta(seconds=1)
         session.execute(update(PartRow).where(PartRow.state == "open").values(searched_at=at))
-    assert runs.run_to_end(basic.town.services, basic.company_id, patience_s=60, run_id=run_id).state == "done"
+    assert runs.run_to_end(basic.town.services, basic.company_id, patience_s=200, run_id=run_id).state == "done"
     assert not any(basic.books.invoices[each].balance for each in (number, other))

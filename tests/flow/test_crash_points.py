@@ -90,7 +90,7 @@ def runs_until_it_is_done(house: House, most: int = 30, run_id: int | None = Non
     """Run, die, and be started again; how many times it died. With `run_id`: that run, until it has ended."""
     for deaths in range(most):
         try:
-            view = runs.run_to_end(house.town.services, house.company_id, run_id=run_id, patience_s=60)
+            view = runs.run_to_end(house.town.services, house.company_id, run_id=run_id, patience_s=200)
             assert view.state == "done", view
         except Stop:
             time_goes_by(house.town, house.company_id)

@@ -16,7 +16,7 @@ from tests.flow.house import House
 
 def night(house: House) -> None:
     """A run of the clock."""
-    view = runs.run_to_end(house.town.services, house.company_id, trigger="clock", patience_s=90)
+    view = runs.run_to_end(house.town.services, house.company_id, trigger="clock", patience_s=200)
     assert view.state == "done", view
 
 

@@ -20,7 +20,7 @@ def last_run(house: House) -> int:
 def undoes(house: House, run_id: int, *, looks: bool = False) -> int:
     services = house.town.services
     made = runs.want_undo(services, house.company_id, run_id, WHO, looks=looks)
-    view = runs.run_to_end(services, house.company_id, run_id=made, patience_s=60)
+    view = runs.run_to_end(services, house.company_id, run_id=made, patience_s=200)
     assert view.state == "done", view
     return made
 

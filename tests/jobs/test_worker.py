@@ -104,7 +104,7 @@ def test_a_killed_web_server_leaves_nobody_behind_that_keeps_the_next_one_out(wo
 
     def ready() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=20) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

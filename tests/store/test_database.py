@@ -491,7 +491,7 @@ def test_a_forked_child_has_connections_of_its_own(world: World) -> None:
     child.start()
     child.join(30)
     assert child.exitcode == 0
-    assert answers.get(timeout=5) == child.pid
+    assert answers.get(timeout=60) == child.pid
     with world.db.company_reading(world.first) as session:
         assert session.scalars(select(CustomerRow)).one().key == "from the child"
 

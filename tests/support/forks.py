@@ -107,7 +107,7 @@ class Zygote:
     def stop(self) -> None:
         """End it; what it has forked dies with it."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         for pipe in (self.process.stdin, self.process.stdout):
             _pipe(pipe).close()
 

@@ -77,7 +77,7 @@ class Town:
 
     def run(self, company_id: int) -> runs.RunView:
         """Run the company to the end, in this process."""
-        return runs.run_to_end(self.services, company_id, patience_s=90)
+        return runs.run_to_end(self.services, company_id, patience_s=200)
 
     def prove(self, company_id: int) -> tuple[reconciliation.Identity, ...]:
         """The clearing identity of all the company's connections."""

@@ -18,7 +18,7 @@ prepared: list[str] = []
 
 
 def connect(url: str) -> "psycopg.Connection[tuple[object, ...]]":
-    return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), connect_timeout=5)
+    return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), connect_timeout=60)
 
 
 def make_schema(owner_url: str) -> None:
@@ -92,8 +92,8 @@ def test_a_child_ends_with_the_process_that_started_it() -> None:
         child = int(parent.stdout.readline())
     finally:
         parent.kill()
-        parent.communicate(timeout=10)
-    wait_until(lambda: _ended(child), "the child to end", timeout_s=10)
+        parent.communicate(timeout=60)
+    wait_until(lambda: _ended(child), "the child to end", timeout_s=60)
 
 
 def _ended(process_id: int) -> bool:

@@ -39,7 +39,7 @@ class Visitor:
 
     def consent(self, address: str, business: Business, *, allow: bool = True) -> str:
         """Answer the consent page at an address; where it sends the browser back to, as a path."""
-        with httpx.Client(follow_redirects=False, timeout=10) as browser:
+        with httpx.Client(follow_redirects=False, timeout=60) as browser:
             page = browser.get(address)
             assert page.status_code == 200, page.text[:300]
             fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.text))
@@ -391,7 +391,7 @@ def test_from_the_first_page_to_kvitt(visitor: Visitor, shop: Business, tmp_path
         visitor.press(page, "/welcome/repair")
     look = visitor.press(page, "/preview", since=first_day, until="2030-01-01")
     look_id = int(look.location.rsplit("/", 1)[1])
-    assert runs.run_to_end(visitor.house.services, company_id, run_id=look_id, patience_s=90).state == "done"
+    assert runs.run_to_end(visitor.house.services, company_id, run_id=look_id, patience_s=200).state == "done"
     shown = visitor.client.get(look.location)
     assert shown.location == f"/preview?run={look_id}"
     assert "would be booked" in visitor.see(visitor.client.get(shown.location))
@@ -399,7 +399,7 @@ def test_from_the_first_page_to_kvitt(visitor: Visitor, shop: Business, tmp_path
     assert visitor.client.get(f"/preview/{look_id}/documents.xlsx").data[:2] == b"PK"
     run = visitor.press(page, "/sync")
     assert re.fullmatch(r"/runs/\d+", run.location)
-    assert runs.run_to_end(visitor.house.services, company_id, patience_s=90).state == "done"
+    assert runs.run_to_end(visitor.house.services, company_id, patience_s=200).state == "done"
     assert "Done" in visitor.see(visitor.client.get(run.location))
     overview = visitor.client.get("/overview")
     assert "Stripe says" in visitor.see(overview)

@@ -37,7 +37,7 @@ def consent(bed: Bed, client: OAuthClient) -> str:
     }
     if client.scope:
         asked["scope"] = client.scope
-    page = requests.get(client.authorize_url, params=asked, timeout=5)
+    page = requests.get(client.authorize_url, params=asked, timeout=60)
     assert page.status_code == 200, page.text
     form = Form()
     form.feed(page.text)

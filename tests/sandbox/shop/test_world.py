@@ -29,7 +29,7 @@ def running() -> Iterator[RunningWorld]:
 
 
 def control(running: RunningWorld, method: str, path: str, **body: Any) -> Any:
-    answer = httpx.request(method, f"{running.urls.control}/control{path}", json=body or None, timeout=20)
+    answer = httpx.request(method, f"{running.urls.control}/control{path}", json=body or None, timeout=60)
     assert answer.is_success, answer.text
     return answer.json()
 
