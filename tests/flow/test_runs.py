@@ -63,7 +63,9 @@ def test_a_run_goes_on_slice_by_slice(bed: Bed) -> None:
     house.opens("plus")
     hurried = House(house.town.with_services(slice_s=0.05), house.business, house.company_id)
     seen: list[str] = []
-    view = runs.run_to_end(hurried.town.services, house.company_id, lambda view: seen.append(view.phase), patience_s=200)
+    view = runs.run_to_end(
+        hurried.town.services, house.company_id, lambda view: seen.append(view.phase), patience_s=200
+    )
     assert view.state == "done"
     assert len(seen) > 6
     assert seen == sorted(seen, key=(*runs.PHASES, "done").index) or (seen.count("deliver") > 1), (
