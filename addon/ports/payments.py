@@ -29,6 +29,8 @@ class SourceCapabilities:
     """How far back something may still turn up that no overlap finds; looked at where the balance says it is amiss."""
     holds_often: bool = False
     """Whether holding money back for a while is an everyday thing, for which an account is made at the start."""
+    order_places: tuple[str, ...] = ()
+    """Where order numbers may stand, in the order to look, as a new connection is given them; empty: the usual ones."""
     disputes_by_payment: bool = False
     """Whether movements name the payment that a dispute is about, and not the dispute itself."""
 

@@ -289,6 +289,7 @@ class _Arrival:
     currencies: tuple[str, ...]
     dated_payouts: bool
     holds_often: bool
+    order_places: tuple[str, ...]
 
 
 def arrange(services: Services, provider: str, way: str, return_url: str, reference: str) -> str:
@@ -339,6 +340,7 @@ def connect(services: Services, company_id: int, provider: str, way: str, grant:
         tuple(sorted(currencies | {account.default_currency.upper()})),
         can.lists_payouts,
         can.holds_often,
+        can.order_places,
     )
     try:
         return _store(services, company_id, provider, way, grant, arrival, who)
@@ -396,6 +398,8 @@ def _store(
         row.renewed_at = now
         session.flush()
         _propose_accounts(session, row, arrival.currencies, now)
+        if arrival.order_places:
+            propose(session, {"order_places": ",".join(arrival.order_places)}, row)
         settle_state(session, now)
         facts = {"provider": provider, "account": arrival.account_ref, "way": way, "name": arrival.name}
         activity.record(session, who, "reconnected" if again else "connected", facts, now)

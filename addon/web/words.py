@@ -1138,8 +1138,8 @@ FEE_KINDS: Final[Mapping[FeeKind, SettingWords]] = {
     FeeKind.PAYMENT: SettingWords(
         _("Payment fees"),
         _(
-            "For taking payments. Reverse charge is preselected; Skatteverket holds them exempt where the provider "
-            "itself moves the money (2020-01-13, dnr 8-5507)."
+            "For taking payments. Reverse charge is preselected for Stripe, exempt for PayPal, which is a bank; "
+            "Skatteverket holds them exempt where the provider itself moves the money (2020-01-13, dnr 8-5507)."
         ),
     ),
     FeeKind.DISPUTE: SettingWords(_("Dispute fees"), _("For handling payments that a buyer's bank withdrew.")),

@@ -242,3 +242,19 @@ def test_a_token_of_nine_hours_is_renewed_by_itself(merchant: Merchant) -> None:
     (fresh,) = merchant.connections()
     assert fresh.expires_at is not None and row.expires_at is not None
     assert fresh.expires_at > row.expires_at
+
+
+def test_the_vat_of_paypals_fees_is_filled_in_as_is_usual_and_may_differ_from_the_companys(merchant: Merchant) -> None:
+    merchant.types()
+    text = merchant.see(merchant.client.get("/settings/fees"))
+    assert "as invoiced by PayPal in Luxembourg" in text and "not saved yet" in text
+    page = merchant.client.get("/settings").text
+    assert "PayPal in Luxembourg, for example, is a bank" in merchant.see(merchant.client.get("/settings"))
+    assert page.count('name="fee_treatment"') >= 1
+    (row,) = merchant.connections()
+    answer = merchant.press("/settings", f"/settings/connections/{row.id}", fee_treatment="exempt")
+    assert answer.status_code in (302, 303), answer.text
+    (row,) = merchant.connections()
+    assert row.settings["fee_treatment"] == "exempt"
+    refused = merchant.press("/settings", f"/settings/connections/{row.id}", fee_treatment="sometimes")
+    assert refused.status_code == 422

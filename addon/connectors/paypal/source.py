@@ -12,6 +12,7 @@ from urllib.parse import quote
 from addon.connectors.paypal.access import TEST_APP
 from addon.connectors.paypal.client import NotPermitted, NotThereYet, PayPalApi, TooMany
 from addon.connectors.paypal.translate import (
+    ORDER_PLACES,
     changed_at,
     clean_text,
     evidence,
@@ -59,6 +60,7 @@ CAPABILITIES: Final = SourceCapabilities(
     # Under the first meaning a hold's release, which repeats the hold's date, shows up that far back.
     look_back_s=93 * 86_400,
     disputes_by_payment=True,
+    order_places=ORDER_PLACES,
     # Every complaint holds the payment's net until it is decided.
     holds_often=True,
 )
