@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
+
+from addon.ports import registry
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,10 +66,10 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
 
     @functools.wraps(command)
     def told(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        from addon.bootstrap import NotOffered
         from addon.config import ConfigurationError
         from addon.jobs.queue import QueueAway
         from addon.jobs.redis_server import NoRedis
+        from addon.ports.connectors import NotOffered
         from addon.ports.errors import NeedsReconnect, PortError
         from addon.services.connections import NotConnected
         from addon.services.installation import UnknownCompany
@@ -335,11 +337,16 @@ def sandbox(arguments: tuple[str, ...]) -> None:
     sys.exit(serve_world(arguments))
 
 
+def _one_of(lines: Iterable[registry.Registered]) -> click.Choice[str]:
+    """One of the outside companies that are registered."""
+    return click.Choice([line.name for line in lines])
+
+
 @main.command()
 @click.option("--once", is_flag=True, help="End after the main job; status 0 only if every law held.")
 @click.option("--sales", default=300, show_default=True, type=click.IntRange(10, 20_000), help="Sales in Plus.")
-@click.option("--accounting", type=click.Choice(["fortnox", "economic"]), help="Only companies with their books there.")
-@click.option("--payments", type=click.Choice(["stripe", "paypal"]), help="Only companies that are paid there.")
+@click.option("--accounting", type=_one_of(registry.ACCOUNTING), help="Only companies with their books there.")
+@click.option("--payments", type=_one_of(registry.PAYMENTS), help="Only companies that are paid there.")
 def demo(once: bool, sales: int, accounting: str | None, payments: str | None) -> None:
     """Do the main job against the sandbox, in front of you, for every pair, and leave the pages up."""
     from addon.demo import run_demo

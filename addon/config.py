@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -20,6 +20,8 @@ from urllib.parse import SplitResult, urlsplit
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from addon.ports import registry
 
 World = Literal["production", "test", "sandbox"]
 
@@ -233,6 +235,9 @@ class Settings(BaseSettings):
     smtp_url: Annotated[str, AfterValidator(_checked_mail_address)] | None = Field(default=None, repr=False)
     sentry_dsn: str | None = Field(default=None, repr=False)
 
+    # What further connectors ask for, by the environment's names: each begins with its connector's.
+    of_connectors: Mapping[str, SecretStr] = Field(default_factory=dict)
+
     lookup_quarantine_s: Seconds = 600
     lease_s: Annotated[Seconds, Field(gt=0)] = 180
 
@@ -266,7 +271,7 @@ class Settings(BaseSettings):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The environment's names of all settings."""
-        return tuple(name.upper() for name in cls.model_fields)
+        return tuple(name.upper() for name in cls.model_fields if name != "of_connectors")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -275,7 +280,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     Raises ConfigurationError with every fault at once.
     """
     given = os.environ if environment is None else environment
-    present = {name: given[name].strip() for name in Settings.names() if given.get(name, "").strip()}
+    names = (*Settings.names(), *_of_connectors(given))
+    present = {name: given[name].strip() for name in names if given.get(name, "").strip()}
     world = present.get("KVITT_ENV", "production")
     values = {**_defaults(world), **present}
     faults = list(_missing(values)) if world == "production" else []
@@ -292,6 +298,17 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def _of_connectors(names: Iterable[str]) -> list[str]:
+    """The names that begin with a registered company's, and are none of the settings that everybody has."""
+    prefixes = tuple(f"{line.name.upper()}_" for line in (*registry.PAYMENTS, *registry.ACCOUNTING))
+    return [name for name in names if name.startswith(prefixes) and name not in Settings.names()]
+
+
+def _addresses(values: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the outside addresses; a further connector's are those that say so."""
+    return (*OUTSIDE_ADDRESSES, *(name for name in _of_connectors(values) if name.endswith("_URL")))
+
+
 def _defaults(world: str) -> dict[str, str]:
     """What stands in for missing values outside production."""
     if world == "sandbox":
@@ -300,8 +317,19 @@ def _defaults(world: str) -> dict[str, str]:
 
 
 def _built(values: Mapping[str, str]) -> Settings:
+    further = _of_connectors(values)
+    unreadable = tuple(
+        fault for name in further if name.endswith("_URL") for fault in _address_fault(name, values[name])
+    )
+    if unreadable:
+        raise ConfigurationError(unreadable)
     try:
-        return Settings.model_validate({name.lower(): value for name, value in values.items()})
+        return Settings.model_validate(
+            {
+                **{name.lower(): value for name, value in values.items() if name not in further},
+                "of_connectors": {name: values[name].rstrip("/") for name in further},
+            }
+        )
     except ValidationError as error:
         # The messages are pydantic's and ours; its "input" and "ctx" would carry values and are left out.
         raise ConfigurationError(
@@ -310,6 +338,14 @@ def _built(values: Mapping[str, str]) -> Settings:
                 for fault in error.errors(include_url=False, include_input=False, include_context=False)
             )
         ) from None
+
+
+def _address_fault(name: str, address: str) -> tuple[str, ...]:
+    try:
+        _checked_address(address)
+    except ValueError as error:
+        return (f"{name}: {error}",)
+    return ()
 
 
 def _sentence(kind: str, message: str) -> str:
@@ -339,7 +375,7 @@ def _unsuitable(world: str, values: Mapping[str, str]) -> Iterator[str]:
             if not is_this_machine(host):
                 yield f"{name}: the sandbox talks to this machine only"
     else:
-        for name in (*OUTSIDE_ADDRESSES, "PUBLIC_URL"):
+        for name in (*_addresses(values), "PUBLIC_URL"):
             address = values.get(name, "")
             if address.startswith("http://") and not _never_public(_host(address)):
                 yield f"{name}: must begin with https:// unless it is this machine"
@@ -352,7 +388,7 @@ def _unsuitable(world: str, values: Mapping[str, str]) -> Iterator[str]:
 def _unsuitable_for_production(values: Mapping[str, str]) -> Iterator[str]:
     for name in _sandbox_values(values):
         yield f"{name}: is a sandbox value"
-    for name in ("PUBLIC_URL", *OUTSIDE_ADDRESSES):
+    for name in ("PUBLIC_URL", *_addresses(values)):
         if values.get(name, "https://").lower().startswith("http://"):
             yield f"{name}: must begin with https://"
     for name, host in (*_outside_hosts(values), ("PUBLIC_URL", _host(values.get("PUBLIC_URL", "")))):
@@ -372,7 +408,7 @@ def _unsuitable_for_production(values: Mapping[str, str]) -> Iterator[str]:
 def _sandbox_values(values: Mapping[str, str]) -> Iterator[str]:
     """The names of what says of itself that it is not real."""
     for name, value in values.items():
-        if name in ("KVITT_ENV", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *OUTSIDE_ADDRESSES):
+        if name in ("KVITT_ENV", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", *_addresses(values)):
             continue
         if _FAKE.search(value):
             yield name
@@ -392,7 +428,7 @@ def _unsuitable_pace(values: Mapping[str, str]) -> Iterator[str]:
 
 def _outside_hosts(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Each outside address that is set, with its host."""
-    for name in OUTSIDE_ADDRESSES:
+    for name in _addresses(values):
         if name in values:
             yield name, _host(values[name])
     if "KLARNA_SFTP_HOST" in values:

@@ -19,7 +19,11 @@ from addon.core.checklists import CHECKLISTS
 
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUES = ROOT / "addon" / "web" / "translations"
-METHODS = [("addon/web/**.py", "python"), ("templates/**.html", "jinja2")]
+METHODS = [
+    ("addon/web/**.py", "python"),
+    ("addon/connectors/*/connector.py", "python"),
+    ("templates/**.html", "jinja2"),
+]
 KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
 OPTIONS = {"templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from time import monotonic
@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session
 from addon.core.books import Books
 from addon.core.dates import booking_date, start_of_day
 from addon.core.prerequisites import propose_connection_accounts
+from addon.ports import registry
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane
+from addon.ports.connectors import WayKind
 from addon.ports.errors import NeedsReconnect, OutcomeUnknown, PortError, TryLater
 from addon.ports.oauth import ArrangedConsent, Authorisation, Grant
 from addon.ports.payments import PaymentSource
@@ -268,14 +270,16 @@ def _source(services: Services, company_id: int, connection_id: int, observer: C
 
 
 def ways(services: Services, provider: str) -> tuple[str, ...]:
-    """The consent pages of a provider that this installation has credentials for; a Stripe App's are optional."""
+    """The consent pages of a provider that this installation has credentials for. Raises `LookupError`."""
     found = []
-    for way in ("connect", "app"):
+    for way in registry.payment(provider).ways:
+        if way.kind is WayKind.TYPED:
+            continue
         try:
-            services.outside.payment_authorisation(provider, way)
+            services.outside.payment_authorisation(provider, way.name)
         except LookupError:
             continue
-        found.append(way)
+        found.append(way.name)
     return tuple(found)
 
 
@@ -349,9 +353,20 @@ def connect(services: Services, company_id: int, provider: str, way: str, grant:
         return _store(services, company_id, provider, way, grant, arrival, who)
 
 
+def receive_typed(services: Services, company_id: int, provider: str, way: str, typed: Sequence[str], who: str) -> int:
+    """Connect by credentials that a person has typed. Raises as `receive` does."""
+    try:
+        authorisation = services.outside.payment_authorisation(provider, way)
+    except LookupError:
+        grant = Grant(access_token=":".join(typed))
+    else:
+        grant = authorisation.exchange(":".join(typed), "")
+    return connect(services, company_id, provider, way, grant, who)
+
+
 def connect_key(services: Services, company_id: int, provider: str, key: str, who: str = "") -> int:
     """Connect by a restricted key that a person has pasted. Raises as `connect` does."""
-    return connect(services, company_id, provider, "key", Grant(access_token=key.strip()), who)
+    return receive_typed(services, company_id, provider, "key", (key.strip(),), who)
 
 
 def _store(

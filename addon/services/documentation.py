@@ -15,7 +15,7 @@ from addon.core.books import Books
 from addon.services import connections
 from addon.services.context import Services
 from addon.services.paper import Paper, pdf
-from addon.services.policy import SYSTEM_NAMES, account_map, provider_name
+from addon.services.policy import account_map, provider_name
 from addon.services.settings import own_company, present, read_company, read_connection
 from addon.services.tables import Cell, Sheet
 from addon.store.models import AccountingConnection, ActivityRow, Connection, DocumentRow
@@ -74,7 +74,7 @@ def paper(services: Services, company_id: int, now: datetime) -> bytes:
             f"Kvitt for {company.name}",
             (
                 ("Company", f"{company.name}, {company.organisation_number}"),
-                ("Accounting system", SYSTEM_NAMES.get(company.accounting, company.accounting)),
+                ("Accounting system", provider_name(company.accounting)),
                 ("Time zone of all booking dates", company.time_zone),
                 ("Daily run", company.daily_at.strftime("%H:%M")),
                 ("Made", f"{now.strftime('%Y-%m-%d %H:%M')} UTC, from the settings of that moment"),
@@ -122,7 +122,7 @@ def _integrations(session: Session) -> Sheet:
     books = session.scalars(select(AccountingConnection)).first()
     rows: list[tuple[Cell, ...]] = []
     if books is not None:
-        rows.append((SYSTEM_NAMES.get(books.system, books.system), "accounting", "", books.connected_at, books.state))
+        rows.append((provider_name(books.system), "accounting", "", books.connected_at, books.state))
     for row in session.scalars(select(Connection).order_by(Connection.id)):
         account = f"{row.account_ref} {row.account_name}".strip()
         rows.append(

@@ -14,14 +14,12 @@ from addon.core.dates import booking_date
 from addon.core.fee_vat import of_connection
 from addon.core.matching import MatchRules
 from addon.core.rules import Mode, Policy
+from addon.ports import registry
 from addon.services.context import Services
 from addon.services.rates import rates_for
 from addon.services.rules import load_rules
 from addon.services.settings import read_company, read_connection
 from addon.store.models import Company, Connection
-
-PROVIDER_NAMES: Final = {"stripe": "Stripe", "paypal": "PayPal"}
-SYSTEM_NAMES: Final = {"fortnox": "Fortnox"}
 
 _DOCUMENT_DECIMALS: Final = 2
 """Both accounting systems write two decimals in every document, whatever the currency."""
@@ -33,7 +31,7 @@ class ModeNotChosen(ValueError):
 
 def provider_name(provider: str) -> str:
     """A provider as people write it."""
-    return PROVIDER_NAMES.get(provider, provider.capitalize())
+    return registry.title(provider)
 
 
 def load_policy(

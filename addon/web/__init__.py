@@ -15,7 +15,7 @@ from addon.web import access, assets, errors, filters, limits, metrics, shapes, 
 
 if TYPE_CHECKING:
     from addon.config import Settings
-    from addon.web.hooks import ReadWebhook
+    from addon.ports.webhooks import ReadWebhook
 
 __all__ = ["create_app", "preload"]
 
@@ -93,7 +93,6 @@ def _register(app: Flask) -> None:
         hooks,
         looking,
         operations,
-        paypal,
         proofs,
         rules,
         setup,
@@ -107,7 +106,6 @@ def _register(app: Flask) -> None:
         economic.economic,
         signing.signing,
         connect.connect,
-        paypal.paypal,
         setup.setup,
         rules.account_rules,
         fees.provider_fees,

@@ -8,9 +8,10 @@ from flask import Blueprint, abort, redirect, request, session, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from addon.ports import registry
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import installation
-from addon.web import errors, home, roundtrip, words
+from addon.web import errors, home, roundtrip
 from addon.web.access import Audience, audience, services
 from addon.web.limits import INSTALL, limiter
 
@@ -80,7 +81,7 @@ def callback() -> Answer:
             _("Start again: it takes a minute."),
         )
     except PortError as error:
-        return errors.port_error(error, words.SYSTEMS[_NAME])
+        return errors.port_error(error, registry.title(_NAME))
     session[home.PARKED] = parked
     return redirect(url_for("home.confirm"), 303)
 

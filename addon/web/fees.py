@@ -15,6 +15,7 @@ from addon.core.dates import booking_date
 from addon.core.fee_vat import PRESETS, FeeEntity, FeeVat
 from addon.core.money import InexactAmount, Money
 from addon.core.records import FeeKind
+from addon.ports import registry
 from addon.services import fees
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
@@ -71,9 +72,15 @@ def _profile_page(problem: str) -> str:
 
 
 def _usual_preset(confirmed: bool) -> str:
-    """What is filled in until a person stands by a profile, for a company whose only provider is not Stripe."""
+    """What is filled in until a person stands by a profile, by what its only provider says of itself."""
     providers = {line.provider for line in access.frame().connections if line.state != "disconnected"}
-    return FeeEntity.PAYPAL_LU.value if providers == {"paypal"} and not confirmed else ""
+    if confirmed or len(providers) != 1:
+        return ""
+    try:
+        likely = registry.payment(providers.pop()).invoiced_by
+    except registry.NotRegistered:
+        return ""
+    return likely.value if likely is not None else ""
 
 
 def _preset(entity: FeeEntity) -> dict[FeeKind, str]:

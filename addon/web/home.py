@@ -10,10 +10,11 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from addon.core.checklists import CHECKLISTS
+from addon.ports import registry
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import installation, prerequisites, signing_in
 from addon.services import settings as company_settings
-from addon.web import access, errors, roundtrip, words
+from addon.web import access, errors, roundtrip
 from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import INSTALL, limiter
 
@@ -128,7 +129,7 @@ def _receive(code: str) -> Answer:
     except NeedsReconnect:
         return _expired()
     except PortError as error:
-        return errors.port_error(error, words.SYSTEMS["fortnox"])
+        return errors.port_error(error, registry.title("fortnox"))
     session[PARKED] = token
     return redirect(url_for("home.confirm"), 303)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Final
 
 from flask import Blueprint, abort, current_app, request
 
 from addon.log import get_logger
+from addon.ports import registry
 from addon.ports.errors import BadReply
+from addon.ports.webhooks import Announced, ReadWebhook
 from addon.services import connections, installation, runs
 from addon.services.tally import Counter
 from addon.web.access import Audience, audience, services
@@ -21,24 +21,6 @@ log = get_logger(__name__)
 
 _TRIGGER: Final = "webhook"
 _LONGEST_WORD: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """That something happened over there. `account` is the provider's account, or the accounting tenant.
-
-    `ended`: they say that our access was taken back. `live` False: test mode, which never enters.
-    """
-
-    ref: str
-    kind: str
-    account: str
-    live: bool = True
-    ended: bool = False
-
-
-ReadWebhook = Callable[[bytes, Mapping[str, str], datetime], Announced | None]
-"""Reads what came: None where it is of no interest. Raises `BadReply` for what is unsigned or unreadable."""
 
 
 def _announced(system: str, told: bytes | None = None) -> Announced | None:
@@ -58,20 +40,46 @@ def _announced(system: str, told: bytes | None = None) -> Announced | None:
         abort(400)
 
 
-@hooks.post("/webhooks/stripe")
+@hooks.post("/webhooks/<company>")
 @audience(Audience.WEBHOOK)
 @limiter.limit(WEBHOOKS)
-def stripe() -> tuple[str, int]:
-    """Stripe says that something moved. Signed; counted once; the run that follows asks the API what it was."""
-    return _moved("stripe")
+def told(company: str) -> tuple[str, int]:
+    """A company's server says that something happened.
+
+    A provider signs; each event is counted once, and the run that follows asks the provider what it was. What an
+    accounting system says is unsigned, so it only makes us look with our own credentials, and not often: anybody can
+    send it, about any company, and each look is calls and a run.
+    """
+    if any(line.name == company for line in registry.PAYMENTS):
+        return _moved(company)
+    if registry.accounting(company).nudges_only:
+        abort(404)  # it has an address for each of its companies
+    news = _announced(company)
+    if news is not None and news.ended:
+        _look(company, news)
+    return "", 204
 
 
-@hooks.post("/webhooks/paypal")
+@hooks.post("/webhooks/<system>/<word>")
 @audience(Audience.WEBHOOK)
 @limiter.limit(WEBHOOKS)
-def paypal() -> tuple[str, int]:
-    """PayPal says that something moved, or that a merchant took the consent back. Signed, and counted once."""
-    return _moved("paypal")
+def nudged(system: str, word: str) -> tuple[str, int]:
+    """An accounting system that signs nothing calls an address that nobody can guess: it makes us look.
+
+    And not often: whoever has once seen the address can call it for ever. What the call says is not read.
+    """
+    if not registry.accounting(system).nudges_only:
+        abort(404)
+    news = _announced(system, word[:_LONGEST_WORD].encode())
+    if news is not None:
+        _look(system, news)
+    return "", 204
+
+
+def _look(system: str, news: Announced) -> None:
+    company_id = installation.worth_a_look(services(), system, news.account)
+    if company_id is not None:
+        runs.want(services(), company_id, _TRIGGER)
 
 
 def _moved(provider: str) -> tuple[str, int]:
@@ -87,33 +95,7 @@ def _moved(provider: str) -> tuple[str, int]:
     return "", 204
 
 
-@hooks.post("/webhooks/fortnox")
-@audience(Audience.WEBHOOK)
-@limiter.limit(WEBHOOKS)
-def fortnox() -> tuple[str, int]:
-    """Fortnox says that a consent changed. It is unsigned, so it only makes us look with our own credentials.
-
-    And not often: anybody can send this, about any company, and each look is calls and a run.
-    """
-    news = _announced("fortnox")
-    if news is not None and news.ended:
-        company_id = installation.worth_a_look(services(), "fortnox", news.account)
-        if company_id is not None:
-            runs.want(services(), company_id, _TRIGGER)
-    return "", 204
-
-
-@hooks.post("/webhooks/economic/<word>")
-@audience(Audience.WEBHOOK)
-@limiter.limit(WEBHOOKS)
-def economic(word: str) -> tuple[str, int]:
-    """e-conomic says that something happened. It signs nothing: an address that nobody can guess makes us look.
-
-    And not often: whoever has once seen the address can call it for ever. What the call says is not read.
-    """
-    news = _announced("economic", word[:_LONGEST_WORD].encode())
-    if news is not None:
-        company_id = installation.worth_a_look(services(), "economic", news.account)
-        if company_id is not None:
-            runs.want(services(), company_id, _TRIGGER)
-    return "", 204
+@hooks.errorhandler(registry.NotRegistered)
+def unknown(error: registry.NotRegistered) -> tuple[str, int]:
+    """There is no such company."""
+    return "", 404

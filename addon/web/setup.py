@@ -14,12 +14,13 @@ from addon.core.checklists import entries_of
 from addon.core.fee_vat import FeeVat
 from addon.core.invoicing import Choice, Invoicing
 from addon.core.plan.situation import CannotBook
+from addon.ports import registry
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
-from addon.services import connections, evidence, installation, opening, outlook, pages, prerequisites, runs, signing_in
+from addon.services import evidence, installation, opening, outlook, pages, prerequisites, runs, signing_in
 from addon.services import settings as company_settings
 from addon.services.pages import NotHere
 from addon.services.settings import SETTINGS, Setting, SettingFault
-from addon.web import access, errors, words
+from addon.web import access, connect, errors, words
 from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import CONNECT, limiter
 
@@ -101,7 +102,7 @@ def _welcome() -> str:
         steps=dict(steps),
         present=present,
         live=live,
-        ways=connections.ways(services(), "stripe"),
+        providers=connect.offered(),
         figures=pages.mode_figures(services(), company_id),
         check_sentence=words.check_sentence,
         openings=opening.questions(services(), company_id),
@@ -194,7 +195,7 @@ def repair_all() -> Answer:
 
 def _say_why(error: PortError) -> None:
     """A message for what the accounting system did; nothing was changed where it said no."""
-    system = words.SYSTEMS.get(access.frame().accounting, "")
+    system = registry.title(access.frame().accounting)
     match error:
         case Rejected():
             flash(_("%(system)s said no: %(words)s", system=system, words=error.message), "stop")

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from addon.core.checklists import CHECKLISTS, entries_of
 from addon.core.currencies import MINOR_UNITS
 from addon.core.money import InexactAmount, Money
+from addon.ports import registry
 from addon.services.pages import ActivityLine, RunPage
 from addon.web import access, filters, words
 
@@ -77,7 +78,7 @@ def activity_sentence(line: ActivityLine) -> str:
         return line.what.replace("_", " ").capitalize()
     provider = str(line.facts.get("provider", ""))
     sentence = str(template)
-    return sentence % {"provider": words.PROVIDERS.get(provider, provider)} if "%(" in sentence else sentence
+    return sentence % {"provider": registry.title(provider)} if "%(" in sentence else sentence
 
 
 def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:

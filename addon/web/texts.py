@@ -8,6 +8,8 @@ from typing import Any, Final
 from flask import Flask, request, url_for
 from flask_babel import Babel, get_locale
 
+from addon.ports import registry
+from addon.ports.connectors import WayKind
 from addon.web import access, words
 
 SOURCE_LANGUAGE: Final = "en"
@@ -75,6 +77,18 @@ def _install_address(system: str) -> str:
     return url_for("economic.install" if system == "economic" else "home.install_fortnox")
 
 
+def _reconnect_address(provider: str, way: str) -> str:
+    """Where a company lets a provider in again by the way it came."""
+    try:
+        described = registry.payment(provider)
+        typed = described.way(way).kind is WayKind.TYPED
+    except LookupError:
+        return f"{url_for('setup.welcome')}#connect"
+    if not described.straight:
+        return url_for("connect.begin", provider=provider)
+    return f"{url_for('setup.welcome')}#connect" if typed else url_for("connect.begin", provider=provider, way=way)
+
+
 def _always() -> dict[str, Any]:
     return {
         "words": words,
@@ -82,7 +96,8 @@ def _always() -> dict[str, Any]:
         "frame": access.frame,
         "visitor": access.visitor,
         "current_menu": _MENU.get(request.endpoint or "", request.endpoint),
-        "provider_name": lambda code: words.PROVIDERS.get(code, code),
+        "provider_name": registry.title,
         "install_address": _install_address,
-        "system_name": lambda code: words.SYSTEMS.get(code, code),
+        "reconnect_address": _reconnect_address,
+        "system_name": registry.title,
     }

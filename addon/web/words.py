@@ -28,6 +28,7 @@ from addon.core.rules import LockedRule
 from addon.core.settlement import SettlementBy, SettlementContra, SettlementLines
 from addon.core.statement import Group, OpenWhy
 from addon.core.vat import NumberState
+from addon.ports import registry
 from addon.web import filters
 
 Text = Any
@@ -38,9 +39,6 @@ def _(text: str) -> Text:
     return lazy_gettext(text)
 
 
-PROVIDERS: Final[Mapping[str, str]] = {"stripe": "Stripe", "paypal": "PayPal", "klarna": "Klarna"}
-SYSTEMS: Final[Mapping[str, str]] = {"fortnox": "Fortnox", "economic": "e-conomic"}
-
 MODES: Final[Mapping[str, Text]] = {
     "basic": _("Basic"),
     "plus": _("Plus"),
@@ -48,14 +46,14 @@ MODES: Final[Mapping[str, Text]] = {
     "": _("Not chosen yet"),
 }
 
-WAYS: Final[Mapping[str, Text]] = {
-    "connect": _("Stripe Connect"),
-    "app": _("Stripe App"),
-    "key": _("restricted key"),
-    "paypal/connect": _("PayPal's consent"),
-    "paypal/key": _("an app of your own"),
-}
-"""Ways into a provider; where a provider has another word for a way, under both names."""
+
+def way_title(provider: str, way: str) -> Text:
+    """What a way into a provider is called."""
+    try:
+        return gettext(registry.payment(provider).way(way).title)
+    except LookupError:
+        return way
+
 
 CONNECTION_STATES: Final[Mapping[str, Text]] = {
     "connected": _("Connected"),

@@ -11,13 +11,16 @@ from wsgiref.types import WSGIApplication
 import httpx
 
 from addon.core.accounts import Account
+from addon.ports import registry
 from addon.ports.accounting import AccountingSystem, Known
 from addon.ports.payments import PaymentSource
 from tests.conformance.line import Line
 from tests.support.doubles import CallLog
 
-PAYMENTS = ("paypal", "stripe")
-ACCOUNTING = ("economic", "fortnox")
+TEMPLATE = "template"
+PAYMENTS = (*sorted(line.name for line in registry.PAYMENTS), TEMPLATE)
+ACCOUNTING = tuple(sorted(line.name for line in registry.ACCOUNTING))
+"""Every connector that is registered, and the template that a new one begins from."""
 
 
 @dataclass(slots=True)
@@ -112,4 +115,5 @@ class AccountingBed(Bed, Protocol):
 
 def make_bed(name: str, ground: Ground) -> Any:
     """The bed of a connector: `make_bed` of `tests/connectors/<name>/bed.py`."""
-    return importlib.import_module(f"tests.connectors.{name}.bed").make_bed(ground)
+    folder = "tests.template" if name == TEMPLATE else f"tests.connectors.{name}"
+    return importlib.import_module(f"{folder}.bed").make_bed(ground)

@@ -158,13 +158,13 @@ LIMITED = (
     "home.go_on_unasked",
     "home.confirm",
     "home.confirm_yes",
-    "connect.stripe",
-    "connect.stripe_callback",
-    "connect.stripe_key",
+    "connect.begin",
+    "connect.callback",
+    "connect.typed",
     "connect.disconnect",
     "setup.uninstall",
-    "hooks.stripe",
-    "hooks.fortnox",
+    "hooks.told",
+    "hooks.nudged",
 )
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 from werkzeug.datastructures import MultiDict
 
+from addon.ports import registry
 from addon.web.access import Audience
 from tests.web import walk
 from tests.web.conftest import House
@@ -64,6 +65,7 @@ def test_no_route_breaks_whatever_each_name_it_reads_holds(house: House, filled:
         for turn in range(3):
             kind, value = values[(7 * turn + _turn(rule.rule)) % len(values)]
             path = dict.fromkeys(rule.arguments, AS_NUMBERS[turn % 3])
+            path |= {"provider": registry.PAYMENTS[turn % 2].name} if "provider" in rule.arguments else {}
             path |= {"form": value.replace("/", "") or "csv"} if "form" in rule.arguments else {}
             address = walk.address(rule, path)
             everything = MultiDict([(name, value) for name in names for _ in range(1 + (turn % 2))])

@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
+from addon.ports import registry
 from addon.services.settings import SETTINGS
 from addon.web.access import Audience, audience_of
 
@@ -24,7 +25,8 @@ _READERS = frozenset({"args", "form", "given"})
 
 def names_read() -> tuple[str, ...]:
     """Every name that the pages ask an address or a form for, out of their source; and the settings' names."""
-    found = set(SETTINGS)
+    ways = [way for line in registry.PAYMENTS for way in registry.payment(line.name).ways]
+    found = set(SETTINGS) | {field.name for way in ways for field in way.fields}
     for path in WEB.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
