@@ -187,6 +187,8 @@ class Movement:
     payment_method: str = ""
     fee_kind: FeeKind = FeeKind.PAYMENT
     """Of a movement that is a fee itself: what it is for."""
+    balance_after: Money | None = None
+    """Of a payout: what the provider says was left after it, where it keeps a running balance."""
 
     def __post_init__(self) -> None:
         aware(self.occurred_at)

@@ -4,12 +4,15 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from addon.core.delivery import PartState
 from addon.core.records import MovementKind
 from addon.core.routing import Action, Condition, Rule, Subject
 from addon.sandbox.paypal import Item
 from addon.services import rules
+from addon.services.running import running_proof
+from addon.store.models import PayoutRow
 from tests.flow.house import Bed, instant
 from tests.flow.test_paypal import Shop
 from tests.support.town import WHO
@@ -70,6 +73,31 @@ def test_a_balance_kept_in_euro_is_changed_later_and_leaves_no_value_behind(shop
     # What PayPal's rates took is an exchange loss; nothing else of it stands anywhere.
     assert shop.books.balance(7960) > 0
     shop.all_is_well()
+
+
+def test_a_payout_is_proved_by_what_paypal_says_was_left_after_each(shop: Shop) -> None:
+    shop.sale("2026-03-02", 2_000_00)
+    first = shop.paypal.withdraw(500_00, at=instant("2026-03-04"))
+    hold = shop.paypal.hold(100_00, "SEK", at=instant("2026-03-05"))
+    shop.sale("2026-03-06", 300_00)
+    second = shop.paypal.withdraw(at=instant("2026-03-09"))
+    shop.paypal.release(hold.id, at=instant("2026-03-10"))
+    shop.opens()
+    shop.runs()
+    with shop.rows() as session:
+        payouts = {row.ref: running_proof(session, row) for row in session.scalars(select(PayoutRow))}
+    one, two = payouts[first.id], payouts[second.id]
+    assert one is not None and two is not None
+    assert (one.before.balance.minor, one.after.balance.minor, one.holds) == (0, first.available, True)
+    assert (two.before.balance.minor, two.after.balance.minor, two.holds) == (first.available, 0, True)
+    assert two.others_count == 2, "the hold and the sale"
+    # The row of a payment that clears later is dated when it began: then the nightly readings decide, not this chain.
+    shop.paypal.sell(50_00, "SEK", at=instant("2026-03-08"))
+    shop.time("2026-03-21 10:00")
+    shop.runs()
+    with shop.rows() as session:
+        again = {row.ref: running_proof(session, row) for row in session.scalars(select(PayoutRow))}
+    assert again[second.id] is None, "no reading of ours lies before it"
 
 
 def test_an_invoice_made_at_paypal_brings_its_lines_and_its_number(shop: Shop) -> None:

@@ -169,7 +169,15 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ()) -> 
         metadata=_metadata(info),
         payment_method=_method(info),
         fee_kind=told.fee_kind,
+        balance_after=_balance_after(info, amount) if kind is MovementKind.PAYOUT else None,
     )
+
+
+def _balance_after(info: Mapping[str, Any], amount: Money) -> Money | None:
+    """What could be spent after a row, as PayPal ran it; None where it does not say, as in a search with filters."""
+    told = info.get("available_balance")
+    left = paypal_money(told) if told is not None else None
+    return left if left is not None and left.currency == amount.currency else None
 
 
 def changed_at(row: Mapping[str, Any]) -> datetime | None:
