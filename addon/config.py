@@ -299,9 +299,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _of_connectors(names: Iterable[str]) -> list[str]:
-    """The names that begin with a registered company's, and are none of the settings that everybody has."""
-    prefixes = tuple(f"{line.name.upper()}_" for line in (*registry.PAYMENTS, *registry.ACCOUNTING))
-    return [name for name in names if name.startswith(prefixes) and name not in Settings.names()]
+    """The names that begin with a registered company's; those of a company that is named above stand there alone."""
+    settings = Settings.names()
+    prefixes = [f"{line.name.upper()}_" for line in (*registry.PAYMENTS, *registry.ACCOUNTING)]
+    further = tuple(prefix for prefix in prefixes if not any(name.startswith(prefix) for name in settings))
+    return [name for name in names if name.startswith(further)]
 
 
 def _addresses(values: Mapping[str, str]) -> tuple[str, ...]:

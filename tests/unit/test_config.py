@@ -17,6 +17,7 @@ from addon.config import (
     is_this_machine,
     load_settings,
 )
+from addon.ports import registry
 
 # The same in every test process, because pytest-xdist compares the tests' names.
 TOKEN_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
@@ -171,6 +172,24 @@ def test_a_company_that_is_offered_needs_all_of_its_names() -> None:
     faults = faults_of({**PRODUCTION, "PAYPAL_CLIENT_ID": "pp"})
     assert names_of(faults) == {"PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"}
     assert names_of(faults_of({**PRODUCTION, "ECONOMIC_APP_SECRET_TOKEN": "e"})) == {"ECONOMIC_APP_PUBLIC_TOKEN"}
+
+
+def test_a_further_connectors_settings_are_read_by_its_name_and_held_to_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {**PRODUCTION, "ACME_KEY": "hidden-key", "ACME_API_URL": "https://api.acme.com/", "STRIPE_OTHER": "x"}
+    assert load_settings(given).of_connectors == {}
+    monkeypatch.setattr(registry, "PAYMENTS", [*registry.PAYMENTS, registry.Registered("acme", "Acme")])
+    settings = load_settings(given)
+    assert {name: value.get_secret_value() for name, value in settings.of_connectors.items()} == {
+        "ACME_KEY": "hidden-key",
+        "ACME_API_URL": "https://api.acme.com",
+    }
+    assert "hidden-key" not in repr(settings)
+    for address in ("http://api.acme.com", "https://127.0.0.1", "https://sandbox.acme.com", "no address"):
+        assert names_of(faults_of({**given, "ACME_API_URL": address})) == {"ACME_API_URL"}
+    assert names_of(faults_of({**given, "ACME_KEY": "sandbox_key"})) == {"ACME_KEY"}
+    assert names_of(faults_of({"KVITT_ENV": "sandbox", "ACME_API_URL": "https://api.acme.com"})) == {"ACME_API_URL"}
 
 
 def test_neither_refusals_nor_representations_show_secrets() -> None:
