@@ -16,7 +16,7 @@ from addon.ports.oauth import Grant
 from addon.sandbox.economic import EconomicAgreement, Fault
 from addon.sandbox.stripe import StripeAccount
 from addon.sandbox.world import World
-from addon.services import booking, connections, installation, prerequisites, settings
+from addon.services import booking, connections, installation, prerequisites, runs, settings
 from addon.services.reconciliation import Identity
 from addon.services.runs import RunView
 from addon.store.models import Connection, DeliveryRow, DocumentRow, MovementRow, PartRow
@@ -162,3 +162,20 @@ def firm_in(database: tuple[str, str | None], world: World | None = None, **more
         place.running._stop.set()
         place.running._ticker.join(5)
         yield Firm(place, agreement, account)
+
+
+def run_out(firm: Firm, trigger: str = "cli", most: int = 8) -> None:
+    """Run, slice after slice, each as soon as it may be, until nothing is left to deliver."""
+    services, company = firm.town.services, firm.company_id
+    for _ in range(most):
+        run_id = runs.want(services, company, trigger)
+        for _ in range(300):
+            result = runs.run_slice(services, company, trigger)
+            view = runs.view(services, company, run_id)
+            if view.state != "running":
+                break
+            runs.monotonic_time.sleep(result.retry_in_s)
+        assert view.state == "done", (view.phase, view.message)
+        if not firm.town.undelivered(company):
+            return
+    raise AssertionError([(row.key, row.error_message) for row in firm.town.undelivered(company)])

@@ -106,22 +106,24 @@ class _Drip(httpx.SyncByteStream):
 
 
 class Wire(httpx.BaseTransport):
-    """Takes requests to the apps of a world in this process, and deals faults to those of Fortnox."""
+    """Takes requests to the apps of a world in this process, and deals faults to those of the accounting system."""
 
-    def __init__(self, running: RunningWorld, hours: TurnedTime) -> None:
+    def __init__(self, running: RunningWorld, hours: TurnedTime, struck: str = "fortnox") -> None:
         world = running.world
         self._hours = hours
-        self._fortnox = httpx.URL(running.urls.fortnox).port
+        ports = {name: httpx.URL(getattr(running.urls, name)).port for name in ("fortnox", "economic", "stripe")}
+        self._struck = ports[struck]
         self._apps = {
-            self._fortnox: InProcess(world.fortnox.app()),
-            httpx.URL(running.urls.stripe).port: InProcess(world.stripe.app()),
+            ports["fortnox"]: InProcess(world.fortnox.app()),
+            ports["economic"]: InProcess(world.economic.app()),
+            ports["stripe"]: InProcess(world.stripe.app()),
         }
         self._network = DeadlineTransport()
         self._lock = threading.Lock()
         self._late: list[_Late] = []
         self.rules: list[Rule] = []
         self.watch: Callable[[str, bytes], None] = lambda line, body: None
-        """Is told of every request to Fortnox before it is carried out: a place for somebody in between."""
+        """Is told of every request to the books before it is carried out: a place for somebody in between."""
 
     def strike(
         self,
@@ -139,7 +141,7 @@ class Wire(httpx.BaseTransport):
         app = self._apps.get(request.url.port)
         if app is None:
             return self._network.handle_request(request)
-        if request.url.port != self._fortnox:
+        if request.url.port != self._struck:
             return self._answered(app, request)
         self.wake()
         body = request.read()
@@ -177,7 +179,7 @@ class Wire(httpx.BaseTransport):
             due = [one for one in self._late if now or one.due_at <= at]
             self._late = [one for one in self._late if one not in due]
         for one in due:
-            self._answered(self._apps[self._fortnox], one.request)
+            self._answered(self._apps[self._struck], one.request)
         return len(due)
 
     def hold(self, request: httpx.Request, seconds: float) -> None:
