@@ -342,6 +342,17 @@ def test_without_a_chart_the_standard_numbers_are_proposed() -> None:
     assert account_name("0000", "Konto") == "Konto"
 
 
+def test_money_on_its_way_has_the_account_that_is_named_so_or_a_free_number() -> None:
+    def transit(*accounts: ChartAccount) -> str:
+        return propose_company_accounts(replace(BOOKS, accounts=accounts), TODAY).numbers["transit"]
+
+    assert transit(ChartAccount("1630", "Medel under överföring", True, "2")) == "1630"
+    assert transit(ChartAccount("1931", "Medel under överföring", False, "2")) == "1945"
+    assert transit(ChartAccount("1931", "Sparkonto", True, "2")) == "1945"
+    assert transit() == "1931"
+    assert transit(*(ChartAccount(number, "Bank", True, "2") for number in ("1931", "1945", "1946"))) == ""
+
+
 def test_the_bank_account_is_one_that_is_in_use() -> None:
     closed = (ChartAccount("1930", "Företagskonto", False, "2"), ChartAccount("1910", "Kassa", True, "2"))
     other = ChartAccount("1940", "Bank", True, "2")

@@ -2,6 +2,8 @@
 
 The signature is RSA with SHA-256 over `transmission id|time|webhook id|CRC-32 of the body`, by the key of a certificate
 whose address comes with the message. So the address decides whether the signature means anything: it must be PayPal's.
+Who answers there is shown by TLS, whose chain our HTTP client checks; the certificate adds the key, and how long it is
+good.
 """
 
 from __future__ import annotations
