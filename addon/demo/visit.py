@@ -41,15 +41,6 @@ class OssAccount:
 
 
 @dataclass(frozen=True)
-class OwnAccount:
-    """An account that the bookkeeper makes for what the chart has none for, and the setting that names it."""
-
-    number: int
-    name: str
-    setting: str
-
-
-@dataclass(frozen=True)
 class Part:
     """A company of the demo: whose books and whose payments it has, the mode that it chooses, what else it sets."""
 
@@ -62,7 +53,6 @@ class Part:
     """Its bookkeeper has locked the books through the day so many days ago; 0: they are open."""
     abroad: tuple[OssAccount, ...] = ()
     """Where its bookkeeper wants sales to consumers in other EU countries."""
-    accounts: tuple[OwnAccount, ...] = ()
 
     @property
     def pair(self) -> str:
@@ -89,19 +79,9 @@ PARTS: Final = (
         ),
     ),
     Part("Norrsken Design AB", "fortnox", "stripe", "basic", {"locked_period": "next_open_day"}, locked_days_back=25),
-    Part("Lyktan i Lund AB", "fortnox", "paypal", "plus", {"accounts.transit": "1940"}),
-    Part("Havblik ApS", "economic", "stripe", "plus", {"fee_vat_code.eu_reverse_charge": "IYEU"}),
-    Part(
-        "Kornblomst ApS",
-        "economic",
-        "paypal",
-        "plus",
-        {"fee_vat": "exempt"},
-        accounts=tuple(
-            OwnAccount(5900 + number, f"PayPal {currency}", f"accounts.clearing:{currency}")
-            for number, currency in enumerate(("GBP", "NOK", "SEK", "USD"))
-        ),
-    ),
+    Part("Lyktan i Lund AB", "fortnox", "paypal", "plus"),
+    Part("Havblik ApS", "economic", "stripe", "plus"),
+    Part("Kornblomst ApS", "economic", "paypal", "plus"),
 )
 """Every accounting system with every payment provider in Plus, and a shop in Basic."""
 
@@ -195,12 +175,9 @@ class Visit:
     def choose_mode(self) -> None:
         """Basic or Plus, and from which day on."""
         start = (datetime.now(UTC) - timedelta(days=DAYS_BACK)).date().isoformat()
-        for account in self.part.accounts:
-            self._in_the_books("add_account", number=account.number, name=account.name)
         page = self.browser.get(f"{self.stage.kvitt}/settings")
         form = page.get_form(r"/settings/connections/\d+$")
-        own = {account.setting: str(account.number) for account in self.part.accounts}
-        page = self.browser.submit(page, form, {"mode": self.part.mode, "start_date": start, **own})
+        page = self.browser.submit(page, form, {"mode": self.part.mode, "start_date": start})
         self._arrived(page, "/settings", "saving the settings")
         page = self.browser.get(f"{self.stage.kvitt}/settings")
         form = page.get_form(r"/settings$")
@@ -218,8 +195,7 @@ class Visit:
     def _in_the_books(self, action: str, **values: Any) -> None:
         """What the bookkeeper does over in the accounting system."""
         tenant = laws.tenant(self.stage.services, self.company_id)
-        kind = {"fortnox": "fortnox/companies", "economic": "economic/agreements"}[self.part.accounting]
-        ask_json(f"{self.stage.world['control']}/control/{kind}/{tenant}/do/{action}", "POST", values)
+        ask_json(f"{self.stage.world['control']}/control/fortnox/companies/{tenant}/do/{action}", "POST", values)
 
     def _prepare_accounts_abroad(self) -> None:
         """Accounts for consumers in other EU countries: made in the books, then told to Kvitt on its page about VAT."""
