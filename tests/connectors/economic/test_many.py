@@ -12,7 +12,7 @@ from addon.core.holds import HoldReason
 from addon.ports.accounting import Known
 from addon.ports.errors import OutcomeUnknown, PortError, Rejected
 from addon.sandbox.economic import Fault
-from tests.connectors.economic.conftest import DAY, Bench, invoice_of
+from tests.connectors.economic.conftest import DAY, Bench, invoice_of, money
 
 Row = Mapping[str, Any]
 
@@ -87,3 +87,40 @@ def test_a_page_that_is_shorter_than_was_asked_for_is_not_the_last_if_they_name_
 
     monkeypatch.setattr(EconomicClient, "get", small)
     assert len(list(bench.economic.fetch_customers(None))) == 7
+
+
+def test_an_invoice_of_somebody_else_under_the_same_number_is_not_the_one_that_is_paid(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entered by hand, as when the books were moved from another system: its number is whatever it was there."""
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    bench.world.switches.matches_other_rate = False
+    invoice = bench.sell(invoice_of("100.00 EUR", rate="7.46"))
+    create, book = bench.pay_steps(invoice, books_amount=money("744.50 DKK"))
+    known = Known(payment_number=bench.economic.perform(create, Known(invoice=invoice)).reference, invoice=invoice)
+    number = int(invoice.number)
+    theirs = {
+        "entryNumber": 1,
+        "type": 10,
+        "customerInvoiceNumber": number,
+        "customerNumber": 4711,
+        "accountNumber": 5600,
+        "amount": 99,
+        "amountInBaseCurrency": 99,
+        "remainder": 99,
+        "currencyCode": "DKK",
+        "date": "2020-01-01",
+        "voucherNumber": 5,
+        "text": "Overført",
+    }
+    read = EconomicClient.items
+
+    def beside(client: EconomicClient, path: str, filter_text: str = "") -> Iterator[Row]:
+        if "customerInvoiceNumber" in filter_text:
+            yield theirs
+        yield from read(client, path, filter_text)
+
+    monkeypatch.setattr(EconomicClient, "items", beside)
+    (answer,) = bench.economic.perform_together([(book, known)])
+    assert isinstance(answer, StepAnswer)
+    assert bench.economic.get_invoice(invoice.number).balance == money("0.00 EUR")

@@ -1,0 +1,56 @@
+"""What PayPal's list may hold beside an ordinary month: everything is booked or held, and the identity holds."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.flow.house import instant
+from tests.flow.test_paypal import Shop, shop
+
+__all__ = ["shop"]
+
+
+@pytest.mark.parametrize("mode", ["plus", "settlement"])
+def test_odd_rows_are_booked_or_held_and_the_balance_is_explained(shop: Shop, mode: str) -> None:
+    paypal = shop.paypal
+    old = shop.sale("2026-02-20", 700_00)
+    first = shop.sale("2026-03-02", 1_000_00)
+    euro = shop.sale("2026-03-02", 100_00, "EUR")
+    dollar = shop.sale("2026-03-02", 90_00, "USD")
+    # Given back: what was sold before the start, twice, in another currency, and all of it before it is charged back.
+    paypal.refund(old.id, 300_00, instant("2026-03-03"))
+    paypal.refund(first.id, 200_00, instant("2026-03-03"))
+    paypal.refund(first.id, 200_00, instant("2026-03-03") + timedelta(minutes=1))
+    paypal.record("T1107", -10_00, "EUR", at=instant("2026-03-03"), reference=first.id, reference_type="TXN")
+    paypal.refund(euro.id, None, instant("2026-03-04"))
+    paypal.record("T1201", -100_00, "EUR", at=instant("2026-03-05"), reference=euro.id, reference_type="TXN")
+    paypal.refund(dollar.id, 40_00, instant("2026-03-04"))
+    paypal.refund(dollar.id, 50_00, instant("2026-03-04") + timedelta(minutes=1))
+    paypal.record("T1106", -600_00, "SEK", at=instant("2026-03-06"), reference=first.id, reference_type="TXN")
+    # Held and let go in parts, under the hold's own id.
+    held = paypal.hold(50_00, "SEK", at=instant("2026-03-05"))
+    paypal.release(held.id, amount=20_00, at=instant("2026-03-06"))
+    paypal.release(held.id, amount=30_00, at=instant("2026-03-06"))
+    # Nothing, a fee alone, a fee that comes back, codes that nobody knows, and a balance below nought.
+    paypal.record("T0006", 0, "SEK", at=instant("2026-03-07"), fee=-3_00)
+    paypal.record("T0006", 0, "SEK", at=instant("2026-03-07"))
+    paypal.record("T1108", 5_00, "SEK", at=instant("2026-03-07"))
+    for code in ("T7777", "X", "T99999", "<b>T</b>", "T1400"):
+        paypal.record(code, 11_00, "SEK", at=instant("2026-03-08"))
+        paypal.record(code, -12_00, "SEK", at=instant("2026-03-08"))
+    paypal.purchase(9_000_00, "SEK", at=instant("2026-03-09"))
+    # Half of a conversion, and two conversions of one payment in the same second.
+    paypal.record("T0200", 7_00, "EUR", at=instant("2026-03-10"), reference="LONELY000", reference_type="TXN")
+    for _ in range(2):
+        paypal.pair((-10_00, "EUR"), (110_00, "SEK"), code="T0200", reference="TWICE0000", at=instant("2026-03-11"))
+    shop.opens(mode)
+    shop.runs()
+    proved = shop.identities()
+    assert proved["SEK"].identity.opening.minor == old.net, "no row has gone into the opening"
+    for currency, one in proved.items():
+        assert not one.identity.difference, (currency, one.identity, shop.town.held(shop.company_id))
+        assert one.identity.ledger_books == one.identity.documents_books
+    shop.books.check()
+    writes = shop.writes()
+    shop.runs()
+    assert shop.writes() == writes
