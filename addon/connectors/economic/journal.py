@@ -365,7 +365,7 @@ class Entries:
         ours = self._with_key(rows, step.payment_key)
         if not ours:
             return None
-        # A person may have entered another customer's invoice under the same number: theirs is not the one that is paid.
+        # Another customer's invoice may stand there under the same number, entered by hand: it is not the one paid.
         rows = [row for row in rows if row.get("customerNumber") == ours[0].get("customerNumber")]
         invoice = next((row for row in rows if row.get("type") in translate.INVOICE_ENTRIES), None)
         sign = self._sign_shown_by(ours[0])
