@@ -68,6 +68,18 @@ def nudged(system: str, word: str) -> tuple[str, int]:
 
     And not often: whoever has once seen the address can call it for ever. What the call says is not read.
     """
+    return _nudged(system, word)
+
+
+@hooks.get("/webhooks/<system>/<word>")
+@audience(Audience.WEBHOOK)
+@limiter.limit(WEBHOOKS)
+def nudged_without_body(system: str, word: str) -> tuple[str, int]:
+    """The same for an address that a person typed in under the system's older web hooks, which call without a body."""
+    return _nudged(system, word)
+
+
+def _nudged(system: str, word: str) -> tuple[str, int]:
     if not registry.accounting(system).nudges_only:
         abort(404)
     news = _announced(system, word[:_LONGEST_WORD].encode())

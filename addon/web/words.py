@@ -1002,7 +1002,7 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "supply": SettingWords(_("What you sell"), _("Where the product itself does not tell.")),
     "oss": SettingWords(
         _("Consumers in other EU countries"),
-        _("Over 99,680 SEK a calendar year, all these countries together, they pay their own country's VAT (OSS)."),
+        _("Over 10,000 EUR a year (99,680 SEK in Sweden), all these countries together, they pay their own VAT (OSS)."),
     ),
     "oss_before": SettingWords(
         _("Sold to them by other ways"), _("Without VAT, in the year below: other channels, or before Kvitt.")
@@ -1277,20 +1277,14 @@ _ORDER: Final[Mapping[tuple[str, str], Text]] = {
     ("order_fields", OrderField.OCR): _("First text of the invoice"),
 }
 SYSTEM_CHOICES: Final[Mapping[str, Mapping[tuple[str, str], Text]]] = {"economic": _ORDER}
-_ABROAD: Final[Mapping[tuple[str, str], Text]] = {
-    ("fee_vat", FeeVat.EU_REVERSE_CHARGE): _("Reverse charge within the EU"),
-    ("fee_vat", FeeVat.NON_EU_REVERSE_CHARGE): _("Reverse charge from outside the EU"),
-    **{
-        (f"fee_vat.{kind}", choice): text
-        for kind in ("dispute", "conversion", "network", "service", "other")
-        for choice, text in (
-            (FeeVat.EU_REVERSE_CHARGE.value, _("Reverse charge within the EU")),
-            (FeeVat.NON_EU_REVERSE_CHARGE.value, _("Reverse charge from outside the EU")),
-            (FeeVat.DOMESTIC.value, _("VAT of your own country on the provider's invoice")),
-        )
-    },
+_FEE_VAT: Final = "fee_vat"
+_ABROAD: Final[Mapping[str, Text]] = {
+    FeeVat.EXEMPT.value: _("Exempt: a financial service, fees are booked as they are"),
+    FeeVat.EU_REVERSE_CHARGE.value: _("Reverse charge within the EU"),
+    FeeVat.DOMESTIC.value: _("VAT of your own country on the provider's invoice"),
+    FeeVat.NON_EU_REVERSE_CHARGE.value: _("Reverse charge from outside the EU"),
 }
-"""Choices as companies outside Sweden read them: boxes and accounts of the Swedish return are not theirs."""
+"""Treatments of fees as companies outside Sweden read them: boxes and accounts of the Swedish return are not theirs."""
 _MEANINGS_ABROAD: Final[Mapping[FeeVat, Text]] = {
     FeeVat.EU_REVERSE_CHARGE: _(
         "You compute the VAT on the service yourself and deduct it at once. A VAT code of your books does both, and "
@@ -1304,8 +1298,8 @@ _MEANINGS_ABROAD: Final[Mapping[FeeVat, Text]] = {
 def choice_word(key: str, value: str, system: str = "fortnox", country: str = "SE") -> Text:
     """What a choice is called, for a company of an accounting system and a country."""
     place = (key, value)
-    if country != "SE" and place in _ABROAD:
-        return _ABROAD[place]
+    if country != "SE" and key.startswith(_FEE_VAT) and value in _ABROAD:
+        return _ABROAD[value]
     return SYSTEM_CHOICES.get(system, {}).get(place) or CHOICES.get(place, value)
 
 

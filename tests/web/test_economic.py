@@ -291,6 +291,10 @@ def test_a_nudge_makes_us_look_once_in_a_while_and_nothing_else(person: Person) 
     person.town.world.clock.advance(timedelta(minutes=11))
     assert person.client.post(address).status_code == 204
     assert wanted()
+    person.town.world.clock.advance(timedelta(minutes=11))
+    assert person.client.get(address).status_code == 204, "one that a person typed in over there"
+    assert wanted()
+    assert person.client.get("/webhooks/economic/1-x").status_code == 400
 
 
 # --- Signing in by a letter ----------------------------------------------------------------------------------
