@@ -14,7 +14,7 @@ from addon.core.kinds import BankSide
 from addon.core.money import Money
 from addon.core.plan.common import account, day_of, open_day, reference_text, source_of
 from addon.core.plan.situation import Carrying
-from addon.core.plan.value import Stock, Worth, carried, day_rate, entry, movement_key, worth_of
+from addon.core.plan.value import Stock, Worth, carried, day_rate, entry, movement_key, share_of, worth_of
 from addon.core.records import Movement, MovementKind
 from addon.core.rules import Policy
 
@@ -118,10 +118,17 @@ def plan_reserve(movement: Movement, held: Carrying | None, stock: Stock, policy
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
     reserve = account(policy, AccountRole.RESERVE, day, movement.currency)
-    worth = worth_of(movement, stock, policy)
-    if isinstance(worth, Wait):
-        return worth
-    value = _released(movement, held, worth, policy) if movement.amount.minor > 0 else worth.clearing
+    if (
+        held is not None
+        and 0 < movement.amount.minor <= held.balance.minor
+        and movement.currency != policy.books_currency
+    ):
+        value = share_of(held, movement.amount)  # it comes back at what it was carried at, whatever the day's rate is
+    else:
+        worth = worth_of(movement, stock, policy)
+        if isinstance(worth, Wait):
+            return worth
+        value = _released(movement, held, worth, policy) if movement.amount.minor > 0 else worth.clearing
     return entry(
         movement,
         DocumentKind.RESERVE,
