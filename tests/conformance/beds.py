@@ -61,6 +61,8 @@ class PaymentBed(Bed, Protocol):
     currency: str
     page_rows: int
     """How many rows a page of the provider's list has."""
+    optional: frozenset[str]
+    """Questions that a company need not let us ask: while they are closed there is nothing to tell, and no fault."""
     delay: timedelta
     """How long the provider may need until its list tells a row."""
 

@@ -32,6 +32,7 @@ class TemplateBed:
     renews: bool = False
     currency: str = "SEK"
     page_rows: int = PAGE
+    optional: frozenset[str] = frozenset()
     delay: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:

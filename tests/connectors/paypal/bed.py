@@ -51,6 +51,7 @@ class PayPalBed:
     renews: bool = True
     currency: str = "SEK"
     page_rows: int = 500
+    optional: frozenset[str] = frozenset({"disputes"})
     delay: timedelta = timedelta(hours=3)
 
     @property

@@ -33,6 +33,7 @@ class StripeBed:
     renews: bool = False
     currency: str = "SEK"
     page_rows: int = 100
+    optional: frozenset[str] = frozenset()
     delay: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
