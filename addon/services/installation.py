@@ -244,7 +244,19 @@ def confirm(services: Services, token: str, who: str) -> int:
         company_id = _company_for(services, waiting, now)
         _bind(services, company_id, waiting, grant, who, now)
     discard(services, token)
+    if grant.expires_at is None:
+        _discard_others(services, waiting)
     return company_id
+
+
+def _discard_others(services: Services, confirmed: ParkedView) -> None:
+    """Forget what else waits for the same books: it may be the very grant, brought by somebody who saw its address."""
+    with services.db.open() as session:
+        session.execute(
+            delete(ParkedActivation).where(
+                ParkedActivation.accounting == confirmed.accounting, ParkedActivation.tenant == confirmed.tenant
+            )
+        )
 
 
 def _company_for(services: Services, waiting: ParkedView, now: datetime) -> int:

@@ -200,6 +200,17 @@ def test_an_address_out_of_a_browsers_history_signs_nobody_in(person: Person) ->
     assert person.client.get(person.sets_out()).location == "/install/confirm"
 
 
+def test_whoever_brings_the_same_grant_before_it_is_confirmed_is_too_late_afterwards(person: Person) -> None:
+    back = person.sets_out()
+    assert person.client.get(back).location == "/install/confirm"
+    owner, person.client = person.client, person.house.client()
+    token = parse_qs(urlsplit(back).query)["token"][0]
+    assert person.client.get(f"{CALLBACK}?token={token}").location == "/install/confirm"
+    thief, person.client = person.client, owner
+    assert person.confirms().location == "/welcome"
+    assert thief.get("/install/confirm").status_code == 400
+
+
 def test_a_grant_that_was_taken_back_is_refused(person: Person) -> None:
     back = person.sets_out()
     person.town.world.economic.revoke(person.agreement.number)
