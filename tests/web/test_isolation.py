@@ -273,7 +273,9 @@ def test_what_finds_companies_reads_only_the_tables_outside(neighbours: tuple[Ho
 def test_an_account_is_not_taken_over_by_connecting_it_again(neighbours: tuple[House, Filled]) -> None:
     house, filled = neighbours
     before = rows_of(house.services, filled.other)
-    arrival = connections._Arrival("acct_1Grann", "Mine now", "SE", ("SEK",))
+    arrival = connections._Arrival(
+        "acct_1Grann", "Mine now", "SE", ("SEK",), dated_payouts=False, holds_often=False, order_places=()
+    )
     with pytest.raises(connections.AccountTaken):
         connections._store(
             house.services, filled.company, "stripe", "connect", Grant("t", subject="acct_1Grann"), arrival, "Mallory"
