@@ -324,6 +324,8 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
         for currency in sorted(balances):
             clearing[f"{row.provider} {currency}"] = number = own.accounts.get(f"clearing:{currency}", "")
             names[number] = f"{owed} {provider_name(row.provider)} {currency}"
+            if row.settings.get(ARRIVALS_UNKNOWN) and config.accounts.get(AccountRole.TRANSIT.value):
+                continue  # payouts go to the account of money on its way, where the bank's own lines fetch them
             bank = f"{AccountRole.BANK.value}:{currency}"
             accounts[bank] = own.accounts.get(bank, "")
             names[accounts[bank]] = account_name(accounts[bank], f"Valutakonto {currency}")

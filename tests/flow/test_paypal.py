@@ -11,7 +11,7 @@ from addon.core.records import PayoutState
 from addon.sandbox.paypal import PayPalAccount, RestApp
 from addon.sandbox.world import World
 from addon.services import connections, prerequisites
-from addon.store.models import MovementRow, PayoutRow
+from addon.store.models import CheckRow, MovementRow, PayoutRow
 from tests.flow.house import NOW, START, Bed, House, instant
 from tests.support.town import WHO
 
@@ -91,6 +91,10 @@ def test_a_month_of_paypal_in_plus_stands_in_the_books_as_paypal_says(shop: Shop
     with shop.rows() as session:
         (payout,) = session.scalars(select(PayoutRow))
     assert (payout.ref, payout.amount_minor, payout.state) == (gone.id, 500_00, PayoutState.PAID.value)
+    with shop.rows() as session:
+        asked = set(session.scalars(select(CheckRow.subject)))
+    # Payouts go to the account of money on its way; no bank account is asked for in any currency.
+    assert "1931" in asked and not {"1930", "1934", "1935"} & asked
     writes = shop.writes()
     shop.runs()
     assert shop.writes() == writes
