@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from addon.jobs.redis_server import end_with_parent
-from tests.storm.fleet import ROOT
+from tests.storm.ledgers import LEDGERS
+from tests.storm.stands import Pair
 from tests.storm.storm import run_storm
+from tests.storm.tills import TILLS
+from tests.support.forks import ROOT
 
 LOGS: Final = ROOT / ".artifacts" / "storm"
 SEEDS: Final = (1, 2, 3)
+_TOLD: Final = ("kills", "sales", "logs", "accounting", "payments")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, action="append", help="several are taken one after the other; 1, 2 and 3")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--sales", type=int, default=1000)
+    parser.add_argument("--accounting", choices=sorted(LEDGERS), default="fortnox", help="whose books")
+    parser.add_argument("--payments", choices=sorted(TILLS), default="stripe", help="whose payments")
     parser.add_argument("--at-once", type=int, default=1, help="so many storms at the same time")
     parser.add_argument("--logs", type=Path, default=LOGS, help="where a failing storm leaves its logs")
     parser.add_argument("--keep-logs", action="store_true", help="also of storms that went well")
@@ -38,15 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one(options: argparse.Namespace, seed: int) -> int:
-    print(f"Storm {seed}: {options.kills} kills over {options.sales} sales ...", flush=True)
-    folder = options.logs / f"seed-{seed}"
+    pair = f"{options.accounting} + {options.payments}"
+    print(f"Storm {seed}, {pair}: {options.kills} kills over {options.sales} sales ...", flush=True)
+    folder = options.logs / f"{options.accounting}-{options.payments}-{seed}"
     if folder.exists():
         shutil.rmtree(folder)
-    report = run_storm(seed, options.kills, options.sales, folder)
+    pairs = [Pair(options.accounting, options.payments, mode) for mode in ("plus", "basic")]
+    report = run_storm(seed, options.kills, options.sales, folder, pairs)
     print(report, flush=True)
     if report.broken:
-        again = f"python -m tests.storm --seed {seed} --kills {options.kills} --sales {options.sales}"
-        print(f"Again: {again}\nLogs: {folder}", flush=True)
+        told = f"--seed {seed} --kills {options.kills} --sales {options.sales}"
+        pair = f"--accounting {options.accounting} --payments {options.payments}"
+        print(f"Again: python -m tests.storm {told} {pair}\nLogs: {folder}", flush=True)
         return 1
     if not options.keep_logs:
         shutil.rmtree(folder)
@@ -55,7 +64,7 @@ def _one(options: argparse.Namespace, seed: int) -> int:
 
 def _apart(options: argparse.Namespace, seed: int) -> int:
     """Each storm in a process of its own: its world is large, and what one leaves must not weigh on the next."""
-    told = [f"--{name}={getattr(options, name)}" for name in ("kills", "sales", "logs")]
+    told = [f"--{name}={getattr(options, name)}" for name in _TOLD]
     if options.keep_logs:
         told.append("--keep-logs")
     command = [sys.executable, "-m", "tests.storm", f"--seed={seed}", *told]

@@ -42,11 +42,12 @@ class Fleet:
             **{f"worker-{number}": ("kvitt", "worker") for number in range(1, WORKERS + 1)},
         }
 
-    def begin(self, company_id: int) -> None:
-        """Start the zygote, warm it up with the work of a company, then start everything else and the supervisor."""
+    def begin(self, company_ids: Sequence[int]) -> None:
+        """Start the zygote, warm it up with the work of companies, then start everything else and the supervisor."""
         self._zygote = Zygote.begin(self.folder / "zygote.log")
-        warm = self._zygote.ask(do="warm", environment=dict(self.environment), company=company_id)
-        assert warm == {"threads": 1}, warm
+        for company_id in company_ids:
+            warm = self._zygote.ask(do="warm", environment=dict(self.environment), company=company_id)
+            assert warm == {"threads": 1}, warm
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._supervisor.start()
 

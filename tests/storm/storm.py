@@ -1,4 +1,4 @@
-"""One storm: two companies, everything running, everything killed, and the calm after it."""
+"""One storm: two companies of any pair, everything running, everything killed, and the calm after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -21,24 +20,25 @@ from sqlalchemy import update
 from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 
 from addon.jobs import queue
-from addon.sandbox.shop import DESIGN_GOODS
-from addon.sandbox.shop.shop import SellingReport
-from addon.sandbox.world import Business, World
+from addon.sandbox.stripe.webhooks import Courier
+from addon.sandbox.world import World
 from addon.services import runs
 from addon.services.runs import RunView
 from addon.store.migrate import migrate
 from addon.store.models import AccountingConnection
-from tests.flow.house import House
 from tests.servers import PostgresServer, RedisServer, free_port, running_postgres, running_redis, wait_until
 from tests.storm import laws
 from tests.storm.fleet import START_S, WORKERS, Fleet
+from tests.storm.stands import Pair, Stand, stand
+from tests.storm.tills import webhooks_of
 from tests.storm.weather import Weather
 from tests.support.forks import kill
 from tests.support.town import Town, town
 
-DAYS_BACK: Final = 28
 LEASE_S: Final = 6
 QUARANTINE_S: Final = 1
+REMEMBERS_S: Final = 10
+"""How long e-conomic remembers in a storm what it answered under a key: its hour, made as short as all the rest."""
 CALLS_A_SALE: Final = 5
 """Roughly, refunds and the rest included: to spread the kills over the work."""
 LIVE: Final = Decimal("0.4")
@@ -59,6 +59,9 @@ VICTIMS: Final = (
     ("postgres", 3),
     ("everything", 1),
 )
+
+PAIRS: Final = (Pair(), Pair(mode="basic"))
+"""A company in Plus and one in Basic, both with Fortnox and Stripe."""
 
 T = TypeVar("T")
 
@@ -127,10 +130,10 @@ class Report:
 
 @dataclass
 class Storm:
-    """A storm over two companies, one in Plus and one in Basic."""
+    """A storm over two companies, the first of which has most of the sales."""
 
     seed: int
-    houses: tuple[House, ...]
+    houses: tuple[Stand, ...]
     fleet: Fleet
     redis: RedisServer
     postgres: PostgresServer
@@ -170,7 +173,11 @@ class Storm:
         wait_until(lambda: self._calls() > before + CALLS_A_SALE, "the first calls", START_S)
 
     def _calls(self) -> int:
-        return len(self.world.fortnox.calls) + len(self.world.stripe.calls)
+        world = self.world
+        return sum(len(outside.calls) for outside in (world.fortnox, world.economic, world.stripe, world.paypal))
+
+    def _couriers(self) -> list[Courier]:
+        return list({id(house.till.courier): house.till.courier for house in self.houses}.values())
 
     def _until_calls(self, number: int) -> int:
         begun, last_at = self._calls(), time.monotonic()
@@ -231,26 +238,16 @@ class Storm:
             kill(process)
 
     def sell(self, number: int) -> None:
-        """Buyers go on buying, and now and then one wants the money back; Stripe's webhooks come twice or never."""
-        switches = self.world.stripe.courier.switches
+        """Buyers go on buying, and now and then one wants the money back; webhooks come twice or never."""
+        first, second = self.houses
         for _ in range(number):
+            house = first if self.chance.random() < 0.75 else second
+            switches = house.till.courier.switches
             switches.duplicates, switches.reorder = self.chance.choice((0, 0, 1, 2)), True
             if self.chance.random() < 0.15:
                 switches.drop += 1
                 self.report.webhooks["dropped"] += 1
-            plus, basic = self.houses
-            if self.chance.random() < 0.75:
-                shop = plus.business.shop
-                order = shop.buy(
-                    self.chance.choice(shop.products).sku, currency=self.chance.choice(("sek", "sek", "eur", "nok"))
-                )
-                if self.chance.random() < 0.25:
-                    shop.refund_order(order, None if self.chance.random() < 0.7 else order.total // 200 * 100)
-            else:
-                shop = basic.business.shop
-                order = shop.buy(self.chance.choice(shop.products).sku)
-                if self.chance.random() < 0.1:
-                    shop._refund_with_credit_note(order, self.world.clock.now(), SellingReport())
+            house.till.sell_one(self.chance)
 
     # --- Settling -----------------------------------------------------------------------------------------------
 
@@ -258,24 +255,24 @@ class Storm:
         """No more kills and faults. A night goes by, and runs follow until one has nothing left to write."""
         began = time.monotonic()
         self.weather.clears()
-        switches = self.world.stripe.courier.switches
-        switches.drop, switches.duplicates = 0, 0
+        for courier in self._couriers():
+            courier.switches.drop, courier.switches.duplicates = 0, 0
         left = list(self.houses)
         for number in range(1, MOST_SETTLING_RUNS + 1):
-            before = [house.writes() for house in left]
+            before = [house.ledger.writes() for house in left]
             for house in left:
                 self._night_goes_by(house)
             self._run(left)
             self.report.settling_runs += len(left)
             if number > 1:
-                left = [house for house, writes in zip(left, before, strict=True) if house.writes() > writes]
+                left = [house for house, writes in zip(left, before, strict=True) if house.ledger.writes() > writes]
             if not left:
                 break
-        self.report.broken += [f"{house.business.name}: run after run still writes" for house in left]
+        self.report.broken += [f"{house.name}: run after run still writes" for house in left]
         self.report.settling_s = round(time.monotonic() - began)
 
     @staticmethod
-    def _night_goes_by(house: House) -> None:
+    def _night_goes_by(house: Stand) -> None:
         """The next run's audit takes everything, as the nightly one does."""
 
         def forget() -> None:
@@ -284,7 +281,7 @@ class Storm:
 
         patiently(forget, "the night")
 
-    def _run(self, houses: Sequence[House]) -> None:
+    def _run(self, houses: Sequence[Stand]) -> None:
         """Press Sync now and let the fleet do it; a run that gets nowhere for long breaks a law."""
         wanted = [(house, patiently(partial(_want, house), "wanting a run")) for house in houses]
         seen: list[tuple[object, ...]] = []
@@ -306,28 +303,25 @@ class Storm:
         report = self.report
         report.faults = self.weather.struck()
         report.starts = self.fleet.starts
-        report.calls = len(self.world.fortnox.calls)
-        for delivered in self.world.stripe.courier.log:
-            well = delivered.status is not None and 200 <= delivered.status < 300
-            report.webhooks["taken" if well else f"refused {delivered.status or 'connection'}"] += 1
+        report.calls = len(self.world.fortnox.calls) + len(self.world.economic.calls)
+        report.webhooks += webhooks_of(self._couriers())
         for number, house in enumerate(self.houses, 1):
-            shop, name = house.business.shop, house.business.name
-            report.sales += sum(len(order.charges) for order in shop.orders)
-            report.refunds += sum(len(order.refunds) for order in shop.orders)
-            report.payouts += len(house.stripe.payouts)
+            report.sales += len(house.till.sales())
+            report.refunds += house.till.refunds()
+            report.payouts += len(house.till.payouts())
             report.broken += laws.broken(house)
-            report.companies[name] = laws.figures(house)
+            report.companies[f"{house.name} ({house.pair})"] = laws.figures(house)
             proof = self.fleet.run(f"prove-{number}", ("kvitt", "prove", str(house.company_id)))
-            report.proofs[name] = proof.wait(120)
-            if report.proofs[name]:
-                report.broken.append(f"{name}: kvitt prove ends with status {report.proofs[name]}")
+            report.proofs[f"{house.name} ({house.pair})"] = proof.wait(120)
+            if proof.wait(1):
+                report.broken.append(f"{house.name}: kvitt prove ends with status {proof.wait(1)}")
 
 
-def _want(house: House) -> int:
+def _want(house: Stand) -> int:
     return runs.want(house.town.services, house.company_id, "click")
 
 
-def _view(house: House, run_id: int) -> RunView:
+def _view(house: Stand, run_id: int) -> RunView:
     return runs.view(house.town.services, house.company_id, run_id)
 
 
@@ -343,52 +337,36 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _houses(built: Town, history: int) -> tuple[House, House]:
-    """A company for Plus with three quarters of the sales, and one for Basic with the rest."""
-    start = (built.world.clock.now() - timedelta(days=DAYS_BACK + 5)).date().isoformat()
-    plus = House(built, built.world.add_business("Fjällbutiken AB", "556677-8899", balance_currencies=("sek", "eur")))
-    plus.business.shop.sell_month(
-        sales=history * 3 // 4, days=DAYS_BACK, refund_share=Decimal("0.2"), disputes=2, failed_payout=True
-    )
-    plus.opens("plus", start)
-    basic = House(built, _basic_business(built.world))
-    basic.business.shop.sell_for_basic(
-        sales=history // 4, days=DAYS_BACK, oddities=(*_NEEDING_NOBODY, *_NEEDING_A_PERSON), refund_share=Decimal("0.2")
-    )
-    basic.opens("basic", start)
-    return plus, basic
+def _houses(built: Town, pairs: Sequence[Pair], history: int) -> tuple[Stand, ...]:
+    """Two companies: the first with three quarters of the sales, the second with the rest."""
+    houses = []
+    for place, (pair, sales) in enumerate(zip(pairs, (history * 3 // 4, history // 4), strict=True)):
+        house = stand(built, pair, place)
+        house.till.sell_before(sales)
+        house.opens()
+        houses.append(house)
+    return tuple(houses)
 
 
-def _third(built: Town) -> House:
-    """A small company whose work is done before the storm, to warm everything up."""
-    house = House(built, built.world.add_business("Lilla Boden AB", "559111-2227", balance_currencies=("sek", "eur")))
-    house.business.shop.sell_month(sales=5, days=5, currencies=("sek", "eur"), refund_share=Decimal(1))
-    house.opens("plus", (built.world.clock.now() - timedelta(days=7)).date().isoformat())
-    return house
-
-
-_NEEDING_NOBODY: Final = ("substring", "within_tolerance", "two_captures", "refund_with_credit_note")
-_NEEDING_A_PERSON: Final = ("no_order_number", "deviating_amount", "no_invoice_yet", "paid_by_hand")
-
-
-def _basic_business(world: World) -> Business:
-    return world.add_business(
-        "Norrsken Design AB",
-        "559012-3456",
-        balance_currencies=("sek",),
-        currencies=("sek",),
-        products=DESIGN_GOODS,
-        first_order_number=1001,
-        other_plugin=True,
-    )
+def _warm_up(built: Town, pairs: Sequence[Pair], fleet: Fleet) -> None:
+    """A small company of each kind whose work is done before the storm, to warm everything up."""
+    kinds = {(pair.accounting, pair.payments): Pair(pair.accounting, pair.payments) for pair in pairs}
+    small = []
+    for pair in kinds.values():
+        house = stand(built, pair, 2)
+        house.till.sell_before(5, days=5)
+        house.opens(7)
+        small.append(house.company_id)
+    fleet.begin(small)
 
 
 @contextmanager
-def gathering(seed: int, sales: int, folder: Path) -> Iterator[Storm]:
+def gathering(seed: int, sales: int, folder: Path, pairs: Sequence[Pair]) -> Iterator[Storm]:
     """Two companies with a month of sales behind them, and everything running."""
     port = free_port()
     public_url = f"http://127.0.0.1:{port}"
     world = World.build(seed=seed, webhooks=True, fortnox_call_limit=0, kvitt_public_url=public_url)
+    world.economic.cost_limit, world.economic.switches.remembers_s = 0, REMEMBERS_S
     with running_redis() as redis, running_postgres(durable=True) as postgres:
         database = postgres.new_database(migrate)
         short = {"LEASE_S": str(LEASE_S), "LOOKUP_QUARANTINE_S": str(QUARANTINE_S)}
@@ -404,19 +382,25 @@ def gathering(seed: int, sales: int, folder: Path) -> Iterator[Storm]:
                 "FORTNOX_CALLS_PER_5_S": "0",
             }
             live = int(sales * LIVE)
-            houses = _houses(built, sales - live)
+            houses = _houses(built, pairs, sales - live)
             nudging = built.with_services(nudge=_nudge(redis.url))
             for house in houses:
                 house.town = nudging
             fleet = Fleet(environment, folder, port)
-            weather = Weather(world, random.Random(f"weather/{seed}"))
+            weather = Weather(
+                world,
+                random.Random(f"weather/{seed}"),
+                sorted({pair.accounting for pair in pairs}),
+                sorted({pair.payments for pair in pairs}),
+            )
             chance = random.Random(f"storm/{seed}")
             made = Storm(
                 seed, houses, fleet, redis, postgres, weather, live, chance, Report(seed), folder / "storm.txt"
             )
             try:
-                fleet.begin(_third(built).company_id)
+                _warm_up(built, pairs, fleet)
                 world.fortnox.reset_calls()
+                world.economic.reset_calls()
                 wait_until(lambda: _answers(f"{public_url}/readyz"), "the pages", START_S)
                 yield made
             finally:
@@ -433,11 +417,11 @@ def _nudge(redis_url: str) -> Callable[[int], None]:
     return nudge
 
 
-def run_storm(seed: int, kills: int, sales: int, folder: Path) -> Report:
+def run_storm(seed: int, kills: int, sales: int, folder: Path, pairs: Sequence[Pair] = PAIRS) -> Report:
     """Gather, blow, settle, look. The report says what was broken; `folder` keeps logs, and rows where it failed."""
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    with gathering(seed, sales, folder) as storm:
+    with gathering(seed, sales, folder, pairs) as storm:
         report = storm.report
         try:
             storm.blow(kills, max(3, sales * CALLS_A_SALE // kills))
@@ -458,14 +442,8 @@ def _leave(storm: Storm) -> None:
         out.write(f"{storm.report}\n")
     for house in storm.houses:
         with (folder / f"books-{house.company_id}.txt").open("w", encoding="utf-8") as out:
-            for invoice in house.books.invoices.values():
-                out.write(f"{invoice}\n")
-            for payment in house.books.payments.values():
-                out.write(f"{payment}\n")
-            for voucher in house.books.ledger:
-                out.write(f"{voucher}\n")
-            for call in house.world.fortnox.calls:
-                out.write(f"{call}\n")
+            for one in house.ledger.told():
+                out.write(f"{one}\n")
     dump = storm.postgres.dump(folder / "rows.sql")
     if dump:
         sys.stderr.write(f"{dump}\n")

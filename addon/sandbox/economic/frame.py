@@ -7,7 +7,6 @@ import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -22,8 +21,6 @@ from addon.sandbox.economic.filters import BadFilter, parse_filter, value_at
 from addon.sandbox.economic.wire import dump, parse
 from addon.sandbox.economic.world import EconomicWorld, Remembered
 
-KEPT_FOR = timedelta(hours=1)
-"""For how long an answer is remembered under its idempotency key."""
 _DEMO = "https://restapi.e-conomic.com/?demo=true"
 _requests = itertools.count(1)
 
@@ -119,7 +116,7 @@ class Frame:
             return self._answer(agreement, role)
         now, line, body = self.world.clock.now(), f"{request.method} {request.path}", request.get_data()
         old = self.world.remembered.get((agreement.number, key))
-        if old is not None and now - old.at < KEPT_FOR:
+        if old is not None and (now - old.at).total_seconds() < self.world.switches.remembers_s:
             return self._replay(old, line, body)
         try:
             response = self._answer(agreement, role)

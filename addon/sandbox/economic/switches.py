@@ -17,6 +17,8 @@ class Switches:
     """The same key with another body: "replay" of the first answer, or "refuse" (400)."""
     idempotency_keeps_errors: bool = False
     """Refusals (400, 404, 409) are kept under their key as well; False: only successes are."""
+    remembers_s: float = 3600
+    """For how long an answer is remembered under its idempotency key."""
     unbalanced_booking: str = "refuse"
     """Booking entries that do not balance: "refuse" (400), or "skip" (204, and the entries stay drafts)."""
     matches_other_rate: bool = True
