@@ -95,7 +95,7 @@ def _block(rows: list[list[str]]) -> list[list[str]]:
     return [row for row in rows if len(row) == width and any(row)]
 
 
-_DAY_NAMES: Final = ("bokf", "datum", "date", "dag", "day", "valuta")
+_DAY_NAMES: Final = ("bokf", "bogf", "datum", "dato", "date", "dag", "day", "valuta")
 _AMOUNT_NAMES: Final = ("belopp", "beløb", "beløp", "amount", "summa")
 _NOT_AMOUNTS: Final = ("saldo", "balance")
 _TEXT_NAMES: Final = ("text", "beskrivning", "description", "meddelande", "mottagare", "avsändare", "tekst", "referens")

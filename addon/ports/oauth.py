@@ -52,6 +52,9 @@ class Authorisation(Protocol):
 class ArrangedConsent(Authorisation, Protocol):
     """A consent whose page must be asked for first: the address is made for one visit."""
 
-    def arrange(self, return_url: str, reference: str) -> str:
-        """Where to send the browser; `reference` names the visit, and is the code that `exchange` takes."""
+    def arrange(self, return_url: str, reference: str, language: str = "") -> str:
+        """Where to send the browser; `reference` names the visit, and is the code that `exchange` takes.
+
+        `language` (`da`, `sv`, `en`) is what the person reads, for a page that can be asked for in it.
+        """
         ...

@@ -166,12 +166,15 @@ def _used_grants(kept: CompanySettings) -> list[str]:
     return [word for word in str(kept.values.get(_USED_GRANTS, "")).split(",") if word]
 
 
-def way_in(services: Services, system: str, return_url: str, reference: str) -> str:
-    """Where to send a browser whose way in is no OAuth. Raises `LookupError` where the system has no such way."""
+def way_in(services: Services, system: str, return_url: str, reference: str, language: str = "") -> str:
+    """Where to send a browser whose way in is no OAuth; `language` is what its person reads.
+
+    Raises `LookupError` where the system has no such way.
+    """
     authorisation = services.outside.accounting_authorisation(system)
     if not isinstance(authorisation, ArrangedConsent):
         raise LookupError(f"{system} arranges no page")
-    return authorisation.arrange(return_url, reference)
+    return authorisation.arrange(return_url, reference, language)
 
 
 def park(services: Services, system: str, grant: Grant, identity: Identity) -> str:

@@ -41,6 +41,7 @@ from addon.core.vat import (
     VatRules,
     read_rules,
 )
+from addon.core.written import figure_of
 from addon.services import activity, vat_rates
 from addon.services.context import Services
 from addon.store.database import company_of
@@ -168,10 +169,10 @@ def _sale_rules(text: str) -> str:
 
 def _sum(text: str) -> Decimal:
     try:
-        value = Decimal(text.replace(",", ".").replace(" ", "").replace("\u202f", "") or "0")
-    except InvalidOperation:
+        value = figure_of(text.strip() or "0")
+    except ValueError:
         raise ValueError("must be an amount") from None
-    if not value.is_finite() or not 0 <= value < 10**9 or value != value.quantize(Decimal("0.01")):
+    if not 0 <= value < 10**9 or value != value.quantize(Decimal("0.01")):
         raise ValueError("must be an amount with two decimals at most")
     return value
 

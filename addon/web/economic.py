@@ -14,6 +14,7 @@ from addon.services import installation
 from addon.web import errors, home, roundtrip
 from addon.web.access import Audience, audience, services
 from addon.web.limits import INSTALL, limiter
+from addon.web.texts import chosen_language
 
 economic = Blueprint("economic", __name__)
 
@@ -33,7 +34,7 @@ def install() -> Response:
     return roundtrip.set_out_arranged(
         _NAME,
         roundtrip.callback_address(CALLBACK),
-        lambda address, reference: installation.way_in(services(), _NAME, address, reference),
+        lambda address, reference: installation.way_in(services(), _NAME, address, reference, chosen_language()),
     )
 
 

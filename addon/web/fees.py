@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from addon.core.currencies import MINOR_UNITS
 from addon.core.dates import booking_date
 from addon.core.fee_vat import PRESETS, FeeEntity, FeeVat
 from addon.core.money import InexactAmount, Money
 from addon.core.records import FeeKind
+from addon.core.written import figure_of
 from addon.ports import registry
 from addon.services import fees
 from addon.services import settings as company_settings
@@ -163,11 +164,10 @@ def enter(connection_id: int) -> Answer:
 
 def _amount(text: str, currency: str) -> Money:
     """An amount as people write it; nothing is nought. Raises `ValueError`."""
-    bare = re.sub(r"[\s\u00a0\u2009']", "", text).replace(",", ".").replace("\u2212", "-")
+    value = figure_of(text.strip() or "0", decimals=MINOR_UNITS.get(currency, 2))
+    if abs(value) > _LARGEST_FIGURE:
+        raise ValueError(text)
     try:
-        value = Decimal(bare or "0")
-        if not value.is_finite() or abs(value) > _LARGEST_FIGURE:
-            raise ValueError(text)
         return Money.from_decimal(value, currency)
-    except (InvalidOperation, InexactAmount) as error:
+    except InexactAmount as error:
         raise ValueError(text) from error

@@ -21,17 +21,20 @@ THIN_SPACE: Final = "\u202f"
 """Between thousands: thin, and never at a line's end."""
 NO_BREAK: Final = "\u00a0"
 MINUS: Final = "\u2212"
+BETWEEN_THOUSANDS: Final = {"da": "."}
+"""Languages that have another mark between thousands than a thin space."""
 
 
 def digits(value: Decimal) -> str:
-    """A decimal as it is written here: thin spaces, decimal comma, real minus sign."""
+    """A decimal as it is written here: decimal comma, real minus sign, and between thousands what the language has."""
     text = f"{abs(value):f}"
     whole, _, fraction = text.partition(".")
     groups = []
     while len(whole) > 3:
         whole, group = whole[:-3], whole[-3:]
         groups.append(group)
-    grouped = THIN_SPACE.join([whole, *reversed(groups)])
+    between = BETWEEN_THOUSANDS.get(_locale().language, THIN_SPACE) if groups else ""
+    grouped = between.join([whole, *reversed(groups)])
     return f"{MINUS if value < 0 else ''}{grouped}{f',{fraction}' if fraction else ''}"
 
 

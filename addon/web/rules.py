@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from addon.core.records import MovementKind
 from addon.core.routing import LONGEST_NAME, RULED_KINDS, VAT_TREATMENTS, Action, Condition, Rule, Subject, WrongRule
+from addon.core.written import figure_of
 from addon.services import pages, rule_preview, rules
 from addon.services.pages import NotHere
 from addon.services.rules import StoredRule, UnknownRule
@@ -152,8 +153,12 @@ def read_form(form: MultiDict[str, str]) -> tuple[Rule, int | None]:
 
 def _values(text: str, *, single: bool = False) -> tuple[str, ...]:
     if single:
-        cleaned = text.replace("\u00a0", "").replace("\u2009", "").replace(" ", "").replace(",", ".")
-        return (cleaned,) if cleaned else ()
+        if not text.strip():
+            return ()
+        try:
+            return (f"{figure_of(text):f}",)
+        except ValueError:
+            return (text.strip(),)  # as it was typed: whoever reads the rule says what is wrong with it
     return tuple(dict.fromkeys(value.strip() for value in text.split(",") if value.strip()))
 
 

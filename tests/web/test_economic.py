@@ -89,6 +89,25 @@ def person(lived_in: tuple[House, Town]) -> Person:
 # --- The way in ----------------------------------------------------------------------------------------------
 
 
+def test_a_danish_shop_owner_reads_danish_from_the_first_page_on(person: Person) -> None:
+    """By what the browser says alone: the start page, the page of e-conomic's own, the questions, and what follows."""
+    client = person.client
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "da-DK,da;q=0.9,en;q=0.5"
+    start = person.see(client.get("/"))
+    assert "Installér i e-conomic" in start and "Hver betaling i dit regnskab" in start
+    assert "locale=da-DK" in client.get("/install/economic").location
+    assert client.get(person.sets_out()).location == "/install/confirm"
+    asked = person.see(client.get("/install/confirm"))
+    assert "e-conomic siger, at denne virksomhed vil bruge Kvitt" in asked and "faktureringsprincippet" in asked
+    assert person.confirms().location == "/welcome"
+    assert "Tilsluttet e-conomic: Havblik ApS" in person.see(client.get("/welcome"))
+    settings_page = person.see(client.get("/settings"))
+    for words in ("Indstillinger", "Mailadresse", "Hvordan dit regnskab føres", "Fjern Kvitt"):
+        assert words in settings_page, words
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "sv"
+    assert "locale=sv-SE" in client.get("/install/economic").location
+
+
 def test_installing_from_our_own_page(person: Person) -> None:
     assert "Install in e-conomic" in person.see(person.client.get("/"))
     assert person.client.get(person.sets_out()).location == "/install/confirm"

@@ -110,8 +110,8 @@ def test_a_browser_is_answered_in_its_language(
     assert '<html lang="en">' in english and "Sync now" in english
 
 
-def test_swedish_is_there() -> None:
-    assert "sv" in LANGUAGES
+def test_danish_and_swedish_are_there() -> None:
+    assert {"da", "sv"} <= set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -147,6 +147,9 @@ def test_the_compiled_catalogue_is_that_of_the_texts(language: str) -> None:
         ("en-GB,sv;q=0.5", "en"),
         ("de,fr;q=0.8,sv;q=0.1", "sv"),
         ("sv;q=0,de", "en"),
+        ("da", "da"),
+        ("da-DK,da;q=0.9,en-US;q=0.8,en;q=0.7", "da"),
+        ("nb-NO,da;q=0.8,sv;q=0.7", "da"),
         ("*", "en"),
         ("de", "en"),
     ],
@@ -157,16 +160,30 @@ def test_the_language_is_the_one_that_the_browser_would_rather_read(
     page = house.app.test_client().get("/", headers={"Accept-Language": header} if header else {}).text
     assert f'<html lang="{language}">' in page
     assert ("Varje betalning i din bokföring" in page) == (language == "sv")
+    assert ("Hver betaling i dit regnskab" in page) == (language == "da")
 
 
-def test_the_pages_of_a_company_are_swedish(house: House, filled: Filled) -> None:
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("sv", ("Utbetalningar på väg", "Lägg de markerade åt sidan", "Moms på försäljning", "Din bokföring")),
+        ("da", ("Udbetalinger på vej", "Læg de markerede til side", "Moms på salg", "Dit regnskab")),
+    ],
+)
+def test_the_pages_of_a_company_are_in_its_language(
+    house: House, filled: Filled, language: str, words: tuple[str, ...]
+) -> None:
     client = house.client(filled.company)
-    for address, words in {
-        "/overview": "Utbetalningar på väg",
-        "/inbox": "Lägg de markerade åt sidan",
-        "/settings": "Moms på försäljning",
-        "/welcome": "Din bokföring",
-    }.items():
-        page = client.get(address, headers={"Accept-Language": "sv"}).text
+    for address, word in zip(("/overview", "/inbox", "/settings", "/welcome"), words, strict=True):
+        page = client.get(address, headers={"Accept-Language": language}).text
         check_html(page)
-        assert words.lower() in words_of(page).lower(), address
+        assert word.lower() in words_of(page).lower(), address
+
+
+def test_danes_read_points_between_thousands_and_danish_days(house: House, filled: Filled) -> None:
+    client = house.client(filled.company)
+    danish = client.get("/transactions", headers={"Accept-Language": "da"}).text
+    assert "21. nov. 2026" in danish
+    assert re.search(r">-?\u2212?\d{1,3}(\.\d{3})+,\d{2}<?", danish) and "\u202f" not in words_of(danish)
+    english = client.get("/transactions").text
+    assert "\u202f" in words_of(english) and not re.search(r"\d\.\d{3},\d{2}", english)

@@ -18,6 +18,8 @@ from addon.ports.errors import NeedsReconnect, Rejected
 from addon.ports.oauth import OAuthClient
 
 _TOKEN = re.compile(r"[A-Za-z0-9_\-]{16,512}")
+_LOCALES = {"da": "da-DK", "sv": "sv-SE", "nb": "nb-NO", "en": "en-US"}
+"""The install page's languages, by ours."""
 STATE = "state"
 """The name under which our one-time word stands in the address that e-conomic sends the browser back to."""
 
@@ -81,10 +83,12 @@ class EconomicAuthorisation:
         """The app and the address that its install link begins with; there is no address for tokens."""
         return OAuthClient("economic", self._public, self._secret, self._install_address, "", "")
 
-    def arrange(self, return_url: str, reference: str) -> str:
+    def arrange(self, return_url: str, reference: str, language: str = "") -> str:
         """The install link for one visit. `return_url` carries the one-time word; no reference comes back."""
         state = dict(parse_qsl(urlsplit(return_url).query)).get(STATE, "")
-        return install_url(self._install_address, self._public, return_url, state)
+        return install_url(
+            self._install_address, self._public, return_url, state, _LOCALES.get(language, _LOCALES["da"])
+        )
 
     def exchange(self, code: str, redirect_uri: str) -> Grant:
         """The grant is the token itself; whose it is, the agreement tells. Raises `NeedsReconnect` for a wrong one."""

@@ -131,8 +131,8 @@ class PartnerAuthorisation:
             scope="",
         )
 
-    def arrange(self, return_url: str, reference: str) -> str:
-        """Where to send the merchant. Raises `TryLater`, `Rejected`, `BadReply`."""
+    def arrange(self, return_url: str, reference: str, language: str = "") -> str:
+        """Where to send the merchant; PayPal knows in which language. Raises `TryLater`, `Rejected`, `BadReply`."""
         body = {
             "tracking_id": reference,
             "partner_config_override": {"return_url": return_url},
