@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -69,6 +70,19 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("books", ("voucher_series", "rounds_to_whole", "evidence")),
 )
 """The company's settings as the page groups them; accounts stand in a group of their own."""
+
+GLANCES: Final[Mapping[str, tuple[str, ...]]] = {
+    "rhythm": ("approve", "daily_at"),
+    "sales": ("default_vat_percent",),
+    "vat": ("oss",),
+    "documents": ("sale_document",),
+    "currency": ("rate_source",),
+    "matching": ("wait_days", "tolerance"),
+    "returns": ("dispute_lost",),
+    "fee_codes": GROUPS[-2][1],
+    "books": ("voucher_series",),
+}
+"""What a folded group tells of itself."""
 
 
 # --- The steps -----------------------------------------------------------------------------------------------
@@ -306,6 +320,7 @@ def _settings_page(
     page = render_template(
         "setup/settings.html",
         groups=_groups(frame.accounting, registers, lacking),
+        glances=GLANCES,
         offered=lambda key: _offered(key, lacking) or (),
         registers=_register_choices(registers),
         members=signing_in.members(services(), company_id),
@@ -385,8 +400,17 @@ def _save(wanted: Mapping[str, str], connection_id: int | None) -> Answer:
         except PortError as error:
             _say_why(error)
         return redirect(url_for("setup.welcome"), 303)
-    anchor = f"#connection-{connection_id}" if connection_id is not None else "#company"
-    return redirect(url_for("setup.settings") + anchor, 303)
+    return redirect(url_for("setup.settings") + _place_of(request.form.get("fold", ""), connection_id), 303)
+
+
+def _place_of(fold: str, connection_id: int | None) -> str:
+    """Where on the page something was saved: the fold, closed again, tells what is chosen now."""
+    if _FOLD.fullmatch(fold):
+        return f"#fold-{fold}"
+    return f"#connection-{connection_id}" if connection_id is not None else "#company"
+
+
+_FOLD: Final = re.compile(r"[a-z_]{1,20}(-[0-9]{1,12})?")
 
 
 @setup.post("/settings/uninstall")

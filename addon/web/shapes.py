@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from markupsafe import Markup, escape
 
 from addon.core.checklists import CHECKLISTS, entries_of
@@ -184,6 +185,22 @@ def instant_text(value: str) -> Markup | str:
         return escape(value)
 
 
+def iso_day(value: str) -> Markup | str:
+    """A date that is kept as text."""
+    try:
+        return filters.day(date.fromisoformat(value))
+    except ValueError:
+        return escape(value)
+
+
+def chosen_accounts(values: Mapping[str, str], keys: Sequence[str]) -> str:
+    """How many of these accounts are chosen, and how many are not."""
+    chosen = sum(1 for key in keys if values.get(key))
+    told = ngettext("%(num)s account", "%(num)s accounts", chosen)
+    open_ones = len(keys) - chosen
+    return told if not open_ones else told + " · " + ngettext("%(num)s left open", "%(num)s left open", open_ones)
+
+
 def as_dict(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Facts as they stand in a plan."""
     return dict(pairs)
@@ -203,6 +220,8 @@ def install(app: Flask) -> None:
         json_text=json_text,
         account_keys=account_keys,
         instant_text=instant_text,
+        iso_day=iso_day,
+        chosen_accounts=chosen_accounts,
         as_dict=as_dict,
     )
     app.jinja_env.globals["prerequisite_codes"] = _CODES

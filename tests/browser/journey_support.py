@@ -357,8 +357,15 @@ class Person:
         self.press(f"Choose {mode}")
         self.sees("Saved.")
 
+    def unfold(self, name: str) -> None:
+        """On the settings page: open one of its folds, unless it is open."""
+        fold = self.page.locator("details.fold").filter(has=self.page.locator(".fold-name", has_text=name)).first
+        if fold.get_attribute("open") is None:
+            fold.locator("summary").click()
+
     def choose_start(self) -> None:
         """On the settings page: book from the first day of the sales on."""
+        self.unfold("From when")
         self.page.get_by_label("Start date").fill(first_day().isoformat())
         form = self.page.locator("form.settings-form").filter(has=self.page.get_by_label("Start date"))
         self.press("Save", form)

@@ -257,9 +257,12 @@ def test_a_company_that_wants_to_see_it_first(site: Site, meet: Meet) -> None:
     sign_in(eva, business)
 
     eva.go("/settings")
+    eva.unfold("When and how")
     eva.page.get_by_label("Who says go").select_option("first")
-    eva.press("Save", eva.page.locator("#company"))
+    eva.press("Save", eva.page.locator("#rhythm"))
     eva.sees("Saved.")
+    expect(eva.page.locator("#fold-rhythm[open]")).to_have_count(0)
+    eva.sees("Who says go: Show me first", eva.page.locator("#fold-rhythm summary"))
 
     eva.menu("Preview")
     eva.page.get_by_label("To", exact=True).fill(eva.page.evaluate("new Date().toISOString().slice(0, 10)"))

@@ -58,6 +58,7 @@ def test_a_page_looks_right(open_page: OpenPage, shown: Shown, name: str) -> Non
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(shown.url + path_of(name, shown.filled))
     keep(page, f"{name}-desktop")
+    page.evaluate("document.querySelectorAll('details.fold').forEach(fold => { fold.open = true; })")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     keep(page, f"{name}-desktop-dark")

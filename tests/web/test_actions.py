@@ -1,5 +1,7 @@
 """What a person does on the pages, without JavaScript: each press of a button is a form and a redirect."""
 
+import re
+
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -120,6 +122,28 @@ def test_a_fault_saves_nothing_and_keeps_what_was_typed(house: House, filled: Fi
     assert {"fault-company-wait_days", "fault-company-time_zone"} <= checker.ids
     assert 'value="999"' in answer.text and 'value="Mars/Olympus"' in answer.text
     assert company_settings.values(house.services, filled.company)["approve"] == "automatic"
+
+
+def opened(text: str) -> list[str]:
+    """The folds of the settings page that stand open."""
+    return re.findall(r'<details class="fold" id="fold-([a-z0-9_-]+)" open>', text)
+
+
+def test_what_is_saved_is_folded_again_and_what_is_wrong_stands_open(house: House, filled: Filled) -> None:
+    client = house.client(filled.company)
+    text = client.get("/settings").text
+    assert opened(text) == [] and 'id="fold-matching"' in text and 'id="fold-accounts"' in text
+    form = {"csrf_token": token_of(client), "fold": "matching"}
+    answer = client.post("/settings", data={**form, "wait_days": "20"})
+    assert answer.location.endswith("/settings#fold-matching")
+    assert "Days to wait for an invoice: 20" in words_of(client.get("/settings").text)
+    answer = client.post("/settings", data={**form, "wait_days": "999"})
+    assert answer.status_code == 422 and opened(answer.text) == ["matching"]
+    own = f"/settings/connections/{filled.connection}"
+    answer = client.post(own, data={"csrf_token": token_of(client), "fold": f"start-{filled.connection}"})
+    assert answer.location.endswith(f"/settings#fold-start-{filled.connection}")
+    answer = client.post("/settings", data={**form, "fold": '"><script>', "wait_days": "20"})
+    assert answer.location.endswith("/settings#company"), "no other text gets into the address"
 
 
 def test_the_mode_and_the_fields_of_a_connection_are_saved(house: House, filled: Filled) -> None:
