@@ -196,9 +196,11 @@ def iso_day(value: str) -> Markup | str:
 def chosen_accounts(values: Mapping[str, str], keys: Sequence[str]) -> str:
     """How many of these accounts are chosen, and how many are not."""
     chosen = sum(1 for key in keys if values.get(key))
-    told = ngettext("%(num)s account", "%(num)s accounts", chosen)
+    told: str = ngettext("%(num)s account", "%(num)s accounts", chosen)
     open_ones = len(keys) - chosen
-    return told if not open_ones else told + " · " + ngettext("%(num)s left open", "%(num)s left open", open_ones)
+    if not open_ones:
+        return told
+    return f"{told} · {ngettext('%(num)s left open', '%(num)s left open', open_ones)}"
 
 
 def as_dict(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
