@@ -200,7 +200,8 @@ def chosen_accounts(values: Mapping[str, str], keys: Sequence[str]) -> str:
     open_ones = len(keys) - chosen
     if not open_ones:
         return told
-    return f"{told} · {ngettext('%(num)s left open', '%(num)s left open', open_ones)}"
+    left: str = ngettext("%(num)s left open", "%(num)s left open", open_ones)
+    return f"{told} · {left}"
 
 
 def as_dict(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
