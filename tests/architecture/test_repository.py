@@ -37,7 +37,7 @@ def repository_files() -> list[Path]:
             cwd=ROOT,
             capture_output=True,
             check=True,
-            timeout=30,
+            timeout=120,
         ).stdout.decode()
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")

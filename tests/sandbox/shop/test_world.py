@@ -132,6 +132,6 @@ def test_it_runs_as_a_process_until_it_is_told_to_stop() -> None:
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(5)
+        process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
