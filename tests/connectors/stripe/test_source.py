@@ -552,7 +552,7 @@ def test_threads_share_a_source(bed: Bed) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(answers) == 4
     assert all(answer == answers[0] for answer in answers)
     assert len(answers[0]) == 120
