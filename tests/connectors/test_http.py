@@ -74,9 +74,11 @@ def drip(text: bytes, before: bytes = b"") -> Callable[[socket.socket], None]:
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 DRIPS = {
-    "body": drip(b"x" * 200, HEAD + b"Content-Length: 200\r\n\r\n"),
-    "headers": drip(b"X-Slow: " + b"y" * 200, HEAD),
+    "body": drip(b"x" * 1000, HEAD + b"Content-Length: 1000\r\n\r\n"),
+    "headers": drip(b"X-Slow: " + b"y" * 1000, HEAD),
 }
+WHOLE_DRIP_S = 50
+"""What a thousand bytes take, twenty a second."""
 
 
 @pytest.mark.parametrize("where", DRIPS)
@@ -87,7 +89,7 @@ def test_an_answer_that_drips_ends_at_the_deadline(where: str, method: str, expe
         started = time.monotonic()
         with pytest.raises(expected):
             client.request(method, f"{url}/3/invoices")
-        assert 0.3 < time.monotonic() - started < 1.0
+        assert time.monotonic() - started < WHOLE_DRIP_S / 2, "nobody waits for the end of it"
 
 
 def close_at_once(connection: socket.socket) -> None:
