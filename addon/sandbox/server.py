@@ -17,7 +17,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from addon.sandbox.rates import make_rates_app
-from addon.sandbox.serving import SandboxApp, Server, serve_threaded
+from addon.sandbox.serving import SandboxApp, Server, serve_threaded, when_asked
 from addon.sandbox.shop import ODDITIES, Order, SellingReport
 from addon.sandbox.stripe import NotPossible
 from addon.sandbox.world import Business, Urls, World, demo_world
@@ -52,6 +52,11 @@ class RunningWorld:
         world.stripe.courier.start()
         world.paypal.courier.start()
 
+    @property
+    def apps(self) -> dict[int, WSGIApplication]:
+        """What answers, by its port."""
+        return {server.port: server.app for server in self._servers}
+
     def environment(self) -> dict[str, str]:
         """The environment variables that aim a Kvitt here."""
         return self.world.environment(self.urls)
@@ -75,17 +80,17 @@ class RunningWorld:
 def serve_world(world: World, ports: Ports | None = None) -> RunningWorld:
     """Serve a world until `stop` is called."""
     wanted = ports or Ports()
-    control = make_control_app(world)
-    servers = [
-        serve_threaded(world.fortnox.app(), wanted.fortnox),
-        serve_threaded(world.stripe.app(), wanted.stripe),
-        serve_threaded(world.shop_app(), wanted.shop),
-        serve_threaded(control, wanted.control),
-        serve_threaded(make_rates_app(world.rates), wanted.rates),
-        serve_threaded(world.vies.app(), wanted.vies),
-        serve_threaded(world.paypal.app(), wanted.paypal),
-        serve_threaded(world.economic.app(), wanted.economic),
-    ]
+    makers: tuple[tuple[Callable[[], WSGIApplication], int], ...] = (
+        (world.fortnox.app, wanted.fortnox),
+        (world.stripe.app, wanted.stripe),
+        (world.shop_app, wanted.shop),
+        (lambda: make_control_app(world), wanted.control),
+        (lambda: make_rates_app(world.rates), wanted.rates),
+        (world.vies.app, wanted.vies),
+        (world.paypal.app, wanted.paypal),
+        (world.economic.app, wanted.economic),
+    )
+    servers = [serve_threaded(when_asked(make), port) for make, port in makers]
     urls = Urls(*(f"http://127.0.0.1:{server.port}" for server in servers))
     world.urls = urls
     world.paypal.courier.base_url = urls.paypal

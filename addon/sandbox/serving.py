@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from werkzeug.routing import Rule
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LARGEST_BODY = 50_000_000
 
@@ -137,8 +138,10 @@ class Server:
     """A service that listens until `shutdown`."""
 
     port: int
+    app: WSGIApplication
     _server: BaseWSGIServer
     _thread: threading.Thread
+    _wake: socket.socket
 
     @property
     def url(self) -> str:
@@ -147,9 +150,27 @@ class Server:
 
     def shutdown(self) -> None:
         """Stop listening; requests under way end by themselves."""
-        self._server.shutdown()
-        self._server.server_close()
+        if self._wake.fileno() != -1:
+            # Said, not just closed: a process that was forked meanwhile holds the same connection open.
+            self._wake.shutdown(socket.SHUT_RDWR)
+            self._wake.close()
         self._thread.join(timeout=5)
+        self._server.server_close()
+
+
+def when_asked(make: Callable[[], WSGIApplication]) -> WSGIApplication:
+    """An app that is made at its first request: a world has many, and most of what talks to it talks to two."""
+    lock = threading.Lock()
+    made: list[WSGIApplication] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not made:
+            with lock:
+                if not made:
+                    made.append(make())
+        return made[0](environ, start_response)
+
+    return app
 
 
 def serve_threaded(app: WSGIApplication, port: int = 0) -> Server:
@@ -164,6 +185,21 @@ def serve_threaded(app: WSGIApplication, port: int = 0) -> Server:
         )
     finally:
         listener.close()  # the server holds a duplicate of its own
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    server.timeout = 1
+    wake, woken = socket.socketpair()
+    thread = threading.Thread(target=_serve, args=(server, woken), daemon=True)
     thread.start()
-    return Server(server.port, server, thread)
+    return Server(server.port, app, server, thread, wake)
+
+
+def _serve(server: BaseWSGIServer, woken: socket.socket) -> None:
+    """Take connections until the other end of `woken` is closed.
+
+    `serve_forever` looks several times a second whether it should end, and ends that much later; a world is eight
+    servers, and tests make hundreds of worlds.
+    """
+    with woken, selectors.DefaultSelector() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        while all(key.fileobj is not woken for key, _ in selector.select()):
+            server.handle_request()

@@ -21,6 +21,7 @@ from addon.services.context import Services
 from addon.store.database import Database
 from addon.store.models import CompanyWork, DeliveryRow, DocumentRow, MovementRow, PartRow
 from tests.support.engines import share_what_is_compiled
+from tests.support.in_process import Nearby
 
 share_what_is_compiled()
 
@@ -148,6 +149,7 @@ def town(
         **(settings or {}),
     }
     services = build(load_settings(environment), now=world.clock.now, nudge=nudged.append, **replaced)
+    services.outside.__dict__["_transport"] = Nearby(running)
     try:
         yield Town(world, running, services, nudged)
     finally:
