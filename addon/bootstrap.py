@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from pydantic import SecretStr
-
 from addon import alarms
 from addon.config import ConfigurationError, Settings, load_settings
 from addon.core.fixings import RateChoice
@@ -96,8 +94,7 @@ class LiveOutside:
 
     def setting(self, name: str) -> str:
         """A setting by its name in the environment. Raises `NotOffered` where it is not set."""
-        value = getattr(self._settings, name.lower(), None) or self._settings.of_connectors.get(name)
-        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+        text = self._settings.told(name)
         if not text:
             raise NotOffered(f"{name} is not set")
         return text

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from addon.config import Settings
     from addon.core.books import Check
+    from addon.core.checklists import Prerequisite
     from addon.core.documents import Document, Step
     from addon.core.money import Money
     from addon.services.context import Services
@@ -94,10 +95,8 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
 
 def not_ready(reason: str) -> str:
     """Why a company cannot be run, in a sentence."""
-    from addon.core.checklists import entries_of
-
-    if reason in (entries := entries_of("fortnox")):
-        return f"the company is stopped: {entries[reason].title} is not so; `kvitt doctor` says more"
+    if (asked := registry.prerequisites("").get(reason)) is not None:
+        return f"the company is stopped: {asked.title} is not so; `kvitt doctor` says more"
     sentences = {
         "setting_up": "the company is not set up yet: connect a provider and choose Basic or Plus",
         "reconnect": "the company is stopped: a person must connect its accounting system again",
@@ -933,15 +932,15 @@ def doctor(company: str, repair: bool, json_: bool) -> None:
         checks = prerequisites.check(services, company_id)
         if repair and any(check.repair for check in checks if not check.ok):
             checks = prerequisites.repair_all(services, company_id, WHO)
-        system = prerequisites.system_of(services, company_id)
+        entries = registry.prerequisites(prerequisites.system_of(services, company_id))
     if json_:
-        say_json([check_json(check, system) for check in checks])
+        say_json([check_json(check, entries.get(check.code)) for check in checks])
     else:
-        _print_checks(checks, system)
+        _print_checks(checks, entries)
     sys.exit(ALL_WELL if all(check.ok for check in checks) else HELD_OR_DIFFERING)
 
 
-def check_json(check: Check, system: str = "fortnox") -> dict[str, Any]:
+def check_json(check: Check, entry: Prerequisite | None) -> dict[str, Any]:
     """A prerequisite as `doctor --json` has it."""
     from addon.core.text import check_reason, check_remedy
 
@@ -951,19 +950,20 @@ def check_json(check: Check, system: str = "fortnox") -> dict[str, Any]:
         "stops": check.stops,
         "subject": check.subject,
         "year": check.year_ref,
-        "reason": check_reason(check, system),
-        "remedy": check_remedy(check, system),
+        "reason": check_reason(check, entry),
+        "remedy": check_remedy(check, entry),
         "repairable": check.repair is not None,
     }
 
 
-def _print_checks(checks: Sequence[Check], system: str) -> None:
+def _print_checks(checks: Sequence[Check], entries: Mapping[str, Prerequisite]) -> None:
     from addon.core.text import check_reason, check_remedy
 
     shown = table("", "", "prerequisite", "remedy")
     for check in checks:
         mark = "[green]✓[/green]" if check.ok else "[red]✗ stops[/red]" if check.stops else "[yellow]✗[/yellow]"
-        shown.add_row(mark, check_reason(check, system), check_remedy(check, system))
+        entry = entries.get(check.code)
+        shown.add_row(mark, check_reason(check, entry), check_remedy(check, entry))
     console().print(shown)
     red = sum(not check.ok for check in checks)
     click.echo(f"{len(checks) - red} of {len(checks)} are well.")

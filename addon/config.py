@@ -268,6 +268,11 @@ class Settings(BaseSettings):
         """Whether real books are at stake."""
         return self.kvitt_env == "production"
 
+    def told(self, name: str) -> str:
+        """A setting by its name in the environment; empty where it is not set."""
+        value = getattr(self, name.lower(), None) or self.of_connectors.get(name)
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The environment's names of all settings."""

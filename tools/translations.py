@@ -15,13 +15,13 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from addon.core.checklists import CHECKLISTS
-
 ROOT = Path(__file__).resolve().parents[1]
 CATALOGUES = ROOT / "addon" / "web" / "translations"
 METHODS = [
     ("addon/web/**.py", "python"),
+    ("addon/ports/connectors.py", "python"),
     ("addon/connectors/*/connector.py", "python"),
+    ("addon/connectors/*/checklist.py", "python"),
     ("templates/**.html", "jinja2"),
 ]
 KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2)}
@@ -29,14 +29,11 @@ OPTIONS = {"templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true",
 
 
 def collected() -> Catalog:
-    """Every text of the pages, and of the list of prerequisites, which the core keeps in English."""
+    """Every text of the pages, and what connectors say of their companies."""
     catalogue = Catalog(project="Kvitt", charset="utf-8")
     found = extract_from_dir(ROOT, method_map=METHODS, options_map=OPTIONS, keywords=KEYWORDS)
     for name, line, message, comments, _ in found:
         catalogue.add(message, None, [(name, line)], auto_comments=comments)
-    for entry in (entry for entries in CHECKLISTS.values() for entry in entries):
-        for text in (entry.title, entry.why, entry.where):
-            catalogue.add(text, None, [("addon/core/checklists.py", 0)])
     return catalogue
 
 

@@ -176,8 +176,8 @@ class Books:
     codes: tuple[Code, ...] = ()
     registers: tuple[Register, ...] = ()
     """Registers whose codes were read, because a setting or a rule names one."""
-    system: str = "fortnox"
-    """Whose list of prerequisites holds."""
+    system: str = ""
+    """The accounting system that told all this, by its name."""
     remedies: tuple[Remedy, ...] = USUAL_REMEDIES
     """What may be mended from here."""
     closed_months: tuple[tuple[date, date], ...] = ()

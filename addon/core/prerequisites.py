@@ -5,7 +5,7 @@ Method, licence, series and clearing account stop a company; anything else holds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,14 +14,13 @@ from typing import Final
 from addon.core import chart_dk
 from addon.core.accounts import AccountRole
 from addon.core.books import Books, ChartAccount, Check, Nudges, Register, Remedy, Repair, Series
-from addon.core.checklists import FORTNOX, STOPPING, Prerequisite, checklist_of
+from addon.core.checklists import STOPPING, Prerequisite
 from addon.core.dates import FinancialYear
 from addon.core.documents import CustomerVat
 from addon.core.invoicing import CHOICE_CHECKS, Choice, Invoicing
 from addon.core.saleform import USUAL_FORM, SaleForm
 
 __all__ = [
-    "PREREQUISITES",
     "STOPPING",
     "Needs",
     "Prerequisite",
@@ -32,8 +31,6 @@ __all__ = [
     "propose_connection_accounts",
     "propose_series",
 ]
-
-PREREQUISITES: Final = FORTNOX
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +70,9 @@ _PREDEFINED_ALWAYS = (AccountRole.CUSTOMER_CLAIMS.value, AccountRole.ROUNDING.va
 _PREDEFINED_FOREIGN = (AccountRole.EXCHANGE_GAIN.value, AccountRole.EXCHANGE_LOSS.value)
 
 
-def check_books(books: Books, needs: Needs) -> tuple[Check, ...]:
-    """Test every prerequisite of the books' system that concerns these needs, in the order of its list."""
-    order = {entry.code: place for place, entry in enumerate(checklist_of(books.system))}
+def check_books(books: Books, needs: Needs, checklist: Sequence[Prerequisite]) -> tuple[Check, ...]:
+    """Test every prerequisite on the list of the books' system that concerns these needs, in the list's order."""
+    order = {entry.code: place for place, entry in enumerate(checklist)}
     access = (*_access("licence", books.missing_licences), *_access("scope", books.missing_scopes))
     if not books.years and not books.accounts and (books.missing_licences or books.missing_scopes):
         # Without it nothing could be read: what is not seen is not missing.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from addon.core.books import Check, Remedy
-from addon.core.checklists import entries_of
+from addon.core.checklists import Prerequisite
 from addon.core.holds import HoldReason
 
 HOLD_TEXTS: Final[Mapping[HoldReason, str]] = {
@@ -93,9 +93,8 @@ _REMEDIES: Final[Mapping[Remedy, str]] = {
 }
 
 
-def check_reason(check: Check, system: str = "fortnox") -> str:
-    """What a prerequisite asks, and for a red one what is wrong."""
-    entry = entries_of(system).get(check.code)
+def check_reason(check: Check, entry: Prerequisite | None) -> str:
+    """What a prerequisite asks, and for a red one what is wrong. `entry` is its line of the list, if it has one."""
     title = entry.title if entry is not None else check.code.replace("_", " ")
     details = dict(check.details)
     about = " ".join(filter(None, (check.subject, details.get("name", ""))))
@@ -106,11 +105,10 @@ def check_reason(check: Check, system: str = "fortnox") -> str:
     return f"{title}: {about or 'it'} {fault}{year}"
 
 
-def check_remedy(check: Check, system: str = "fortnox") -> str:
-    """What mends a red prerequisite; empty for a green one."""
+def check_remedy(check: Check, entry: Prerequisite | None) -> str:
+    """What mends a red prerequisite; empty for a green one. `entry` is its line of the list, if it has one."""
     if check.ok:
         return ""
-    entry = entries_of(system).get(check.code)
     where = entry.where if entry is not None else ""
     if check.repair is None:
         return where

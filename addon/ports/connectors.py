@@ -7,11 +7,13 @@ A connector's folder has a module `connector.py` with one value of these, `CONNE
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from addon.core.books import OrderField
+from addon.core.checklists import Prerequisite
 from addon.core.fee_vat import FeeEntity
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
@@ -158,6 +160,93 @@ class PaymentConnector:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A page that says what is in the way of installing, and what to do.
+
+    `%(system)s` is filled in with the system's title, `%(words)s` with what it said itself.
+    """
+
+    title: str
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """What is said to a browser that comes back without having set out from here, and the button to go on with."""
+
+    what: str
+    advice: str
+    button: str
+
+
+NO_ANSWER: Final = Notice(
+    _("%(system)s sent you back without an answer"),
+    _("That happens when somebody said no, or when the page was closed half-way. Nothing has been installed."),
+    _("Should you change your mind, start again here."),
+)
+DENIED: Final = Notice(
+    _("You said no, and that is fine"),
+    _("Kvitt was not let into %(system)s. Nothing has been installed or changed."),
+    _("Should you change your mind, start again here."),
+)
+NOT_GIVEN: Final = Notice(
+    _("%(system)s did not give the permission"),
+    _("It says: %(words)s. Nothing has been installed."),
+    _("Start again. If it stays so, tell us what it said."),
+)
+NOT_TAKEN: Final = Notice(
+    _("%(system)s does not accept this permission"),
+    _("It was taken back over there, or the address was mistyped. Nothing has been installed."),
+    _("Start again: it takes a minute."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingWay:
+    """How a company lets us into its books, and what is said where that does not go well.
+
+    `grant_in` names the word of the address under which the grant comes back, or the code that is exchanged for one;
+    empty, where the page is arranged and our own reference is the code. A way that is typed has fields instead.
+    """
+
+    kind: WayKind
+    grant_in: str = "code"
+    unasked: Unasked | None = None
+    """Where the system's marketplace may begin with a state of its own. None: a state that is not ours is refused."""
+    heading: str = ""
+    guide: tuple[str, ...] = ()
+    """What a person does over there, step by step."""
+    fields: tuple[Field, ...] = ()
+    no_answer: Notice = NO_ANSWER
+    denied: Notice = DENIED
+    not_given: Notice = NOT_GIVEN
+    not_taken: Notice = NOT_TAKEN
+    refusals: Mapping[str, Notice] = field(default_factory=dict)
+    """What is said of a refusal by its code, instead of `not_taken`."""
+
+
+Words = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemWords:
+    """What a system calls things, where that is not what Kvitt calls them."""
+
+    faults: Words = field(default_factory=dict)
+    """What is wrong, by the code of a check and its fault; names in it are those of the check's details."""
+    repairs: Mapping[str, str] = field(default_factory=dict)
+    """Buttons, by the remedy; `%(subject)s` is what it concerns."""
+    choices: Words = field(default_factory=dict)
+    """Choices of settings, by the setting's name and the value."""
+    vat_codes: str = _(
+        "Each of these sales accounts needs a VAT code of its country and rate, so that its VAT stays out of your own "
+        "country's return. The account of the VAT is used for vouchers."
+    )
+    """Where in the books the VAT codes of other countries are chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountingConnector:
     """An accounting system.
 
@@ -172,4 +261,18 @@ class AccountingConnector:
     ]
     authorisation: Callable[[Workshop], Authorisation]
     webhooks: Callable[[Workshop], ReadWebhook | None]
+    way: AccountingWay
+    checklist: tuple[Prerequisite, ...]
+    """What the books must be like, in the system's words and in the order in which people should read it."""
+    settings: tuple[str, ...] = ()
+    """Names of the environment without which it is not offered."""
     nudges_only: bool = False
+    tells_person: bool = True
+    """Whether it signs people in. Where it does not, whoever installs gives an e-mail address to come back by."""
+    tells_method: bool = True
+    """Whether it tells by which method the books are kept; else a person is asked once."""
+    file_scopes: frozenset[str] | None = None
+    """What a company must have consented to before records are attached to vouchers; None: it takes no files."""
+    order_fields: tuple[OrderField, ...] = tuple(OrderField)
+    """Where on its invoices an order number may stand."""
+    words: SystemWords = field(default_factory=SystemWords)

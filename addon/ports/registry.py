@@ -5,10 +5,12 @@ The rest stands in the company's own folder, whose `connector.py` describes it (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
+from addon.core.checklists import Prerequisite
 from addon.ports.connectors import AccountingConnector, PaymentConnector
 
 
@@ -63,6 +65,13 @@ def accounting(name: str) -> AccountingConnector:
     if not isinstance(found, AccountingConnector):
         raise NotRegistered(f"{name} does not describe an accounting system")
     return found
+
+
+def prerequisites(system: str) -> Mapping[str, Prerequisite]:
+    """A system's list by code, and below it what only other systems have, for lines that were stored before."""
+    entries = [entry for line in ACCOUNTING for entry in accounting(line.name).checklist]
+    own = accounting(system).checklist if any(line.name == system for line in ACCOUNTING) else ()
+    return {entry.code: entry for entry in (*entries, *own)}
 
 
 def _described(lines: list[Registered], name: str) -> object:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.money import Money
 from addon.core.records import Movement
+from addon.ports import registry
 from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import AlreadyDone, BadReply, NeedsReconnect, OutcomeUnknown, Rejected, TryLater
 from addon.services.context import Services
@@ -39,11 +40,6 @@ from addon.store.models import (
     PayoutRow,
 )
 
-SCOPES: Final[Mapping[str, frozenset[str]]] = {
-    "fortnox": frozenset({"inbox", "connectfile"}),
-    "economic": frozenset(),
-}
-"""What a company must have consented to before its accounting system takes files; e-conomic's one role covers them."""
 MOST_ATTEMPTS: Final = 5
 WANTED_AT_ONCE: Final = 200
 _MOST_FIELDS: Final = 400
@@ -256,7 +252,7 @@ def _file_name(key: str) -> str:
 def possible(services: Services, session: Session) -> bool:
     """Whether the company's consent covers files; so too where its accounting system did not tell its scopes."""
     row = session.scalars(select(AccountingConnection)).one_or_none()
-    needed = SCOPES.get(row.system) if row is not None else None
+    needed = registry.accounting(row.system).file_scopes if row is not None else None
     if row is None or needed is None or row.state == "disconnected":
         return False
     granted = services.box.open_grant(row.grant_sealed).scope.split()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -133,15 +133,16 @@ def _hash(token: str) -> str:
 # --- parking --------------------------------------------------------------------------------------------------
 
 
-def receive(services: Services, system: str, code: str, redirect_uri: str) -> str:
+def receive(services: Services, system: str, code: str, redirect_uri: str, *, in_address: bool = True) -> str:
     """Turn a code into a parked activation: exchange it, ask who the company is, park. Gives the token.
 
-    Raises the errors of `addon.ports.errors`, and `GrantUsed`; a code lives ten minutes, so this happens at once.
+    Raises the errors of `addon.ports.errors`, and `GrantUsed` for one that came in an address before; a code lives
+    ten minutes, so this happens at once.
     """
     grant = services.outside.accounting_authorisation(system).exchange(code, redirect_uri)
     books = services.outside.accounting(system, grant.subject, StaticTokens(grant), CallLog(), Lane.CLICK)
     identity = books.fetch_identity()
-    if _used_before(services, system, identity.tenant, grant):
+    if in_address and _used_before(services, system, identity.tenant, grant):
         raise GrantUsed("this grant was confirmed before")
     return park(services, system, grant, identity)
 
@@ -326,26 +327,23 @@ def begin_nudges(services: Services, company_id: int) -> None:
 
     That it does not is no reason to stop: the checklist shows it, with a button.
     """
-    log = CallLog()
-    try:
-        system = accounting_system(services, company_id, log, Lane.CLICK)
-        if isinstance(system, TellsUs):
-            system.begin_nudges()
-    except PortError as error:
-        get_logger(__name__).warning("nudges_not_begun", company_id=company_id, error=type(error).__name__)
-    finally:
-        log.save(services, company_id)
+    _nudges(services, company_id, lambda system: system.begin_nudges(), "nudges_not_begun")
 
 
 def _end_nudges(services: Services, company_id: int) -> None:
     """What tells us goes with our access: afterwards nobody could take it away."""
+    _nudges(services, company_id, lambda system: system.end_nudges(), "nudges_not_ended")
+
+
+def _nudges(services: Services, company_id: int, ask: Callable[[TellsUs], None], failed: str) -> None:
+    """Ask something of a system that can tell us; where it is refused, the log says so and nothing else happens."""
     log = CallLog()
     try:
         system = accounting_system(services, company_id, log, Lane.CLICK)
         if isinstance(system, TellsUs):
-            system.end_nudges()
+            ask(system)
     except PortError as error:
-        get_logger(__name__).warning("nudges_not_ended", company_id=company_id, error=type(error).__name__)
+        get_logger(__name__).warning(failed, company_id=company_id, error=type(error).__name__)
     finally:
         log.save(services, company_id)
 

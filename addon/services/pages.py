@@ -20,7 +20,6 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from addon.core.books import Books, Feature
-from addon.core.checklists import checklist_of
 from addon.core.dates import booking_date
 from addon.core.delivery import PartState
 from addon.core.documents import Document
@@ -29,6 +28,7 @@ from addon.core.invoicing import Invoicing
 from addon.core.money import Money
 from addon.core.records import Itemisation, Movement, MovementKind, PartKind, PayoutState
 from addon.core.running import RunningProof
+from addon.ports import registry
 from addon.services.context import Services
 from addon.services.outlook import ModeFigures, figures
 from addon.services.running import running_proof
@@ -1546,7 +1546,7 @@ class Progress:
 def progress(services: Services, company_id: int) -> Progress:
     """The checks as last made, and which steps have been taken."""
     with services.db.company_reading(company_id) as session:
-        own = checklist_of(_company(session, company_id).accounting)
+        own = registry.accounting(_company(session, company_id).accounting).checklist
         order = {entry.code: place for place, entry in enumerate(own)}
         checks = sorted(
             session.scalars(select(CheckRow)),

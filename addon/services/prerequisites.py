@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from addon.core.accounts import AccountRole
 from addon.core.books import Books, Check, Register, Remedy, Repair
-from addon.core.checklists import Prerequisite, checklist_of
+from addon.core.checklists import Prerequisite
 from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import PartState
 from addon.core.holds import HoldReason
@@ -34,6 +34,7 @@ from addon.core.rules import FeeVat, Mode
 from addon.core.saleform import Articles, SaleDocument
 from addon.core.settlement import SettlementContra, SettlementStyle
 from addon.core.vat import EuBusiness, Supply
+from addon.ports import registry
 from addon.ports.accounting import AccountingSystem
 from addon.ports.calls import Lane
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
@@ -173,7 +174,8 @@ def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...
             balances, _presented = _seen(session, row)
             propose_accounts(session, row, books, tuple(sorted(balances)), now)
         session.flush()
-        checks = check_books(books, _needs(session, books, now))
+        listed = registry.accounting(own_company(session).accounting).checklist
+        checks = check_books(books, _needs(session, books, now), listed)
         _store_checks(session, checks, now)
         _settle(session, checks, now)
     return checks
@@ -494,13 +496,14 @@ def system_of(services: Services, company_id: int) -> str:
 def checklist(services: Services, company_id: int) -> tuple[Prerequisite, ...]:
     """The list of what Kvitt needs of the company's accounting system."""
     with services.db.company_reading(company_id) as session:
-        return checklist_of(own_company(session).accounting)
+        return registry.accounting(own_company(session).accounting).checklist
 
 
 def latest(services: Services, company_id: int) -> tuple[StoredCheck, ...]:
     """The checks as last made, in the order of the system's list."""
     with services.db.company_reading(company_id) as session:
-        order = {entry.code: place for place, entry in enumerate(checklist_of(own_company(session).accounting))}
+        listed = registry.accounting(own_company(session).accounting).checklist
+        order = {entry.code: place for place, entry in enumerate(listed)}
         found = [
             StoredCheck(
                 row.id,

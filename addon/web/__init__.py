@@ -63,6 +63,7 @@ def create_app(
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1
         )
+    app.url_map.converters["accounting"] = access.AccountingName
     texts.install(app)
     filters.install(app)
     shapes.install(app)
@@ -87,7 +88,6 @@ def _register(app: Flask) -> None:
     from addon.web import (
         books,
         connect,
-        economic,
         fees,
         home,
         hooks,
@@ -103,7 +103,6 @@ def _register(app: Flask) -> None:
     looking.install()
     for blueprint in (
         home.home,
-        economic.economic,
         signing.signing,
         connect.connect,
         setup.setup,

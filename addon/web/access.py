@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,8 +10,10 @@ from typing import Any, Final, TypeVar
 
 from flask import Flask, Response, abort, current_app, flash, g, make_response, redirect, request, session, url_for
 from flask_babel import gettext as _
+from werkzeug.routing import Map, UnicodeConverter
 from werkzeug.wrappers import Response as AnyResponse
 
+from addon.ports import registry
 from addon.services import activity, installation, pages
 from addon.services.context import Services
 
@@ -32,6 +35,17 @@ class Audience(StrEnum):
 
 class NoAudience(RuntimeError):
     """A route was made without saying who it is for."""
+
+
+class AccountingName(UnicodeConverter):
+    """An accounting system's name in an address: `/oauth/…/callback` leads elsewhere for a payment provider's."""
+
+    weight = 50
+    """Before any other word."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map)
+        self.regex = "|".join(re.escape(line.name) for line in registry.ACCOUNTING)
 
 
 _MARK: Final = "kvitt_audience"

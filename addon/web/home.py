@@ -1,22 +1,30 @@
-"""The first page, installing, and coming back from the accounting system's consent page."""
+"""The first page, installing, and coming back from the accounting system, whichever.
+
+How a company lets us in, and what is said where it does not go well, stands in the system's own description
+(`addon.ports.connectors.AccountingWay`).
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from flask import Blueprint, current_app, flash, g, redirect, render_template, request, session, url_for
+from babel.lists import format_list
+from flask import Blueprint, abort, current_app, flash, g, redirect, render_template, request, session, url_for
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from addon.core.checklists import CHECKLISTS
 from addon.ports import registry
+from addon.ports.connectors import AccountingConnector, Notice, WayKind
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import installation, prerequisites, signing_in
 from addon.services import settings as company_settings
 from addon.web import access, errors, roundtrip
 from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import INSTALL, limiter
+from addon.web.texts import chosen_language
 
 if TYPE_CHECKING:
     from addon.config import Settings
@@ -30,117 +38,176 @@ PARKED: Final = "parked"
 _UNASKED: Final = "unasked_code"
 _NAME: Final = "name"
 _CODE_LIVES_S: Final = 600
-FORTNOX_CALLBACK: Final = "/oauth/fortnox/callback"
-
-_LICENCE_CODES: Final = frozenset({"2001101", "2001103"})
-"""Fortnox: no active licence for a scope, no licence for the API."""
-
-_SAYS_LITTLE: Final = frozenset({"economic"})
-"""Systems that sign nobody in and do not tell how the books are kept: a person is asked for both."""
 _METHODS: Final = frozenset({"invoices", "payments"})
+_NOTHING_TYPED: Final[Mapping[str, str]] = {}
 
 
-def offers_economic() -> bool:
-    """Whether this installation has credentials for e-conomic."""
-    settings: Settings = current_app.config["KVITT_SETTINGS"]
-    return bool(settings.economic_app_public_token)
-
-
-def _offered() -> tuple[str, ...]:
+def offered() -> tuple[str, ...]:
     """The accounting systems that this installation has credentials for."""
-    return ("fortnox", "economic") if offers_economic() else ("fortnox",)
+    settings: Settings = current_app.config["KVITT_SETTINGS"]
+    names = [line.name for line in registry.ACCOUNTING]
+    return tuple(name for name in names if all(settings.told(key) for key in registry.accounting(name).settings))
+
+
+def _described(system: str) -> AccountingConnector:
+    if system not in offered():
+        abort(404)
+    return registry.accounting(system)
+
+
+def _callback(system: str) -> str:
+    return roundtrip.callback_address(url_for("home.arrive", system=system))
+
+
+def _all_of(titles: list[str]) -> str:
+    """Names in a row, as the language writes it."""
+    return format_list(titles, locale=get_locale() or "en")
 
 
 @home.get("/")
 @audience(Audience.PUBLIC)
 def start() -> str:
     """What Kvitt is, what the books must be like, and how to install it."""
+    systems = offered()
     return render_template(
         "home/start.html",
-        checklists=[(system, CHECKLISTS[system]) for system in _offered()],
+        checklists=[(system, registry.accounting(system).checklist) for system in systems],
         signed_in=g.get("visitor") is not None,
-        economic=offers_economic(),
-        mails=services().mailer is not None,
+        systems=systems,
+        all_providers=_all_of([line.title for line in registry.PAYMENTS]),
+        all_systems=_all_of([line.title for line in registry.ACCOUNTING]),
     )
 
 
-@home.get("/install/fortnox")
+@home.get("/install/<accounting:system>")
 @audience(Audience.PUBLIC)
 @limiter.limit(INSTALL)
-def install_fortnox() -> Response:
-    """Off to Fortnox' consent page, with a state of ours. Signing in again goes the same way."""
-    declared = services().outside.accounting_authorisation("fortnox").client
-    return roundtrip.set_out(declared, roundtrip.callback_address(FORTNOX_CALLBACK))
-
-
-@home.get(FORTNOX_CALLBACK)
-@audience(Audience.PUBLIC)
-@limiter.limit(INSTALL)
-def fortnox_callback() -> Answer:
-    """Back from Fortnox: from the way that we began, or from the marketplace, which began it itself."""
-    back = roundtrip.come_back("fortnox")
-    if back.error:
-        return _refused(back)
-    if not back.code:
-        return _problem(
-            400,
-            _("Fortnox sent you back without an answer"),
-            _(
-                "That happens when the company's Fortnox account is locked, or when the page was closed half-way. "
-                "Nothing has been installed."
-            ),
-            _("See in Fortnox that the account is open, and try again."),
-        )
-    if back.bearing is roundtrip.Bearing.FOREIGN:
-        # Perhaps the marketplace's own state, perhaps somebody's trap: a person has to say which.
-        session[_UNASKED] = {"code": back.code, "until": time.time() + _CODE_LIVES_S}
-        return render_template("home/foreign_state.html"), 400
-    return _receive(back.code)
-
-
-@home.post("/install/fortnox/continue")
-@audience(Audience.PUBLIC)
-@limiter.limit(INSTALL)
-def go_on_unasked() -> Answer:
-    """A person says that the marketplace sent them, with a state that is not ours."""
-    kept = session.pop(_UNASKED, None)
-    if not isinstance(kept, dict) or kept.get("until", 0) < time.time():
-        return _expired()
-    return _receive(str(kept.get("code", "")))
-
-
-def _receive(code: str) -> Answer:
-    """Exchange the code at once, park what it gave, and forget the code with its address."""
-    try:
-        token = installation.receive(services(), "fortnox", code, roundtrip.callback_address(FORTNOX_CALLBACK))
-    except Rejected as error:
-        if error.code in _LICENCE_CODES:
-            return _problem(
-                409,
-                _("A Fortnox licence is missing"),
-                _(
-                    "Fortnox says: %(words)s. Kvitt needs the licences for bookkeeping, invoicing and integrations. "
-                    "Nothing has been installed.",
-                    words=error.message,
+def install(system: str) -> Answer:
+    """Off to the system's page, with a state of ours, or to a form. Signing in again goes the same way."""
+    way = _described(system).way
+    match way.kind:
+        case WayKind.TYPED:
+            return _form(system)
+        case WayKind.CONSENT:
+            declared = services().outside.accounting_authorisation(system).client
+            return roundtrip.set_out(declared, _callback(system))
+        case WayKind.ARRANGED:
+            return roundtrip.set_out_arranged(
+                system,
+                _callback(system),
+                lambda address, reference: installation.way_in(
+                    services(), system, address, reference, chosen_language()
                 ),
-                _("Add the licence in Fortnox under Manage users and licences, and try again."),
             )
-        return _expired()
+
+
+@home.post("/install/<accounting:system>")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def typed(system: str) -> Answer:
+    """Credentials that a person typed. They are tried at once, and open the books that they belong to."""
+    way = _described(system).way
+    if way.kind is not WayKind.TYPED:
+        abort(404)
+    given = {field.name: request.form.get(field.name, "").strip()[: field.longest + 1] for field in way.fields}
+    if not all(0 < len(given[field.name]) <= field.longest for field in way.fields):
+        return _form(system, _("Fill in every field."), given)
+    return _receive(system, ":".join(given.values()), given)
+
+
+def _form(system: str, fault: str = "", given: Mapping[str, str] = _NOTHING_TYPED) -> Answer:
+    """The form for credentials; with a fault it shows again what was typed, but for what is secret."""
+    way = registry.accounting(system).way
+    kept = {field.name: given[field.name] for field in way.fields if not field.secret and field.name in given}
+    page = render_template("home/install.html", system=system, way=way, fault=fault, given=kept)
+    return (page, 400) if fault else page
+
+
+@home.get("/oauth/<accounting:system>/callback")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def arrive(system: str) -> Answer:
+    """Back from the accounting system: from the way that we began, or from its marketplace, which began it itself."""
+    way = _described(system).way
+    if way.kind is WayKind.TYPED:
+        abort(404)
+    back = roundtrip.come_back(system, way.grant_in)
+    if back.error:
+        denied = back.error == "access_denied"
+        notice = way.denied if denied else way.not_given
+        return _notice(system, 200 if denied else 400, notice, back.description or back.error)
+    code = back.code if way.grant_in else str(back.memory.get("reference", ""))
+    if not code:
+        return _notice(system, 400, way.no_answer)
+    if back.bearing is not roundtrip.Bearing.FOREIGN:
+        return _receive(system, code)
+    if way.unasked is None:
+        return _problem(
+            system,
+            400,
+            _("This answer belongs to another browser"),
+            _("It did not begin here, or was used before, or took too long. Nothing has been installed."),
+            _("Start again from this page."),
+        )
+    # Perhaps the marketplace's own state, perhaps somebody's trap: a person has to say which.
+    session[_UNASKED] = {"system": system, "code": code, "until": time.time() + _CODE_LIVES_S}
+    return render_template("home/foreign_state.html", system=system, unasked=way.unasked), 400
+
+
+@home.post("/install/<accounting:system>/continue")
+@audience(Audience.PUBLIC)
+@limiter.limit(INSTALL)
+def go_on_unasked(system: str) -> Answer:
+    """A person says that the marketplace sent them, with a state that is not ours."""
+    way = _described(system).way
+    kept = session.pop(_UNASKED, None)
+    if not isinstance(kept, dict) or kept.get("until", 0) < time.time() or kept.get("system") != system:
+        return _notice(system, 400, way.not_taken)
+    return _receive(system, str(kept.get("code", "")))
+
+
+def _receive(system: str, code: str, given: Mapping[str, str] | None = None) -> Answer:
+    """Exchange the code at once, park what it gave, and forget the code with its address.
+
+    `given` is what was typed, where something was; then the form comes again where it is not taken.
+    """
+    way = registry.accounting(system).way
+    try:
+        token = installation.receive(services(), system, code, _callback(system), in_address=given is None)
+    except installation.GrantUsed:
+        return _problem(
+            system,
+            400,
+            _("This permission has been used before"),
+            _("Its address may lie in a browser's history, so it signs nobody in a second time. Nothing has changed."),
+            _(
+                "Start again: %(system)s then makes a new one. Or ask for a link by mail on the sign-in page.",
+                system=registry.title(system),
+            ),
+        )
+    except Rejected as error:
+        known = way.refusals.get(error.code)
+        if given is not None:
+            return _form(system, _said(system, (known or way.not_taken).what, error.message), given)
+        return _notice(system, 409 if known else 400, known or way.not_taken, error.message)
     except NeedsReconnect:
-        return _expired()
+        if given is not None:
+            return _form(system, _said(system, way.not_taken.what), given)
+        return _notice(system, 400, way.not_taken)
     except PortError as error:
-        return errors.port_error(error, registry.title("fortnox"))
+        return errors.port_error(error, registry.title(system))
     session[PARKED] = token
     return redirect(url_for("home.confirm"), 303)
 
 
-def _expired() -> tuple[str, int]:
-    return _problem(
-        400,
-        _("Fortnox' permission has expired"),
-        _("A permission is valid for ten minutes and can be used once. Nothing has been installed."),
-        _("Start again: it takes a minute."),
-    )
+def _said(system: str, text: str, words: str = "") -> str:
+    """A text of the system's description in the visitor's language, with the system's title and its own words."""
+    return _(text, system=registry.title(system), words=words)  # type: ignore[no-any-return]
+
+
+def _notice(system: str, status: int, notice: Notice, words: str = "") -> tuple[str, int]:
+    title, what, advice = (_said(system, text, words) for text in (notice.title, notice.what, notice.advice))
+    return _problem(system, status, title, what, advice)
 
 
 def _gone() -> tuple[str, int]:
@@ -154,24 +221,8 @@ def _gone() -> tuple[str, int]:
     )
 
 
-def _refused(back: roundtrip.Return) -> tuple[str, int]:
-    if back.error == "access_denied":
-        return _problem(
-            200,
-            _("You said no, and that is fine"),
-            _("Kvitt was not let into Fortnox. Nothing has been installed or changed."),
-            _("Should you change your mind, start again here. Only a system administrator can say yes."),
-        )
-    return _problem(
-        400,
-        _("Fortnox did not give the permission"),
-        _("It says: %(words)s. Nothing has been installed.", words=back.description or back.error),
-        _("Start again. If it stays so, tell us what it said."),
-    )
-
-
-def _problem(status: int, title: str, what: str, advice: str) -> tuple[str, int]:
-    return errors.page(status, title, what, advice, action=(url_for("home.install_fortnox"), _("Start again")))
+def _problem(system: str, status: int, title: str, what: str, advice: str) -> tuple[str, int]:
+    return errors.page(status, title, what, advice, action=(url_for("home.install", system=system), _("Start again")))
 
 
 @home.get("/install/confirm")
@@ -195,7 +246,7 @@ def _confirm_page(waiting: installation.ParkedView, faults: frozenset[str] = fro
         email=request.form.get("email", ""),
         method=request.form.get("method", ""),
         asks_email=_asks_email(waiting),
-        needs_email=waiting.accounting in _SAYS_LITTLE,
+        needs_email=_needs_email(waiting),
         asks_method=asks_method,
         faults=faults,
         other=current if current is not None and current.name != waiting.name else None,
@@ -203,13 +254,18 @@ def _confirm_page(waiting: installation.ParkedView, faults: frozenset[str] = fro
     return (page, 422) if faults else page
 
 
+def _needs_email(waiting: installation.ParkedView) -> bool:
+    """Whether a link by mail is the only way back in."""
+    return not registry.accounting(waiting.accounting).tells_person
+
+
 def _asks_email(waiting: installation.ParkedView) -> bool:
-    return waiting.accounting in _SAYS_LITTLE or services().mailer is not None
+    return _needs_email(waiting) or services().mailer is not None
 
 
 def _asks_method(waiting: installation.ParkedView) -> bool:
     """Once: a company that has answered is not asked when it comes again."""
-    if waiting.accounting not in _SAYS_LITTLE:
+    if registry.accounting(waiting.accounting).tells_method:
         return False
     company_id = installation.find_tenant(services(), waiting.accounting, waiting.tenant)
     return company_id is None or not company_settings.values(services(), company_id).get("books_method")
@@ -220,7 +276,7 @@ def _read_answers(waiting: installation.ParkedView) -> tuple[str, str, frozenset
     faults = set()
     email = request.form.get("email", "").strip() if _asks_email(waiting) else ""
     try:
-        email = signing_in.read_address(email) if email or waiting.accounting in _SAYS_LITTLE else ""
+        email = signing_in.read_address(email) if email or _needs_email(waiting) else ""
     except signing_in.NotAnAddress:
         faults.add("email")
     method = request.form.get("method", "") if _asks_method(waiting) else ""

@@ -93,8 +93,8 @@ def _forget_oldest(name: str) -> None:
         session.pop(key)
 
 
-def come_back(name: str) -> Return:
-    """Read what the browser came back with; a state works once."""
+def come_back(name: str, grant_in: str = "code") -> Return:
+    """Read what the browser came back with, the code out of the word `grant_in`; a state works once."""
     state = request.args.get("state", "")
     memory: dict[str, Any] = {}
     if not state:
@@ -107,7 +107,7 @@ def come_back(name: str) -> Return:
             memory = dict(kept.get("data", {}).get("memory", {}))
     return Return(
         bearing,
-        request.args.get("code", "")[:2000],
+        request.args.get(grant_in, "")[:2000] if grant_in else "",
         request.args.get("error", "")[:100],
         request.args.get("error_description", "")[:300],
         memory,

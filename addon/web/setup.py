@@ -10,8 +10,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from addon.core.books import Feature, OrderField
-from addon.core.checklists import entries_of
+from addon.core.books import Feature
 from addon.core.fee_vat import FeeVat
 from addon.core.invoicing import Choice, Invoicing
 from addon.core.plan.situation import CannotBook
@@ -112,7 +111,7 @@ def _welcome() -> str:
         "setup/welcome.html",
         progress=progress,
         evidence=evidence.standing(services(), company_id),
-        prerequisites=entries_of(frame.accounting),
+        prerequisites=registry.prerequisites(frame.accounting),
         steps=dict(steps),
         present=present,
         live=live,
@@ -267,7 +266,7 @@ def _groups(
     accounting: str, registers: Invoicing | None, lacking: Sequence[Feature]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The groups of a company: what its system tells by itself, does not have or cannot do is not asked."""
-    asked = ("books_method",) if accounting == "economic" else ()
+    asked = () if registry.accounting(accounting).tells_method else ("books_method",)
     hidden = _REGISTERS | _FEE_CODES if registers is None else _ROUNDED_BY_THE_SYSTEM
     groups = (
         (
@@ -337,7 +336,7 @@ def _settings_page(
         chart_names=dict(chart),
         zones=_ZONES,
         evidence=evidence.standing(services(), company_id),
-        order_fields=tuple(OrderField),
+        order_fields=registry.accounting(frame.accounting).order_fields,
         figures=pages.mode_figures(services(), company_id),
         has_fee_name=bool(company_values.get("fee_vat_confirmed_by")),
     )

@@ -15,7 +15,6 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from markupsafe import Markup, escape
 
-from addon.core.checklists import CHECKLISTS, entries_of
 from addon.core.currencies import MINOR_UNITS
 from addon.core.money import InexactAmount, Money
 from addon.ports import registry
@@ -25,9 +24,6 @@ from addon.web import access, filters, words
 _MONEY = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3})")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _QUIET_FACTS = frozenset({"source", "document", "connection", "parts", "provider_told", "system_told"})
-
-
-_CODES = frozenset(entry.code for entries in CHECKLISTS.values() for entry in entries)
 
 
 def fact_value(name: str, value: str) -> Markup | str:
@@ -86,8 +82,8 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     """The facts of a log line, settings by their label and accounts by their role."""
     hidden = ("provider", "system", *(("remedy", "subject", "year") if "remedy" in facts else ()))
     shown = {name: str(value) for name, value in facts.items() if name not in hidden}
-    if shown.get("reason") in _CODES:
-        shown["reason"] = _title(shown["reason"])
+    if asked := prerequisite(shown.get("reason", "")):
+        shown["reason"] = asked
     key = shown.get("setting", "")
     if key in words.SETTING_WORDS:
         shown["setting"] = str(words.SETTING_WORDS[key].label)
@@ -102,17 +98,18 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
-def _title(code: str) -> str:
-    """What a prerequisite asks, in the words of the company's own system."""
-    return str(_(entries_of(access.frame().accounting)[code].title))
+def prerequisite(code: str) -> str:
+    """What a prerequisite asks, in the words of the company's own system; empty for what is none."""
+    asked = registry.prerequisites(access.frame().accounting).get(code)
+    return str(_(asked.title)) if asked is not None else ""
 
 
 def run_message(message: str) -> str:
     """Why a run ended, in words."""
     if message in words.RUN_MESSAGES:
         return str(words.RUN_MESSAGES[message])
-    if message in _CODES:
-        return str(_("Your books are not ready. This must be so: %(what)s.", what=_title(message)))
+    if asked := prerequisite(message):
+        return str(_("Your books are not ready. This must be so: %(what)s.", what=asked))
     return filters.clean(message)
 
 
@@ -211,6 +208,7 @@ def as_dict(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 def install(app: Flask) -> None:
     """Give templates these filters."""
+    app.jinja_env.globals["prerequisite"] = prerequisite
     app.jinja_env.filters.update(
         fact_rows=fact_rows,
         activity_sentence=activity_sentence,
@@ -227,4 +225,3 @@ def install(app: Flask) -> None:
         chosen_accounts=chosen_accounts,
         as_dict=as_dict,
     )
-    app.jinja_env.globals["prerequisite_codes"] = _CODES

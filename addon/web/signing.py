@@ -53,7 +53,7 @@ def ask() -> str:
 
 def _page(*, asked: bool) -> str:
     mails = services().mailer is not None
-    return render_template("home/sign_in.html", mails=mails, asked=asked, economic=home.offers_economic())
+    return render_template("home/sign_in.html", mails=mails, asked=asked, systems=home.offered())
 
 
 class _Words:

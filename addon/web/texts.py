@@ -74,7 +74,7 @@ _MENU: Final = {
 
 def _install_address(system: str) -> str:
     """Where a company of an accounting system lets Kvitt in, and signs in again."""
-    return url_for("economic.install" if system == "economic" else "home.install_fortnox")
+    return url_for("home.install", system=system)
 
 
 def _reconnect_address(provider: str, way: str) -> str:

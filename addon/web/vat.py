@@ -6,9 +6,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from addon.ports import registry
 from addon.services import vat_page, vat_rates
 from addon.services.settings import SettingFault
-from addon.web import words
+from addon.web import access, words
 from addon.web.access import Audience, audience, services, visitor
 
 vat = Blueprint("vat", __name__, url_prefix="/settings/vat")
@@ -23,6 +24,7 @@ def shown() -> str:
         page=vat_page.page(services(), visitor().company_id, vat_rates.categories()),
         number_states=words.NUMBER_STATES,
         attribution=vat_rates.ATTRIBUTION,
+        vat_codes=registry.accounting(access.frame().accounting).words.vat_codes,
     )
 
 

@@ -29,6 +29,7 @@ from addon.core.settlement import SettlementBy, SettlementContra, SettlementLine
 from addon.core.statement import Group, OpenWhy
 from addon.core.vat import NumberState
 from addon.ports import registry
+from addon.ports.connectors import SystemWords
 from addon.web import filters
 
 Text = Any
@@ -835,9 +836,9 @@ CHECK_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
         "Account %(account)s has %(has)s %% VAT by its VAT code, not %(rate)s %%. It is for: %(use)s."
     ),
     ("product", ""): _("Product %(name)s is barred."),
-    ("webhook", "off"): _("e-conomic does not tell Kvitt when an invoice is booked."),
-    ("webhook", "elsewhere"): _("e-conomic tells an address that Kvitt no longer has."),
-    ("webhook", "disabled"): _("e-conomic has stopped telling Kvitt: its webhook is switched off."),
+    ("webhook", "off"): _("Your books do not tell Kvitt when an invoice is booked."),
+    ("webhook", "elsewhere"): _("Your books tell an address that Kvitt no longer has."),
+    ("webhook", "disabled"): _("Your books have stopped telling Kvitt: what does it is switched off there."),
     ("locked_period", ""): _("The books are locked through %(through)s, and you start on %(start)s."),
     ("warehouse", ""): _("The warehouse module holds invoices back until their goods are marked as delivered."),
     ("oss_vat_code", ""): _(
@@ -857,15 +858,16 @@ BUYERS: Final[Mapping[str, Text]] = {
 """Kinds of buyers, as VAT zones tell them apart."""
 
 
-def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str, system: str = "fortnox") -> str:
+def check_sentence(code: str, subject: str, details: Mapping[str, str], title: str, system: str) -> str:
     """What a red check says in the words of its system; its title where there are no words for the fault."""
     fault = details.get("fault") or ("unreadable" if "unreadable" in details else details.get("name", ""))
-    own = SYSTEM_FAULTS.get(system, {})
-    template = (
-        own.get((code, fault)) or CHECK_FAULTS.get((code, fault)) or own.get((code, "")) or CHECK_FAULTS.get((code, ""))
-    )
-    if template is None:
+    own = _own(system).faults
+    places = ((code, fault), (code, ""))
+    # The system's own words for this very fault, ours for it, then both for the check as a whole.
+    words = [said for place in places for said in (own.get(place), CHECK_FAULTS.get(place)) if said is not None]
+    if not words:
         return gettext(title)  # type: ignore[no-any-return]
+    template = gettext(words[0]) if isinstance(words[0], str) else words[0]
     known: dict[str, str] = _Blank({name: readable(text) for name, text in {**details, "subject": subject}.items()})
     known["use"] = role_name(details.get("use", subject))
     known["buyer"] = str(BUYERS.get(details.get("buyer", ""), details.get("buyer", "")))
@@ -932,7 +934,7 @@ REPAIRS: Final[Mapping[str, Text]] = {
     "mend_series": _("Set journal %(subject)s right"),
     "create_product_group": _("Make a product group for account %(subject)s"),
     "open_product": _("Open product %(subject)s"),
-    "register_webhook": _("Have e-conomic tell Kvitt"),
+    "register_webhook": _("Have your books tell Kvitt"),
 }
 
 
@@ -961,7 +963,7 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
     "locked_period": SettingWords(_("If a day lies in a locked period")),
     "books_method": SettingWords(
         _("How your books are kept"),
-        _("e-conomic does not tell. With the cash method nothing can be followed from the sale to the bank."),
+        _("No call tells. With the cash method nothing can be followed from the sale to the bank."),
     ),
     "customers": SettingWords(_("Buyers as customers")),
     "existing_customers": SettingWords(
@@ -1243,40 +1245,23 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("rounds_to_whole", "unknown"): _("Not known yet"),
     ("rounds_to_whole", "yes"): _("Yes"),
     ("rounds_to_whole", "no"): _("No"),
-    ("order_fields", OrderField.ORDER_NUMBER): _("Your order number (Er ordernummer)"),
-    ("order_fields", OrderField.YOUR_REFERENCE): _("Your reference (Er referens)"),
-    ("order_fields", OrderField.OUR_REFERENCE): _("Our reference (Vår referens)"),
+    ("order_fields", OrderField.ORDER_NUMBER): _("Your order number"),
+    ("order_fields", OrderField.YOUR_REFERENCE): _("Your reference"),
+    ("order_fields", OrderField.OUR_REFERENCE): _("Our reference"),
     ("order_fields", OrderField.EXTERNAL_REFERENCE): _("External reference"),
     ("order_fields", OrderField.OCR): _("OCR number"),
     ("order_fields", OrderField.INVOICE_NUMBER): _("Invoice number"),
 }
 
 
-_ECONOMIC_FAULTS: Final[Mapping[tuple[str, str], Text]] = {
-    ("accrual_method", ""): _("Your books are kept by payments (the cash method)."),
-    ("voucher_series", "missing"): _("There is no journal Kvitt %(series)s."),
-    ("voucher_series", "not_manual"): _(
-        "The journal %(series)s does not take all kinds of entries, or is a standing one."
-    ),
-    ("voucher_series", "approval"): _("Entries of the journal %(series)s must be approved by an administrator first."),
-    ("currency", "missing"): _("The currency %(subject)s is not in e-conomic."),
-    ("oss_vat_code", ""): _(
-        "Account %(account)s has no VAT code of its own, and so would count as your own country's VAT."
-    ),
-}
-SYSTEM_FAULTS: Final[Mapping[str, Mapping[tuple[str, str], Text]]] = {"economic": _ECONOMIC_FAULTS}
-"""What is wrong, in the words of a system that calls things otherwise."""
-SYSTEM_REPAIRS: Final[Mapping[tuple[str, str], Text]] = {
-    ("economic", "create_series"): _("Make the journal Kvitt %(subject)s"),
-    ("economic", "activate_account"): _("Open account %(subject)s"),
-}
-_ORDER: Final[Mapping[tuple[str, str], Text]] = {
-    ("order_fields", OrderField.ORDER_NUMBER): _("Other reference"),
-    ("order_fields", OrderField.OUR_REFERENCE): _("Heading of the invoice"),
-    ("order_fields", OrderField.EXTERNAL_REFERENCE): _("Second text of the invoice"),
-    ("order_fields", OrderField.OCR): _("First text of the invoice"),
-}
-SYSTEM_CHOICES: Final[Mapping[str, Mapping[tuple[str, str], Text]]] = {"economic": _ORDER}
+def _own(system: str) -> SystemWords:
+    """What a system calls things; nothing of its own where it is not known (any more)."""
+    try:
+        return registry.accounting(system).words
+    except registry.NotRegistered:
+        return SystemWords()
+
+
 _FEE_VAT: Final = "fee_vat"
 _ABROAD: Final[Mapping[str, Text]] = {
     FeeVat.EXEMPT.value: _("Exempt: a financial service, fees are booked as they are"),
@@ -1295,12 +1280,13 @@ _MEANINGS_ABROAD: Final[Mapping[FeeVat, Text]] = {
 }
 
 
-def choice_word(key: str, value: str, system: str = "fortnox", country: str = "SE") -> Text:
+def choice_word(key: str, value: str, system: str, country: str = "SE") -> Text:
     """What a choice is called, for a company of an accounting system and a country."""
     place = (key, value)
     if country != "SE" and key.startswith(_FEE_VAT) and value in _ABROAD:
         return _ABROAD[value]
-    return SYSTEM_CHOICES.get(system, {}).get(place) or CHOICES.get(place, value)
+    own = _own(system).choices.get(place)
+    return gettext(own) if own is not None else CHOICES.get(place, value)
 
 
 def fee_meaning(treatment: FeeVat, country: str) -> Text:
@@ -1316,9 +1302,10 @@ def fee_help(kind: FeeKind, country: str) -> Text:
     return FEE_KINDS[kind].help
 
 
-def repair_word(remedy: str, subject: str, system: str = "fortnox") -> str:
+def repair_word(remedy: str, subject: str, system: str) -> str:
     """What the button of a repair says."""
-    word = SYSTEM_REPAIRS.get((system, remedy)) or REPAIRS.get(remedy)
+    own = _own(system).repairs.get(remedy)
+    word = gettext(own) if own is not None else REPAIRS.get(remedy)
     return str(word) % {"subject": subject} if word is not None else str(gettext("Repair"))
 
 

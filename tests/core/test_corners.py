@@ -77,10 +77,10 @@ def test_money_is_compared_and_added_with_money_only() -> None:
 
 def test_an_unknown_prerequisite_still_has_words() -> None:
     green, red = Check("some_new_check", True, subject="1930"), Check("some_new_check", False, subject="1930")
-    assert check_reason(green) == "some new check: 1930"
-    assert check_reason(red) == "some new check: 1930 is not as it must be"
-    assert check_remedy(green) == ""
-    assert isinstance(check_remedy(red), str)
+    assert check_reason(green, None) == "some new check: 1930"
+    assert check_reason(red, None) == "some new check: 1930 is not as it must be"
+    assert check_remedy(green, None) == ""
+    assert check_remedy(red, None) == ""
 
 
 def test_an_account_is_ready_in_a_year_only() -> None:

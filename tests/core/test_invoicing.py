@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from addon.connectors.economic.checklist import CHECKLIST as ECONOMIC
 from addon.core.books import (
     Books,
     BooksCurrency,
@@ -18,11 +19,11 @@ from addon.core.books import (
     Remedy,
     Series,
 )
-from addon.core.checklists import CHECKLISTS, ECONOMIC, FORTNOX, checklist_of, entries_of
 from addon.core.dates import FinancialYear
 from addon.core.invoicing import Choice, Invoicing, Named, SoldAs
 from addon.core.prerequisites import STOPPING, Needs, check_books
 from addon.core.text import check_reason, check_remedy
+from addon.ports import registry
 from addon.store.codec import decode, encode
 
 YEAR = FinancialYear("2026", date(2026, 1, 1), date(2026, 12, 31), accrual=True)
@@ -93,12 +94,12 @@ NEEDS = Needs(
 
 
 def red(books: Books, needs: Needs = NEEDS) -> list[Check]:
-    return [check for check in check_books(books, needs) if not check.ok and check.subject != "1061"]
+    return [check for check in check_books(books, needs, ECONOMIC) if not check.ok and check.subject != "1061"]
 
 
 def test_books_that_are_ready_are_green_all_over_and_every_line_of_the_list_is_checked() -> None:
     assert red(BOOKS) == []
-    checks = check_books(BOOKS, NEEDS)
+    checks = check_books(BOOKS, NEEDS, ECONOMIC)
     assert list(dict.fromkeys(check.code for check in checks)) == [entry.code for entry in ECONOMIC]
 
 
@@ -189,9 +190,10 @@ def test_each_condition_turns_its_own_line_red(
         assert check.stops is (code in STOPPING)
         assert dict(check.details).get("fault", "") == fault
         assert (check.repair.remedy if check.repair else None) is remedy
-        assert check_reason(check, "economic")
-        assert check_remedy(check, "economic"), "whoever sees it must be told what to do"
-        assert "Fortnox" not in check_reason(check, "economic") + check_remedy(check, "economic")
+        entry = registry.prerequisites("economic")[check.code]
+        assert check_reason(check, entry)
+        assert check_remedy(check, entry), "whoever sees it must be told what to do"
+        assert "Fortnox" not in check_reason(check, entry) + check_remedy(check, entry)
 
 
 def test_every_line_of_the_list_can_be_red() -> None:
@@ -214,7 +216,9 @@ def test_what_is_chosen_must_be_there_and_of_use(choice: Choice, number: str, co
     assert [(check.code, dict(check.details)["fault"], check.stops) for check in found] == (
         [(code, fault, False)] if fault else []
     )
-    assert dict(next(one for one in check_books(BOOKS, NEEDS) if one.code == "layout").details)["number"] == "19"
+    assert (
+        dict(next(one for one in check_books(BOOKS, NEEDS, ECONOMIC) if one.code == "layout").details)["number"] == "19"
+    )
 
 
 def test_basic_needs_none_of_what_only_invoices_name() -> None:
@@ -246,13 +250,17 @@ def test_a_journal_of_others_is_not_set_right_by_us() -> None:
 
 
 def test_lists_name_their_own_system() -> None:
-    assert checklist_of("economic") is ECONOMIC and checklist_of("fortnox") is FORTNOX
-    assert checklist_of("another") is FORTNOX, "until it has a list of its own"
-    for system, other in (("fortnox", "e-conomic"), ("economic", "Fortnox")):
-        for entry in CHECKLISTS[system]:
-            assert other not in entry.title + entry.why + entry.where
-    assert entries_of("economic")["accrual_method"] in ECONOMIC
-    assert entries_of("economic")["warehouse"] in FORTNOX, "a line that was stored by another version has words"
+    for line in registry.ACCOUNTING:
+        others = [other.title for other in registry.ACCOUNTING if other is not line]
+        for entry in registry.accounting(line.name).checklist:
+            assert not [other for other in others if other in entry.title + entry.why + entry.where], entry
+
+
+def test_a_line_that_was_stored_by_another_version_has_words() -> None:
+    entries = registry.prerequisites("economic")
+    assert entries["accrual_method"] in ECONOMIC
+    assert entries["warehouse"] in registry.accounting("fortnox").checklist
+    assert set(registry.prerequisites("gone")) == set(entries)
 
 
 def test_books_are_kept_and_read_again_with_their_registers() -> None:

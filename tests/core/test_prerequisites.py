@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from addon.connectors.fortnox.checklist import CHECKLIST
 from addon.core.books import Books, BooksCurrency, ChartAccount, Check, Code, Identity, Register, Remedy, Series
 from addon.core.dates import FinancialYear
 from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate
 from addon.core.prerequisites import (
-    PREREQUISITES,
     STOPPING,
     Needs,
     account_name,
@@ -26,6 +26,7 @@ from addon.core.prerequisites import (
 from addon.core.saleform import SaleForm
 from addon.core.text import HOLD_TEXTS, check_reason, check_remedy, hold_text
 
+ENTRIES = {entry.code: entry for entry in CHECKLIST}
 YEAR = FinancialYear("2", date(2026, 1, 1), date(2026, 12, 31), accrual=True)
 LAST_YEAR = FinancialYear("1", date(2025, 1, 1), date(2025, 12, 31), accrual=True)
 TODAY = date(2026, 11, 20)
@@ -83,13 +84,13 @@ NEEDS = Needs(
 
 
 def red(books: Books, needs: Needs = NEEDS) -> list[Check]:
-    return [check for check in check_books(books, needs) if not check.ok]
+    return [check for check in check_books(books, needs, CHECKLIST) if not check.ok]
 
 
 def test_books_that_are_ready_are_green_all_over() -> None:
     assert red(BOOKS) == []
     needs = replace(NEEDS, codes=((Register.PAYMENT_TERMS, "30"),), scopes=("article",))
-    assert {check.code for check in check_books(BOOKS, needs)} == {entry.code for entry in PREREQUISITES}
+    assert {check.code for check in check_books(BOOKS, needs, CHECKLIST)} == {entry.code for entry in CHECKLIST}
 
 
 def without_account(books: Books, number: str) -> Books:
@@ -162,13 +163,14 @@ def test_each_condition_turns_its_own_line_red(
     for check in found:
         assert check.stops is (code in STOPPING)
         assert (check.repair.remedy if check.repair else None) is remedy
-        assert check_reason(check)
-        assert check_remedy(check), "whoever sees it must be told what to do"
+        entry = ENTRIES[check.code]
+        assert check_reason(check, entry)
+        assert check_remedy(check, entry), "whoever sees it must be told what to do"
 
 
 def test_every_code_has_a_break() -> None:
     others = {"easy_vat", "code", "article_register"}
-    assert {code for _, _, code, _ in BREAKS} | others == {entry.code for entry in PREREQUISITES}
+    assert {code for _, _, code, _ in BREAKS} | others == {entry.code for entry in CHECKLIST}
 
 
 def test_what_settings_and_rules_name_must_be_there_and_open() -> None:
@@ -244,7 +246,7 @@ def test_a_year_that_is_missing_in_between_is_red_and_the_next_is_still_looked_a
     books = replace(BOOKS, years=(YEAR,), accounts=chart(*NUMBERS), locked_through=None)
     found = {
         (check.code, check.subject): check.ok
-        for check in check_books(books, replace(NEEDS, first_day=date(2025, 11, 1)))
+        for check in check_books(books, replace(NEEDS, first_day=date(2025, 11, 1)), CHECKLIST)
         if check.code == "financial_year"
     }
     assert found == {("financial_year", "2025-11-01"): False, ("financial_year", "2"): True}
@@ -263,7 +265,7 @@ def test_what_is_closed_to_us_is_said_once_and_nothing_that_hangs_on_it(
 ) -> None:
     books = replace(BOOKS, **broken)  # type: ignore[arg-type]
     assert code in {check.code for check in red(books)}
-    closed = {check.code for check in check_books(replace(books, unreadable=(scope,)), NEEDS)}
+    closed = {check.code for check in check_books(replace(books, unreadable=(scope,)), NEEDS, CHECKLIST)}
     assert code not in closed
     lacking = [check.code for check in red(replace(books, missing_scopes=(scope,), unreadable=(scope,)))]
     assert lacking.count("scope") == 1
@@ -273,7 +275,7 @@ def test_a_clearing_account_needs_a_number_and_is_looked_at_once() -> None:
     found = red(BOOKS, replace(NEEDS, clearing={"stripe SEK": ""}))
     assert [(check.code, check.subject) for check in found] == [("clearing_account", "stripe SEK")]
     twice = replace(NEEDS, accounts={"transit": "1686"})
-    checks = [check for check in check_books(without_account(BOOKS, "1686"), twice) if not check.ok]
+    checks = [check for check in check_books(without_account(BOOKS, "1686"), twice, CHECKLIST) if not check.ok]
     assert {check.code for check in checks} == {"clearing_account"}
 
 

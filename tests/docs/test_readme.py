@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from addon.cli import main
-from addon.core.checklists import CHECKLISTS
+from addon.ports import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_the_first_screen_says_what_it_is_and_gives_two_commands() -> None:
 
 def test_the_prerequisites_page_is_the_list_that_is_checked() -> None:
     page = (ROOT / "docs" / "prerequisites.md").read_text(encoding="utf-8")
-    for prerequisite in (entry for entries in CHECKLISTS.values() for entry in entries):
+    for prerequisite in (entry for line in registry.ACCOUNTING for entry in registry.accounting(line.name).checklist):
         for field in fields(prerequisite):
             if field.name != "code":
                 assert str(getattr(prerequisite, field.name)) in page

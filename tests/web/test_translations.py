@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
-from addon.core.checklists import CHECKLISTS
+from addon.ports import registry
 from addon.web import texts
 from tests.web.conftest import House
 from tests.web.factory import Filled
@@ -75,7 +75,7 @@ def test_no_message_of_a_view_goes_past_gettext() -> None:
 
 def test_every_text_is_collected() -> None:
     found = {message.id if isinstance(message.id, str) else message.id[0] for message in translations.collected()}
-    assert {entry.title for entries in CHECKLISTS.values() for entry in entries} <= found
+    assert {entry.title for line in registry.ACCOUNTING for entry in registry.accounting(line.name).checklist} <= found
     assert {"Nothing needs you", "Sync now", "The period is locked", "%(num)s sale"} <= found
     assert len(found) > 400
 

@@ -8,13 +8,13 @@ import pytest
 from flask import Flask
 
 from addon.core.accounts import AccountRole
-from addon.core.checklists import CHECKLISTS
 from addon.core.delivery import DeliveryState, PartState
 from addon.core.documents import DocumentKind
 from addon.core.fee_vat import FeeEntity, FeeVat
 from addon.core.holds import HoldReason, WaitReason
 from addon.core.money import Money
 from addon.core.records import FeeKind, MovementKind, PartKind, PayoutState
+from addon.ports import registry
 from addon.services.runs import PHASES
 from addon.services.settings import COMPANY_ACCOUNTS, SETTINGS
 from addon.store.codec import _STEP_BY_KIND
@@ -70,26 +70,30 @@ def test_the_words_of_a_reason_differ_from_all_others(app: Flask) -> None:
 
 
 def test_every_fault_of_a_check_is_a_sentence(app: Flask) -> None:
-    codes = {entry.code for entries in CHECKLISTS.values() for entry in entries}
+    codes = {entry.code for line in registry.ACCOUNTING for entry in registry.accounting(line.name).checklist}
     assert {code for code, _ in words.CHECK_FAULTS} == codes
     details = {"account": "1686", "year": "2026-01-01 – 2026-12-31", "use": "sales:SE25", "through": "2026-10-31"}
     with app.test_request_context():
         for code, fault in words.CHECK_FAULTS:
-            text = words.check_sentence(code, "JPY", {**details, **({"fault": fault} if fault else {})}, "")
+            text = words.check_sentence(code, "JPY", {**details, **({"fault": fault} if fault else {})}, "", "")
             assert "%(" not in text and text.endswith(".")
-        assert "2026-01-01" not in words.check_sentence("clearing_account", "1686", {**details, "fault": "missing"}, "")
-        assert words.check_sentence("unheard_of", "", {}, "A title") == "A title"
-        for system, faults in words.SYSTEM_FAULTS.items():
-            for code, fault in faults:
-                text = words.check_sentence(code, "JPY", {**details, **({"fault": fault} if fault else {})}, "", system)
-                assert "%(" not in text and text.endswith(".") and "Fortnox" not in text
+        missing = {**details, "fault": "missing"}
+        assert "2026-01-01" not in words.check_sentence("clearing_account", "1686", missing, "", "fortnox")
+        assert words.check_sentence("unheard_of", "", {}, "A title", "gone") == "A title"
+        for line in registry.ACCOUNTING:
+            others = [other.title for other in registry.ACCOUNTING if other is not line]
+            for code, fault in registry.accounting(line.name).words.faults:
+                given = {**details, **({"fault": fault} if fault else {})}
+                text = words.check_sentence(code, "JPY", given, "", line.name)
+                assert "%(" not in text and text.endswith(".")
+                assert not [other for other in others if other in text]
 
 
 def test_words_are_those_of_the_system_and_the_country(app: Flask) -> None:
     with app.test_request_context():
-        assert words.repair_word("create_series", "V") == "Create series V"
+        assert words.repair_word("create_series", "V", "fortnox") == "Create series V"
         assert words.repair_word("create_series", "V", "economic") == "Make the journal Kvitt V"
-        assert words.repair_word("unheard_of", "V") == "Repair"
+        assert words.repair_word("unheard_of", "V", "fortnox") == "Repair"
         missing = {"series": "V", "fault": "missing"}
         assert words.check_sentence("voucher_series", "V", missing, "", "economic") == "There is no journal Kvitt V."
         for treatment in FeeVat:

@@ -7,12 +7,23 @@ from datetime import datetime
 from typing import Final
 
 from addon.connectors.economic.accounting import Choices, EconomicAccounting
+from addon.connectors.economic.checklist import CHECKLIST
 from addon.connectors.economic.client import EconomicClient
 from addon.connectors.economic.install import EconomicAuthorisation
 from addon.connectors.economic.memory import Memory
 from addon.connectors.economic.webhooks import nudge_path, read_nudge
+from addon.core.books import OrderField
 from addon.ports.calls import CallObserver, Lane, Pace, TokenSource
-from addon.ports.connectors import AccountingConnector, NotOffered, Workshop
+from addon.ports.connectors import (
+    AccountingConnector,
+    AccountingWay,
+    Notice,
+    NotOffered,
+    SystemWords,
+    WayKind,
+    Workshop,
+    _,
+)
 from addon.ports.webhooks import Announced, ReadWebhook
 
 _NAME: Final = "economic"
@@ -68,5 +79,65 @@ def _webhooks(workshop: Workshop) -> ReadWebhook | None:
     return read
 
 
-CONNECTOR: Final = AccountingConnector(_system, _authorisation, _webhooks, nudges_only=True)
+_WAY: Final = AccountingWay(
+    WayKind.ARRANGED,
+    # What comes back is no code but the grant itself, which never ends. e-conomic makes no state of its own, so one
+    # that this browser was not given belongs to somebody else's visit, or is an old one.
+    grant_in="token",
+    no_answer=Notice(
+        _("%(system)s sent you back without an answer"),
+        _("That happens when somebody said no, or when the page was closed half-way. Nothing has been installed."),
+        _("Should you change your mind, start again here. Only a superuser of the agreement can say yes."),
+    ),
+)
+
+_WORDS: Final = SystemWords(
+    faults={
+        ("accrual_method", ""): _("Your books are kept by payments (the cash method)."),
+        ("voucher_series", "missing"): _("There is no journal Kvitt %(series)s."),
+        ("voucher_series", "not_manual"): _(
+            "The journal %(series)s does not take all kinds of entries, or is a standing one."
+        ),
+        ("voucher_series", "approval"): _(
+            "Entries of the journal %(series)s must be approved by an administrator first."
+        ),
+        ("currency", "missing"): _("The currency %(subject)s is not in e-conomic."),
+        ("oss_vat_code", ""): _(
+            "Account %(account)s has no VAT code of its own, and so would count as your own country's VAT."
+        ),
+        ("webhook", "off"): _("e-conomic does not tell Kvitt when an invoice is booked."),
+        ("webhook", "elsewhere"): _("e-conomic tells an address that Kvitt no longer has."),
+        ("webhook", "disabled"): _("e-conomic has stopped telling Kvitt: its webhook is switched off."),
+    },
+    repairs={
+        "create_series": _("Make the journal Kvitt %(subject)s"),
+        "activate_account": _("Open account %(subject)s"),
+        "register_webhook": _("Have e-conomic tell Kvitt"),
+    },
+    choices={
+        ("order_fields", "order_number"): _("Other reference"),
+        ("order_fields", "our_reference"): _("Heading of the invoice"),
+        ("order_fields", "external_reference"): _("Second text of the invoice"),
+        ("order_fields", "ocr"): _("First text of the invoice"),
+    },
+    vat_codes=_(
+        "In e-conomic each of these sales accounts needs a VAT code of its country and rate (All settings, Accounting, "
+        "VAT codes), and a product group that sells on it. The account of the VAT is used for vouchers."
+    ),
+)
+
+CONNECTOR: Final = AccountingConnector(
+    _system,
+    _authorisation,
+    _webhooks,
+    _WAY,
+    CHECKLIST,
+    settings=("ECONOMIC_APP_PUBLIC_TOKEN",),
+    nudges_only=True,
+    tells_person=False,
+    tells_method=False,
+    file_scopes=frozenset(),  # its one role covers them
+    order_fields=tuple(place for place in OrderField if place is not OrderField.YOUR_REFERENCE),
+    words=_WORDS,
+)
 """e-conomic."""

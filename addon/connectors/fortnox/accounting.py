@@ -204,6 +204,7 @@ class FortnoxAccounting:
             missing_scopes=tuple(reading.scopes),
             missing_licences=tuple(reading.licences),
             unreadable=tuple(reading.unreadable),
+            system=CAPABILITIES.name,
         )
 
     def _try_out(self, register: str) -> None:
