@@ -16,7 +16,6 @@ NAMED = re.compile(rf"{'|'.join(NAMES)}|e-conomic", re.IGNORECASE)
 FOLDERS = (
     *(f"addon/connectors/{name}/" for name in NAMES),
     "addon/sandbox/",  # the outside world, played: it is made of these companies
-    "addon/core/",  # words that stand in data: whose tax invoices, which checks of which books
     "tests/",
 )
 
@@ -25,21 +24,12 @@ REASONS = {
     "addon/config.py": "names of the environment that were there before connectors named their own",
     "addon/demo/": "the story that the demo tells",
     "addon/bootstrap.py": "FORTNOX_CALLS_PER_5_S, by which test worlds turn all pacing off",
-    "addon/cli.py": "the list of checks that a company's is, where it has no books yet",
     "addon/log.py": "the logger of a library",
+    "addon/core/fee_vat.py": "whose tax invoices: the law goes by the legal person, and settings have it",
+    "addon/core/joining.py": "what other firms' connections write on invoices, a provider's name for one",
     "addon/services/settings.py": "the preset of the VAT on fees, which is data of the core",
-    "addon/services/evidence.py": "which permissions evidence needs in which books",
-    "addon/web/words.py": "words for the core's data",
+    "addon/web/words.py": "words for those legal persons, and examples out of a provider's own product names",
     "addon/connectors/http.py": "what the header with a call's reference is called, here and there",
-    "addon/web/signing.py": "asks the way in from e-conomic whether there is one",
-    "addon/web/home.py": "the way in from Fortnox, which is a marketplace's own and like no other",
-    "addon/web/economic.py": "the way in from e-conomic, which is a marketplace's own and like no other",
-    "addon/web/__init__.py": "registers the page of that way",
-    "addon/web/texts.py": "leads to those ways",
-    "addon/web/setup.py": "how books are kept, which one system cannot be asked for",
-    "templates/home": "the first page, which says where Kvitt can be installed",
-    "templates/setup/settings.html": "a place for order numbers that one system has not",
-    "templates/setup/vat.html": "where in the books a VAT code is chosen",
 }
 """Who else may name one, and why. Shorter is better; a new provider or system adds nothing here."""
 

@@ -17,9 +17,9 @@ from addon.ports.payments import PaymentSource
 from tests.conformance.line import Line
 from tests.support.doubles import CallLog
 
-TEMPLATE = "template"
-PAYMENTS = (*sorted(line.name for line in registry.PAYMENTS), TEMPLATE)
-ACCOUNTING = tuple(sorted(line.name for line in registry.ACCOUNTING))
+TEMPLATES = {"template": "tests.template.bed", "ledger": "tests.template.accounting_bed"}
+PAYMENTS = (*sorted(line.name for line in registry.PAYMENTS), "template")
+ACCOUNTING = (*sorted(line.name for line in registry.ACCOUNTING), "ledger")
 """Every connector that is registered, and the template that a new one begins from."""
 
 
@@ -117,5 +117,4 @@ class AccountingBed(Bed, Protocol):
 
 def make_bed(name: str, ground: Ground) -> Any:
     """The bed of a connector: `make_bed` of `tests/connectors/<name>/bed.py`."""
-    folder = "tests.template" if name == TEMPLATE else f"tests.connectors.{name}"
-    return importlib.import_module(f"{folder}.bed").make_bed(ground)
+    return importlib.import_module(TEMPLATES.get(name, f"tests.connectors.{name}.bed")).make_bed(ground)

@@ -66,6 +66,7 @@ def test_no_route_breaks_whatever_each_name_it_reads_holds(house: House, filled:
             kind, value = values[(7 * turn + _turn(rule.rule)) % len(values)]
             path = dict.fromkeys(rule.arguments, AS_NUMBERS[turn % 3])
             path |= {"provider": registry.PAYMENTS[turn % 2].name} if "provider" in rule.arguments else {}
+            path |= {"system": registry.ACCOUNTING[turn % 2].name} if "system" in rule.arguments else {}
             path |= {"form": value.replace("/", "") or "csv"} if "form" in rule.arguments else {}
             address = walk.address(rule, path)
             everything = MultiDict([(name, value) for name in names for _ in range(1 + (turn % 2))])
@@ -159,7 +160,8 @@ def test_bodies_that_are_no_forms(house: House, filled: Filled) -> None:
     for rule in walk.rules(house.app):
         if "POST" not in (rule.methods or set()) or rule.endpoint.startswith("home.sign_out"):
             continue
-        address = walk.address(rule, dict.fromkeys(rule.arguments, 1))
+        system = {"system": registry.ACCOUNTING[0].name}
+        address = walk.address(rule, {**dict.fromkeys(rule.arguments, 1), **system})
         for turn in range(2):
             kind, body = bodies[(_turn(rule.rule) + 2 * turn) % len(bodies)]
             answer = client.post(address, data=body, content_type=kind, headers={"X-CSRFToken": token})

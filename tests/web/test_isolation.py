@@ -58,7 +58,7 @@ OF_THE_NEIGHBOUR = {
 }
 """A variable in an address → whose numbers it takes. A new one must be entered here, or the walk fails."""
 
-OTHER_VARIABLES = {"form": "csv", "provider": "stripe", "token": "a-link-that-nobody-was-sent"}
+OTHER_VARIABLES = {"form": "csv", "provider": "stripe", "system": "fortnox", "token": "a-link-that-nobody-was-sent"}
 FIELDS = {
     "part": PartRow,
     "document": DocumentRow,

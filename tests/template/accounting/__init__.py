@@ -1,0 +1,1 @@
+"""The template of an accounting system: books that one key opens."""
