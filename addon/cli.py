@@ -80,7 +80,7 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
         try:
             return command(*args, **kwargs)
         except CompanyNotReady as error:
-            fail(not_ready(error.reason))
+            fail(not_ready(error.reason, error.system))
         except NeedsReconnect as error:
             fail(f"a person must connect again: {error}")
         except PortError as error:
@@ -93,9 +93,9 @@ def telling_faults(command: Callable[Arguments, Result]) -> Callable[Arguments, 
     return told
 
 
-def not_ready(reason: str) -> str:
-    """Why a company cannot be run, in a sentence."""
-    if (asked := registry.prerequisites("").get(reason)) is not None:
+def not_ready(reason: str, system: str) -> str:
+    """Why a company whose books are in a system cannot be run, in a sentence."""
+    if (asked := registry.prerequisites(system).get(reason)) is not None:
         return f"the company is stopped: {asked.title} is not so; `kvitt doctor` says more"
     sentences = {
         "setting_up": "the company is not set up yet: connect a provider and choose Basic or Plus",
@@ -527,6 +527,7 @@ def sync(company: str, connection: int | None, since: datetime | None, json_: bo
     from addon.services import connections, runs
     from addon.services.held import held_parts, latest_proofs
     from addon.services.installation import find_company
+    from addon.services.prerequisites import system_of
 
     with working() as services:
         company_id = find_company(services, company)
@@ -541,7 +542,7 @@ def sync(company: str, connection: int | None, since: datetime | None, json_: bo
         if run.state == "running":
             fail(f"run {run.id} is not finished: {run.message or 'a delivery may not be tried yet'}")
         if run.state != "done":
-            fail(not_ready(run.message))
+            fail(not_ready(run.message, system_of(services, company_id)))
         held = _held_json(held_parts(services, company_id, connection))
         proofs = latest_proofs(services, company_id, run.id)
     counts = {name: run.counts.get(name, 0) for name in ("fetched", "planned", "booked", "waiting", "writes", "calls")}
@@ -840,6 +841,7 @@ def backfill(company: str, year: int, dry_run: bool, json_: bool) -> None:
     from addon.services import previews, runs
     from addon.services.held import held_parts
     from addon.services.installation import find_company
+    from addon.services.prerequisites import system_of
     from addon.services.runs import Preview
 
     with working() as services:
@@ -851,7 +853,7 @@ def backfill(company: str, year: int, dry_run: bool, json_: bool) -> None:
         with _bar(not json_) as progress:
             ended = runs.run_to_end(services, company_id, progress, run_id=made)
         if ended.state != "done":
-            fail(not_ready(ended.message))
+            fail(not_ready(ended.message, system_of(services, company_id)))
         if dry_run:
             seen = previews.everything(services, company_id, made)
             documents = tuple(one.document for one in seen.documents)
@@ -880,6 +882,7 @@ def undo(company: str, run_id: int, dry_run: bool, json_: bool) -> None:
     """Take a run of a COMPANY back: credit notes for invoices, reverses of payments and vouchers, nothing deleted."""
     from addon.services import previews, runs, undoing
     from addon.services.installation import find_company
+    from addon.services.prerequisites import system_of
 
     with working() as services:
         company_id = find_company(services, company)
@@ -890,7 +893,7 @@ def undo(company: str, run_id: int, dry_run: bool, json_: bool) -> None:
         with _bar(not json_) as progress:
             ended = runs.run_to_end(services, company_id, progress, run_id=made)
         if ended.state != "done":
-            fail(not_ready(ended.message))
+            fail(not_ready(ended.message, system_of(services, company_id)))
         result = undoing.outcome(services, company_id, made)
         seen = previews.everything(services, company_id, made) if dry_run else None
         written = undoing.written(services, company_id, made)

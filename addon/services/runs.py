@@ -129,11 +129,12 @@ class Preview:
 
 
 class CompanyNotReady(Exception):
-    """The company cannot be run: `reason` is its stop reason, or says what is missing."""
+    """The company cannot be run: `reason` is its stop reason, or says what is missing in books of this `system`."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, system: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.system = system
 
 
 class Interrupted(Exception):
@@ -440,7 +441,7 @@ def _books(work: _Slice) -> SliceResult | str:
         trigger = session.get_one(RunRow, work.run_id).trigger
         looks = trigger in previews.LOOKING
         if company.state != "active" and not looks:
-            raise CompanyNotReady(company.stop_reason or company.state)
+            raise CompanyNotReady(company.stop_reason or company.state, company.accounting)
         if not _running(session, work.run_id):
             raise CompanyNotReady("no_connection")
     if trigger in (undoing.TRIGGER, undoing.LOOK):
@@ -978,7 +979,8 @@ def preview(
     run_id = want_special(services, company_id, previews.TRIGGER, connection_id, nudge=False)
     ended = run_to_end(services, company_id, progress, run_id=run_id)
     if ended.state != "done":
-        raise CompanyNotReady(ended.message or "the look is not finished")
+        system = prerequisites.system_of(services, company_id)
+        raise CompanyNotReady(ended.message or "the look is not finished", system)
     seen = previews.everything(services, company_id, run_id, previews.Asked(since=since, until=until))
     documents = tuple(one.document for one in seen.documents)
     return Preview(documents, tuple(seen.holds), tuple(seen.waits), run_id)
