@@ -37,6 +37,30 @@ PIVOTS: Final[Mapping[RateChoice, str]] = {
 }
 """The currency that each bank quotes the others against."""
 
+BANK_NAMES: Final[Mapping[RateChoice, str]] = {
+    RateChoice.RIKSBANK: "Sveriges Riksbank",
+    RateChoice.NATIONALBANK: "Danmarks Nationalbank",
+    RateChoice.ECB: "ECB",
+}
+
+CENTRAL_BANKS: Final[Mapping[str, RateChoice]] = {"SE": RateChoice.RIKSBANK, "DK": RateChoice.NATIONALBANK}
+"""Whose fixing is the official one where the books are kept; elsewhere the ECB's, which every member state accepts
+(article 91.2 of the VAT directive)."""
+
+
+def central_bank(country: str) -> RateChoice:
+    """The bank whose fixings are the official ones in a country."""
+    return CENTRAL_BANKS.get(country.upper(), RateChoice.ECB)
+
+
+def publisher(source: str) -> str:
+    """Who a rate is by, as people say it: a bank's name, or the words of the source itself."""
+    try:
+        return BANK_NAMES.get(RateChoice(source), source)
+    except ValueError:
+        return source
+
+
 LEAST_DECIMALS: Final = 4
 LEAST_DIGITS: Final = 5
 """A rate that we work out is rounded, half up, to four decimals or to five digits, whichever is finer: that is how
@@ -58,6 +82,29 @@ UNPUBLISHED_AFTER_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """The official fixings of the country's own bank, for days of which the accounting system tells no rate.
+
+    `read_from` and `read_through` are the days that are known of it, as in `CurrencyRules`.
+    """
+
+    source: RateChoice
+    rates: tuple[ExchangeRate, ...] = ()
+    read_from: date | None = None
+    read_through: date | None = None
+
+    def rate(self, base: str, quote: str, day: date) -> ExchangeRate | None:
+        """The fixing last published before a day, at most a week old; None while that cannot be told."""
+        if self.read_from is None or self.read_through is None:
+            return None
+        oldest = day - timedelta(days=OLDEST_FIXING_DAYS)
+        if self.read_through < day - timedelta(days=1) or self.read_from > oldest:
+            return None
+        found = last_before(self.rates, base, quote, day)
+        return found if found is not None and found.fixed_on >= oldest else None
+
+
+@dataclass(frozen=True, slots=True)
 class CurrencyRules:
     """How a company's foreign amounts are valued.
 
@@ -72,6 +119,8 @@ class CurrencyRules:
     read_through: date | None = None
     unpublished: frozenset[str] = frozenset()
     revalue: bool = True
+    stand_in: StandIn | None = None
+    """Whose fixings stand in where the accounting system's own rates hold and it tells none; None: nobody's."""
 
     def official(self, currency: str) -> bool:
         """Whether the chosen bank's fixings hold for a currency, and not the accounting system's own."""
@@ -154,22 +203,24 @@ class _Series:
     rates: tuple[ExchangeRate, ...]
 
 
-_last: tuple[tuple[ExchangeRate, ...], Mapping[tuple[str, str], _Series]] = ((), {})
+_KEPT_SERIES: Final = 3
+_last: list[tuple[tuple[ExchangeRate, ...], Mapping[tuple[str, str], _Series]]] = []
 
 
 def _series_of(rates: tuple[ExchangeRate, ...]) -> Mapping[tuple[str, str], _Series]:
-    """Rates by pair and day. Each planned sale asks, always of the same rates: the last answer is kept."""
-    global _last
-    known, series = _last
-    if known is not rates:
-        pairs: dict[tuple[str, str], dict[date, ExchangeRate]] = defaultdict(dict)
-        for rate in sorted(rates, key=lambda rate: (rate.source, rate.unit, rate.rate)):
-            pairs[(rate.base, rate.quote)].setdefault(rate.fixed_on, rate)
-        series = {
-            pair: _Series(tuple(sorted(days)), tuple(days[day] for day in sorted(days))) for pair, days in pairs.items()
-        }
-        _last = (rates, series)
-    return series
+    """Rates by pair and day. Each planned sale asks, always of the same rates: the last answers are kept."""
+    for known, series in tuple(_last):
+        if known is rates:
+            return series
+    pairs: dict[tuple[str, str], dict[date, ExchangeRate]] = defaultdict(dict)
+    for rate in sorted(rates, key=lambda rate: (rate.source, rate.unit, rate.rate)):
+        pairs[(rate.base, rate.quote)].setdefault(rate.fixed_on, rate)
+    made = {
+        pair: _Series(tuple(sorted(days)), tuple(days[day] for day in sorted(days))) for pair, days in pairs.items()
+    }
+    _last.append((rates, made))
+    del _last[:-_KEPT_SERIES]
+    return made
 
 
 def last_before(rates: tuple[ExchangeRate, ...], base: str, quote: str, day: date) -> ExchangeRate | None:

@@ -227,6 +227,7 @@ def load_situation(
     }
     payout_of = _load_payout_of(session, connection_id, movements) if settling else {}
     connection = session.get_one(Connection, connection_id)
+    coming = _load_rates_coming(session, connection_id)
     opened = opening_carrying(connection, policy)
     if connection.opening:
         unvalued = frozenset(currency for currency, carrying in opened.items() if carrying is None)
@@ -244,7 +245,8 @@ def load_situation(
         unvalued=unvalued,
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
-        currencies_coming=_load_currencies_coming(session, connection_id),
+        currencies_coming=frozenset(coming),
+        rates_coming=coming,
         registers=_load_registers(session, policy),
         routed=rules.load_routed(session, connection_id, {entry.movement.original_ref for entry in movements}),
         payout_of=payout_of,
@@ -391,14 +393,15 @@ def _names_articles(policy: Policy) -> bool:
     return policy.form.articles is not Articles.FREE_TEXT
 
 
-def _load_currencies_coming(session: Session, connection_id: int) -> frozenset[str]:
+def _load_rates_coming(session: Session, connection_id: int) -> dict[str, date]:
+    """The currencies of sales under way, whose invoices may tell the books' own rate, and their earliest days."""
     under_way = (DeliveryState.PROPOSED.value, DeliveryState.APPROVED.value, DeliveryState.SENDING.value)
-    query = select(DocumentRow.currency).where(
+    query = select(DocumentRow.currency, func.min(DocumentRow.booking_date)).where(
         DocumentRow.connection_id == connection_id,
         DocumentRow.kind == DocumentKind.SALE.value,
         DocumentRow.state.in_(under_way),
     )
-    return frozenset(session.scalars(query.distinct()))
+    return {row[0]: row[1] for row in session.execute(query.group_by(DocumentRow.currency))}
 
 
 def _load_payouts(

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from addon.core.books import Identity
+from addon.core.fixings import CENTRAL_BANKS
 from addon.log import get_logger
 from addon.ports.accounting import TellsUs
 from addon.ports.calls import Lane
@@ -301,7 +302,7 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
         row.renewed_at = now
         kept = session.scalars(select(CompanySettings)).one_or_none()
         if kept is None:
-            kept = CompanySettings(values={})
+            kept = CompanySettings(values=_first_settings(waiting.country))
             session.add(kept)
         if grant.expires_at is None:
             used = dict.fromkeys([*_used_grants(kept), _hash(grant.access_token)])
@@ -320,6 +321,15 @@ def _bind(services: Services, company_id: int, waiting: ParkedView, grant: Grant
         settle_state(session, now)
         what = "installed_again" if again else "installed"
         activity.record(session, who, what, {"system": waiting.accounting, "company": waiting.name}, now)
+
+
+def _first_settings(country: str) -> dict[str, str]:
+    """What a new company begins with where its country decides it: the rates of its own central bank.
+
+    Those are what its VAT law names, and they do not depend on who has typed what into the books.
+    """
+    bank = CENTRAL_BANKS.get(country or "SE")
+    return {"rate_source": bank.value} if bank is not None else {}
 
 
 def begin_nudges(services: Services, company_id: int) -> None:

@@ -43,7 +43,9 @@ def load_policy(
     if connection.mode is None or connection.start_date is None:
         raise ModeNotChosen(f"connection {connection_row.id} has no mode or start date")
     currency = books.identity.currency
-    rates, currency_rules = rates_for(session, company.currency_rules(), connection_row, currency)
+    rates, currency_rules = rates_for(
+        session, company, connection_row, currency, books.identity.country or company_row.country
+    )
     fee_vat, fee_rules = of_connection(company.fee_rules, company.fee_vat, connection.fee_treatment)
     return Policy(
         provider=connection_row.provider,

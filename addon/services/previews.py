@@ -257,8 +257,10 @@ def _plan_once(
     movements = joining.with_twins(movements, twins)
     situation = booking.load_situation(session, connection_id, movements, searched.found, policy)
     # Their invoices will tell the rate of their day, which nobody knows before.
-    coming = situation.currencies_coming | _rates_to_come(seen, policy)
-    situation = replace(situation, currencies_coming=coming)
+    days = [*situation.rates_coming.items(), *_rates_to_come(seen, policy)]
+    earliest = {currency: min(day for one, day in days if one == currency) for currency, _ in days}
+    coming = situation.currencies_coming | set(earliest)
+    situation = replace(situation, currencies_coming=coming, rates_coming=earliest)
     result = searched.with_holds(plan(situation, policy))
     last_id = session.scalar(select(func.max(DocumentRow.id))) or 0
     booking.store_plan(session, company_id, connection_id, None, result, policy, True, now)
@@ -282,15 +284,15 @@ def _twins(session: Session, run_id: int, connection_id: int) -> dict[str, Twin]
     return {ref: Twin(*found) for ref, found in row.payload["found"].items()} if row is not None else {}
 
 
-def _rates_to_come(seen: Foreseen, policy: Policy) -> frozenset[str]:
-    return frozenset(
-        step.invoice.currency
+def _rates_to_come(seen: Foreseen, policy: Policy) -> set[tuple[str, date]]:
+    return {
+        (step.invoice.currency, step.invoice.invoice_date)
         for one in seen.documents
         for step in one.document.steps
         if isinstance(step, CreateInvoice | CreateOrder)
         and step.invoice.rate is None
         and step.invoice.currency != policy.books_currency
-    )
+    }
 
 
 def _take_as_booked(session: Session, row: DocumentRow, document: Document, now: datetime) -> None:

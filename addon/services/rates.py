@@ -26,6 +26,8 @@ from addon.core.fixings import (
     UNPUBLISHED_AFTER_DAYS,
     CurrencyRules,
     RateChoice,
+    StandIn,
+    central_bank,
     cross_rates,
 )
 from addon.core.money import ExchangeRate
@@ -33,7 +35,7 @@ from addon.ports.errors import PortError, TryLater
 from addon.ports.rates import RateCapabilities, RateSource
 from addon.services.calls import CallLog
 from addon.services.context import Services
-from addon.services.settings import SEEN_CURRENCIES, read_company, read_connection
+from addon.services.settings import SEEN_CURRENCIES, CompanyConfig, own_company, read_company, read_connection
 from addon.store.models import Connection, PublishedRateRow, RateReadRow, RateRow
 
 TRIES: Final = 2
@@ -50,13 +52,13 @@ def read_missing(services: Services, company_id: int, run_id: int | None = None)
     """Read the days that a company's plans may need and nobody has read; says whether all of them are known now.
 
     Two questions at most, one back in time and one up to today, each tried twice. A bank that does not answer stops
-    nothing: what needs its rates waits for the next run.
+    nothing: what needs its rates waits for the next run. That of a bank which only stands in is no news for anybody.
     """
     with services.db.company_reading(company_id) as session:
-        config = read_company(session)
-        choice, today = config.rate_source, booking_date(services.now(), config.time_zone)
+        config, country = read_company(session), own_company(session).country
+        choice, today = bank_of(config, country), booking_date(services.now(), config.time_zone)
         first_day = _first_day(session)
-    if choice is RateChoice.ACCOUNTING or first_day is None:
+    if choice is None or first_day is None:
         return True
     log = CallLog()
     try:
@@ -65,10 +67,17 @@ def read_missing(services: Services, company_id: int, run_id: int | None = None)
             _keep(services, source.capabilities, start, end, _fetch(source, start, end))
     except PortError as error:
         logging.getLogger(__name__).warning("rates of %s could not be read: %s", choice.value, error)
-        return False
+        return config.rate_source is RateChoice.ACCOUNTING
     finally:
         log.save(services, company_id, run_id)
     return True
+
+
+def bank_of(config: CompanyConfig, country: str) -> RateChoice | None:
+    """The bank whose fixings a company's plans may need: the chosen one, or the one that stands in; None: nobody's."""
+    if config.rate_source is not RateChoice.ACCOUNTING:
+        return config.rate_source
+    return central_bank(country) if config.rate_stand_in else None
 
 
 def _first_day(session: Session) -> date | None:
@@ -188,25 +197,40 @@ def known_rates(session: Session, quote: str, since: date) -> tuple[ExchangeRate
 
 
 def rates_for(
-    session: Session, rules: CurrencyRules, row: Connection, quote: str
+    session: Session, config: CompanyConfig, row: Connection, quote: str, country: str
 ) -> tuple[tuple[ExchangeRate, ...], CurrencyRules]:
     """The rates that a connection's plans go by, and what is known of them.
 
     Of a bank only the currencies that the connection has had are taken; where the bank does not quote one of them,
-    the accounting system's own rates stand in.
+    the accounting system's own rates stand in. Where those are chosen, the central bank's fixings stand in for them.
     """
+    rules, bank = config.currency_rules(), bank_of(config, country)
     assert row.start_date is not None  # noqa: S101 - a policy is loaded for connections with a start date only
     since = row.start_date - MARGIN
     own = known_rates(session, quote, since)
-    read = session.get(RateReadRow, rules.source.value)
-    if rules.source is RateChoice.ACCOUNTING or read is None:
+    read = session.get(RateReadRow, bank.value) if bank is not None else None
+    if bank is None or read is None:
         return (own if rules.source is RateChoice.ACCOUNTING else ()), rules
     wanted = currencies_of(row) | {quote}
-    near = wanted | {PIVOTS[rules.source]}
+    rates = _published(session, bank, wanted, since, quote)
+    if rules.source is RateChoice.ACCOUNTING:
+        return own, replace(rules, stand_in=StandIn(bank, rates, read.first_day, read.through))
+    lately = read.through - timedelta(days=UNPUBLISHED_AFTER_DAYS)
+    quoted = {rate.base for rate in rates if rate.fixed_on >= lately}
+    rules = replace(rules, read_from=read.first_day, read_through=read.through, unpublished=wanted - quoted - {quote})
+    stand_in = tuple(rate for rate in own if rate.base in rules.unpublished)
+    return (*rates, *stand_in), rules
+
+
+def _published(
+    session: Session, bank: RateChoice, wanted: frozenset[str], since: date, quote: str
+) -> tuple[ExchangeRate, ...]:
+    """A bank's fixings of some currencies in the books' own, worked out where it publishes them against another."""
+    near = wanted | {PIVOTS[bank]}
     published = session.scalars(
         select(PublishedRateRow)
         .where(
-            PublishedRateRow.source == rules.source.value,
+            PublishedRateRow.source == bank.value,
             PublishedRateRow.fixed_on >= since,
             PublishedRateRow.base.in_(near),
             PublishedRateRow.quote.in_(near),
@@ -216,9 +240,4 @@ def rates_for(
     fixings = [
         ExchangeRate(one.base, one.quote, Decimal(one.rate), one.unit, one.fixed_on, one.source) for one in published
     ]
-    rates = tuple(rate for rate in cross_rates(fixings, quote) if rate.base in wanted)
-    lately = read.through - timedelta(days=UNPUBLISHED_AFTER_DAYS)
-    quoted = {rate.base for rate in rates if rate.fixed_on >= lately}
-    rules = replace(rules, read_from=read.first_day, read_through=read.through, unpublished=wanted - quoted - {quote})
-    stand_in = tuple(rate for rate in own if rate.base in rules.unpublished)
-    return (*rates, *stand_in), rules
+    return tuple(rate for rate in cross_rates(fixings, quote) if rate.base in wanted)

@@ -420,6 +420,7 @@ def _all() -> dict[str, Setting]:
         _setting("book_drafts", "company", "yes_no", "no", _yes_no, ("no", "yes")),
         _setting("tolerance", "company", "amount", "0.00", _tolerance),
         _choices("rate_source", "company", RateChoice.ACCOUNTING.value, *(choice.value for choice in RateChoice)),
+        _setting("rate_stand_in", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
         _setting("revalue_at_year_end", "company", "yes_no", "yes", _yes_no, ("yes", "no")),
         _choices("evidence", "company", "nightly", "nightly", "no"),
         _choices("rounds_to_whole", "company", "unknown", "unknown", "yes", "no"),
@@ -500,6 +501,8 @@ class CompanyConfig:
     """None: not known yet."""
     accounts: Mapping[str, str]
     rate_source: RateChoice = RateChoice.ACCOUNTING
+    rate_stand_in: bool = True
+    """Whether the central bank's fixings hold for days of which the accounting system tells no rate."""
     revalue_at_year_end: bool = True
     vat: VatRules = field(default_factory=VatRules)
     own_vat_number: str = ""
@@ -603,6 +606,7 @@ def read_company(session: Session) -> CompanyConfig:
         attach_evidence=value("evidence") == "nightly",
         accounts=_accounts(stored),
         rate_source=RateChoice(value("rate_source")),
+        rate_stand_in=value("rate_stand_in"),
         by_payments=value("books_method") == "payments",
         choices={choice.value: text for choice in Choice if (text := value(choice))},
         revalue_at_year_end=value("revalue_at_year_end"),

@@ -62,7 +62,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "project",
         ),
     ),
-    ("currency", ("rate_source", "revalue_at_year_end")),
+    ("currency", ("rate_source", "rate_stand_in", "revalue_at_year_end")),
     ("matching", ("wait_days", "book_drafts", "tolerance")),
     ("returns", ("dispute_lost", "bounced_payment", "bank_side")),
     ("fee_codes", tuple(f"fee_vat_code.{one.value}" for one in FeeVat if one is not FeeVat.EXEMPT)),

@@ -1102,6 +1102,13 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
             "payment's rate; the difference is an exchange gain or loss."
         ),
     ),
+    "rate_stand_in": SettingWords(
+        _("Where your accounting system tells no rate"),
+        _(
+            "The central bank's rate (Sveriges Riksbank, Danmarks Nationalbank) last published before the day stands "
+            "in, so that nothing has to wait. The document says whose rate it is."
+        ),
+    ),
     "revalue_at_year_end": SettingWords(
         _("Foreign balances at the end of the financial year"),
         _("What the provider owes you in another currency is valued at the rate of the year's last day, by a voucher."),
@@ -1124,6 +1131,16 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
         _("Where the order number stands in your books"), _("Fields of the invoice, in the order to look.")
     ),
 }
+
+RATE_PUBLISHERS: Final[Mapping[str, Text]] = {
+    "accounting system": _("your accounting system"),
+    "fortnox": _("Fortnox"),
+    RateChoice.RIKSBANK.value: _("Sveriges Riksbank"),
+    RateChoice.NATIONALBANK.value: _("Danmarks Nationalbank"),
+    RateChoice.ECB.value: _("European Central Bank (ECB)"),
+    "the conversion": _("the provider, in the conversion itself"),
+}
+"""Who an exchange rate is by, by the source that stands in a document's record."""
 
 FEE_ENTITIES: Final[Mapping[FeeEntity, Text]] = {
     FeeEntity.STRIPE_IE: _("Stripe in Ireland (Stripe Payments Europe, Stripe Technology Europe)"),
@@ -1232,6 +1249,8 @@ CHOICES: Final[Mapping[tuple[str, str], Text]] = {
     ("rate_source", RateChoice.RIKSBANK): _("Sveriges Riksbank"),
     ("rate_source", RateChoice.NATIONALBANK): _("Danmarks Nationalbank"),
     ("rate_source", RateChoice.ECB): _("European Central Bank (ECB)"),
+    ("rate_stand_in", "yes"): _("The central bank's rate stands in"),
+    ("rate_stand_in", "no"): _("Wait, then hold for a person"),
     ("revalue_at_year_end", "yes"): _("Kvitt values them"),
     ("revalue_at_year_end", "no"): _("Your bookkeeper values them"),
     ("dispute_lost", LostDispute.LOSS): _("a loss: the goods are gone, output VAT stays"),

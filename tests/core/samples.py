@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from addon.core.accounts import AccountMap
 from addon.core.books import Books, BooksCurrency, ChartAccount, Identity, OrderField, Series
 from addon.core.dates import FinancialYear
+from addon.core.fixings import CurrencyRules, RateChoice
 from addon.core.money import ExchangeRate, Money
 from addon.core.rules import FeeVat, LockedRule, Mode, Policy
 from addon.core.vat import VatRules
@@ -134,6 +135,10 @@ YEARS = (
 CURRENCIES = ("EUR", "USD", "NOK", "DKK", "GBP", "JPY", "KWD", "ISK", "VND")
 
 
+OFFICIAL = CurrencyRules(RateChoice.RIKSBANK, date(2000, 1, 1), date(2100, 1, 1))
+"""A bank's fixings hold, and all that it has published is known."""
+
+
 def fixing(currency: str, on: date, rate: str, unit: int = 1, source: str = "accounting system") -> ExchangeRate:
     """What `unit` of a currency costs in SEK."""
     return ExchangeRate(currency, "SEK", Decimal(rate), unit, on, source)
@@ -191,6 +196,7 @@ def sample_policy(**changes: Any) -> Policy:
         rounds_to_whole=False,
         rates=(),
         vat=VatRules(rates=rate_table()),
+        currency_rules=OFFICIAL,
     )
     return replace(policy, **changes)
 

@@ -5,15 +5,15 @@ One line each, words in any order after the first few (tests/goldens/README.txt 
 
 import shlex
 from dataclasses import replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from decimal import Decimal
 
 from addon.core.books import Books, Code, InvoiceView, Register
 from addon.core.dates import FinancialYear
-from addon.core.fixings import CurrencyRules, RateChoice
+from addon.core.fixings import CurrencyRules, RateChoice, StandIn
 from addon.core.kinds import BankSide, BouncedPayment, LostDispute
 from addon.core.matching import MatchChoice, MatchRules
-from addon.core.money import Money
+from addon.core.money import ExchangeRate, Money
 from addon.core.plan.opening import Opening, plan_opening
 from addon.core.plan.orphan import CREDIT
 from addon.core.plan.sale import customer_key
@@ -89,6 +89,15 @@ class Story:
                 self._line(words)
         return "\n".join(self.out)
 
+    def _stand_in(self, rate: ExchangeRate) -> None:
+        """The central bank's fixing, of which all days up to a month after it are known."""
+        rules = self.company.policy.currency_rules
+        before = rules.stand_in.rates if rules.stand_in is not None else ()
+        rates = (*before, rate)
+        first, last = (sorted(one.fixed_on for one in rates)[place] for place in (0, -1))
+        bank = StandIn(RateChoice.RIKSBANK, rates, first - timedelta(days=31), last + timedelta(days=31))
+        self.company.policy = replace(self.company.policy, currency_rules=replace(rules, stand_in=bank))
+
     def _line(self, words: list[str]) -> None:
         match words:
             case ["rule", name, action, *rest]:
@@ -98,6 +107,8 @@ class Story:
             case ["rate", day, currency, rate, *unit]:
                 per = int(unit[1]) if unit else 1
                 self.company.learn_rate(fixing(currency, date.fromisoformat(day), rate, per))
+            case ["bank", day, currency, rate]:
+                self._stand_in(fixing(currency, date.fromisoformat(day), rate, source=RateChoice.RIKSBANK.value))
             case ["own", currency, rate]:
                 self.company.own_rates[currency] = Decimal(rate)
             case ["vies", number, state, day]:
@@ -237,7 +248,7 @@ class Story:
             case "revaluation", [choice]:
                 company.values_year_ends = choice == "yes"
             case "rates", [source]:
-                policy = replace(policy, currency_rules=replace(policy.currency_rules, source=RateChoice(source)))
+                policy = replace(policy, currency_rules=CurrencyRules(RateChoice(source)))
             case "rates", [source, "known", first, through]:
                 days = date.fromisoformat(first), date.fromisoformat(through)
                 policy = replace(policy, currency_rules=CurrencyRules(RateChoice(source), *days))

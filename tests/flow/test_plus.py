@@ -175,7 +175,7 @@ def test_a_payout_that_failed_before_kvitt_saw_it_is_booked_both_ways(plus: Hous
     (payout,) = list(plus.stripe.payouts)
     plus.stripe.fail_payout(payout.id)
     plus.time("2026-03-20 10:00")
-    plus.opens()
+    plus.opens(rate_source="accounting", rate_stand_in="no")
     plus.runs()
     assert plus.kinds()["payout_reversal"] == 1
     assert plus.waiting() == ["rate"], "nothing tells what a euro was worth when the second payout arrived"

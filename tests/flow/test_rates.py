@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
+from addon.core.fixings import RateChoice
 from addon.sandbox.rates import Trouble
 from addon.sandbox.rates.world import RatesWorld
+from addon.services import installation, settings
 from addon.services import rates as rate_services
 from tests.flow.house import Bed, House
 from tests.support.town import at
@@ -200,3 +202,34 @@ def test_the_danish_table_is_a_banking_day_late(bed: Bed) -> None:
     house.time("2026-03-23 09:00")
     house.runs()
     assert house.kinds()["sale"] == 1
+
+
+def test_the_riksbank_stands_in_for_days_of_which_the_books_tell_no_rate(bed: Bed) -> None:
+    """A euro payout that came back, the euro being worth something on a day of which Fortnox has told nothing."""
+    house = bed.house(balance_currencies=("sek", "eur"))
+    house.sells("2026-03-02", 100_00, "eur")
+    house.time("2026-03-09 12:00")
+    (payout,) = list(house.stripe.payouts)
+    house.stripe.fail_payout(payout.id)
+    house.time("2026-03-20 10:00")
+    house.opens("plus", rate_source="accounting")
+    house.runs()
+    assert not house.waiting() and not house.held()
+    fixing = banks(house).price(
+        "riksbank", "EUR", "SEK", house.documents("payout")[-1].booking_date - timedelta(days=1)
+    )
+    facts = dict(house.documents("payout")[-1].payload["facts"])
+    assert facts["rate_source"] == "riksbank"
+    assert facts["exchange_rate"] == f"{fixing} / 1 EUR"
+    # The invoice is the accounting system's own affair: no rate was sent with it.
+    assert house.our_invoices()[0].text("CurrencyRate") == ""
+    house.all_is_well()
+
+
+def test_a_new_company_goes_by_the_central_bank_of_its_country(bed: Bed) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.opens("plus")
+    with house.rows() as session:
+        assert settings.read_company(session).rate_source is RateChoice.RIKSBANK
+    assert installation._first_settings("DK") == {"rate_source": "nationalbank"}
+    assert installation._first_settings("FI") == {}, "as before: the accounting system's own"

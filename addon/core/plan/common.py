@@ -12,7 +12,7 @@ from addon.core.accounts import Account, AccountNotMapped, AccountRole
 from addon.core.currencies import minor_units
 from addon.core.dates import booking_date
 from addon.core.documents import InvoiceLine
-from addon.core.fixings import fixed_on
+from addon.core.fixings import fixed_on, publisher
 from addon.core.holds import HoldReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.situation import CannotBook
@@ -109,14 +109,41 @@ def require_precision(amount: Money, policy: Policy) -> None:
 def invoice_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
     """The rate that invoices of a day are made at, for what else of that day goes onto the same clearing account.
 
-    It is the last fixing before the day; where none is known, the accounting system takes the day's own.
+    It is the last fixing before the day; where the accounting system has told none, the central bank's stands in, else
+    it is the day's own. A rate of the day itself comes last, since it depends on the hour of the plan whether that is
+    known by then.
     """
-    return rate_for(policy, currency, day) or _rate_of(policy, currency, day)
+    return rate_for(policy, currency, day) or stand_in_rate(policy, currency, day) or _rate_of(policy, currency, day)
 
 
 def value_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
-    """The rate at which the bank's side of a payout is valued: the day's own if known, else the last before it."""
-    return _rate_of(policy, currency, day) or rate_for(policy, currency, day)
+    """The rate of a day's end, at which a balance is valued: the day's own if there is one, else the last before it."""
+    return _rate_of(policy, currency, day) or rate_for(policy, currency, day) or stand_in_rate(policy, currency, day)
+
+
+def stand_in_rate(policy: Policy, currency: str, day: date) -> ExchangeRate | None:
+    """The central bank's fixing for a day of which the accounting system tells no rate, where the company lets us."""
+    bank = policy.currency_rules.stand_in
+    return bank.rate(currency, policy.books_currency, day) if bank is not None else None
+
+
+def rate_words(rate: ExchangeRate) -> str:
+    """A rate as it stands in the text of a voucher: with its day, and with its publisher where that is a bank."""
+    who = publisher(rate.source)
+    return f"{rate.rate} per {rate.unit} {rate.base} of {rate.fixed_on.isoformat()}" + (
+        f", {who}" if who != rate.source else ""
+    )
+
+
+def rate_facts(rate: ExchangeRate | None) -> tuple[tuple[str, str], ...]:
+    """What a document's record says of the rate that it was valued at; nothing where it was not."""
+    if rate is None:
+        return ()
+    return (
+        ("exchange_rate", f"{rate.rate} / {rate.unit} {rate.base}"),
+        ("rate_source", rate.source),
+        ("rate_day", rate.fixed_on.isoformat()),
+    )
 
 
 FARTHEST_FIXING_DAYS = 31
@@ -136,9 +163,10 @@ def nearest_rate(
 
     Only for fees, openings and the bank's side of payouts: none carries VAT of a sale.
     """
+    stand_in = policy.currency_rules.stand_in
     near = [
         rate
-        for rate in policy.rates
+        for rate in (*policy.rates, *(stand_in.rates if stand_in is not None else ()))
         if rate.base == currency
         and rate.quote == policy.books_currency
         and abs((rate.fixed_on - day).days) <= farthest_days

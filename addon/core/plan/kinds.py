@@ -12,7 +12,7 @@ from addon.core.documents import Document, DocumentKind
 from addon.core.holds import Wait
 from addon.core.kinds import BankSide
 from addon.core.money import Money
-from addon.core.plan.common import account, day_of, open_day, reference_text, source_of
+from addon.core.plan.common import account, day_of, open_day, rate_facts, reference_text, source_of
 from addon.core.plan.situation import Carrying
 from addon.core.plan.value import Stock, Worth, carried, day_rate, entry, movement_key, share_of, worth_of
 from addon.core.records import Movement, MovementKind
@@ -95,6 +95,7 @@ def plan_plain(movement: Movement, stock: Stock, policy: Policy) -> Document | W
         [(other, -worth.today)],
         plain.rule,
         policy,
+        rate_facts(worth.rate),
     )
 
 

@@ -10,7 +10,15 @@ from functools import partial
 from typing import assert_never
 
 from addon.core.books import InvoiceView
-from addon.core.documents import CreateCustomer, CreatePayment, Document, DocumentKind, PartRef
+from addon.core.documents import (
+    CreateCustomer,
+    CreateInvoice,
+    CreateOrder,
+    CreatePayment,
+    Document,
+    DocumentKind,
+    PartRef,
+)
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.kinds import BouncedPayment, LostDispute
 from addon.core.money import Money
@@ -133,6 +141,9 @@ class _Planner:
             if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
         }
         """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
+        self.rates_planned: list[tuple[str, date]] = []
+        """Currency and day of invoices of this plan at a rate that only the accounting system knows, and of sales that
+        wait for something."""
         self.year_ends: dict[str, Wait] = {}
         """By currency: the year end at which its balance is still to be valued."""
         self.settlement = SettlementDesk(situation, policy)
@@ -369,6 +380,8 @@ class _Planner:
         self.customers.update(step.key for step in document.steps if isinstance(step, CreateCustomer))
         self.oss_years = add_oss(self.oss_years, document.oss)
         for step in document.steps:
+            if isinstance(step, CreateInvoice | CreateOrder) and step.invoice.rate is None:
+                self.rates_planned.append((step.invoice.currency, step.invoice.invoice_date))
             if isinstance(step, CreatePayment) and step.invoice_number:
                 closed = step.settlement.amount + (step.settlement.write_off or Money.zero(document.total.currency))
                 before = self.paid.get(step.invoice_number, Money.zero(closed.currency))
@@ -417,6 +430,9 @@ class _Planner:
             waits = await_rate(movement, self.policy)
             return waits or self.in_form(plan_sale(movement, self.policy, self.customers, facts), movement)
         except NumberWanted as wanted:
+            self.rates_planned.append(
+                ((movement.presented or movement.amount).currency, day_of(movement, self.policy))
+            )
             until = entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
             about = (("vat_number", wanted.number), ("why", wanted.why))
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.VAT_NUMBER, until, about)
@@ -594,10 +610,23 @@ class _Planner:
                 closes = day + timedelta(days=1)
                 self.waits.append(Wait(parts, WaitReason.DAY_CLOSES, closes, (("day", day.isoformat()),)))
                 continue
+            coming_on = self.rates_coming(currency.removesuffix(FOREIGN))
+            if coming_on is not None and coming_on < day:
+                # What is known of rates by then must not depend on when this is planned.
+                self.waits.append(Wait(parts, WaitReason.EARLIER_ENTRIES, None, (("day", day.isoformat()),)))
+                continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
             coming = currency.removesuffix(FOREIGN) in self.currencies_coming
             carrying = self.known_carrying(currency)
             self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming, carrying))
+
+    def rates_coming(self, currency: str) -> date | None:
+        """The earliest day of a sale whose invoice will tell the accounting system's own rate of a currency."""
+        if currency == self.policy.books_currency or self.policy.currency_rules.official(currency):
+            return None
+        days = [day for base, day in self.situation.rates_coming.items() if base == currency]
+        days += [day for base, day in self.rates_planned if base == currency]
+        return min(days, default=None)
 
     def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:
         searched = [

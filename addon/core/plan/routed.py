@@ -29,6 +29,8 @@ from addon.core.plan.common import (
     day_of,
     invoice_rate,
     open_day,
+    rate_facts,
+    rate_words,
     reference_text,
     require_ready,
     source_of,
@@ -119,7 +121,7 @@ def _voucher(
             until = day_of(movement, policy) + timedelta(days=policy.wait_days)
             return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), ("day", day.isoformat())))
         if movement.amount.minor > 0:
-            rate_note = f", {rate.rate} per {rate.unit} {movement.currency} of {rate.fixed_on.isoformat()}"
+            rate_note = f", {rate_words(rate)}"
     worth = worth_of(movement, stock, policy)
     if isinstance(worth, Wait):
         return worth
@@ -141,7 +143,7 @@ def _voucher(
         clearing=(ClearingEffect(clearing, movement.amount, worth.clearing),),
         steps=(PostVoucher(key, Voucher(key, day, reference_text(policy, what, note), lines)),),
         rule=routing.why or f'The same way as its sale, by your rule "{name}": against account {number}.',
-        facts=(("source", source_of(movement)), ("rule", name), ("contra_account", number)),
+        facts=(("source", source_of(movement)), ("rule", name), ("contra_account", number), *rate_facts(worth.rate)),
     )
 
 

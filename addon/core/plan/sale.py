@@ -39,6 +39,7 @@ from addon.core.plan.common import (
     require_precision,
     require_ready,
     source_of,
+    stand_in_rate,
     vat_of,
 )
 from addon.core.plan.rates import require_near
@@ -188,9 +189,20 @@ def books_value(movement: Movement, paid: Money, policy: Policy) -> Money | None
 
 
 def sent_rate(movement: Movement, paid: Money, policy: Policy) -> ExchangeRate | None:
-    """The rate that goes with a foreign invoice: that of the day of the sale, even if the invoice is dated later."""
+    """The bank's rate that goes with a foreign invoice: that of the day of sale, even if the invoice is dated later.
+
+    Where the accounting system's own rates hold, none is sent, whatever is known of them: an invoice then has the rate
+    of its own day, and not one that depends on which invoices were booked before this one was planned. Where nobody
+    keeps that up but a person by hand, the central bank's stands in.
+    """
     if paid.currency == policy.books_currency:
         return None
+    if not policy.currency_rules.official(paid.currency):
+        known = policy.books.currency(paid.currency)
+        if known is None or known.automatic:
+            return None
+        stand_in = stand_in_rate(policy, paid.currency, day_of(movement, policy))
+        return stand_in or rate_for(policy, paid.currency, day_of(movement, policy))
     return rate_for(policy, paid.currency, day_of(movement, policy))
 
 

@@ -20,6 +20,7 @@ from addon.core.documents import (
     VoucherLine,
     signed_line,
 )
+from addon.core.fixings import publisher
 from addon.core.holds import Hold, HoldReason, Wait, WaitReason
 from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
@@ -647,7 +648,9 @@ def _rate_note(paid: Money, rate: ExchangeRate | None) -> str:
     if rate is None:
         return ""
     unit = f" for {rate.unit}" if rate.unit != 1 else ""
-    return f", {paid} at {rate.rate}{unit} of {rate.fixed_on.isoformat()}"
+    who = publisher(rate.source)
+    whose = f", {who}" if who != rate.source else ""
+    return f", {paid} at {rate.rate}{unit} of {rate.fixed_on.isoformat()}{whose}"
 
 
 def _rule(group: _Group, items: Sequence[_Item]) -> str:

@@ -235,6 +235,8 @@ class Situation:
     """Balance currencies of documents that are planned and whose value in the books is not known yet."""
     year_ends: tuple[YearEnd, ...] = ()
     """Ends of financial years at which foreign balances are still to be valued."""
+    rates_coming: Mapping[str, date] = field(default_factory=dict)
+    """By currency: the earliest day of invoices under way whose rate the accounting system is to tell."""
 
 
 @dataclass(frozen=True, slots=True)

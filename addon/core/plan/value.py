@@ -48,6 +48,8 @@ class Worth:
 
     clearing: Money
     today: Money
+    rate: ExchangeRate | None = None
+    """The day's rate, where one was needed."""
 
 
 def carried(amount: Money, carrying: Carrying | None, rate: ExchangeRate) -> Money:
@@ -95,10 +97,10 @@ def worth_of(movement: Movement, stock: Stock, policy: Policy, rate: ExchangeRat
         return Wait(part, WaitReason.RATE, day + timedelta(days=policy.wait_days), about)
     if amount.minor >= 0:
         value = rate.convert(amount)
-        return Worth(value, value)
+        return Worth(value, value, rate)
     if not stock.settled:
         return Wait(part, WaitReason.EARLIER_ENTRIES, None, about)
-    return Worth(-carried(-amount, stock.carrying, rate), rate.convert(amount))
+    return Worth(-carried(-amount, stock.carrying, rate), rate.convert(amount), rate)
 
 
 def movement_key(movement: Movement, policy: Policy) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from addon.core.documents import CustomerVat
 from addon.core.holds import HoldReason
 from addon.core.money import Money
-from addon.core.plan.common import nearest_rate
+from addon.core.plan.common import nearest_rate, stand_in_rate
 from addon.core.plan.situation import CannotBook
 from addon.core.records import Buyer, Movement, SaleItem
 from addon.core.rules import Policy, decide_vat, rate_for
@@ -425,6 +425,7 @@ class _Decider:
         rate = rate_for(self.policy, amount.currency, self.day)
         if rate is None and self.movement.currency == self._books and self.paid:
             return Money.rounded(self.movement.amount.to_decimal() * amount.minor / self.paid.minor, self._books)
+        rate = rate or stand_in_rate(self.policy, amount.currency, self.day)
         rate = rate or nearest_rate(self.policy, amount.currency, self.day)
         if rate is None:
             known = self.policy.books.currency(amount.currency)

@@ -22,7 +22,7 @@ from addon.core.documents import (
 )
 from addon.core.fee_vat import FeeVat
 from addon.core.holds import HoldReason, Wait, WaitReason
-from addon.core.money import Money
+from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
     base_key,
@@ -30,11 +30,12 @@ from addon.core.plan.common import (
     invoice_rate,
     nearest_rate,
     open_day,
+    rate_facts,
+    rate_words,
     reference_text,
     require_precision,
     require_ready,
     source_of,
-    value_rate,
 )
 from addon.core.plan.kinds import bank_side
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
@@ -92,8 +93,9 @@ def plan_fees(
                 (("currency", balance_currency), ("day", day.isoformat())),
             )
         in_books = [replace(one, costs=rate.convert(one.costs), credits=rate.convert(one.credits)) for one in sums]
-        rate_note = f", {rate.rate} per {rate.unit} {balance_currency} of {rate.fixed_on.isoformat()}"
+        rate_note = f", {rate_words(rate)}"
     else:
+        rate = None
         require_precision(costs, policy)
         require_precision(credits, policy)
         in_books, rate_note = sums, ""
@@ -124,7 +126,7 @@ def plan_fees(
         rule=_FOREIGN_FEE_RULE
         if foreign
         else f"One fee voucher for each closed day. VAT on fees: {_treatments_in_words(fees, policy)}.",
-        facts=(("day", day.isoformat()), ("currency", balance_currency)),
+        facts=(("day", day.isoformat()), ("currency", balance_currency), *rate_facts(rate)),
     )
 
 
@@ -308,7 +310,8 @@ def plan_payout(
     # Without a date of arrival the money is on its way for as long as nobody knows: that much is sure.
     known = payout.arrival_date is not None or payout.state is not PayoutState.PAID
     bank = bank_side(policy, day, movement.currency) if known else account(policy, AccountRole.TRANSIT, day)
-    sides = _payout_sides(payout.amount, carrying, arrived, (bank, clearing), policy)
+    rate = _bank_rate(movement.currency, arrived, policy)
+    sides = _payout_sides(payout.amount, carrying, rate, (bank, clearing), policy)
     if sides is None or (foreign and not valued):
         until = arrived + timedelta(days=policy.wait_days)
         return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), *about))
@@ -322,6 +325,7 @@ def plan_payout(
         sides,
         policy,
         _PAID_RULE if payout.state is PayoutState.PAID else _FAILED_RULE,
+        rate_facts(rate),
     )
 
 
@@ -376,15 +380,26 @@ def _not_proved(payout: str, amount: Money, items: Money) -> CannotBook:
     return CannotBook(HoldReason.PAYOUT_NOT_PROVED, payout=payout, amount=str(amount), items=str(items))
 
 
+def _bank_rate(currency: str, day: date, policy: Policy) -> ExchangeRate | None:
+    """What the bank's side of a foreign payout is valued at; None while no rate is known, or where none is needed."""
+    if currency == policy.books_currency:
+        return None
+    rate = invoice_rate(policy, currency, day)
+    if rate is None and policy.today > day + timedelta(days=policy.wait_days):
+        rate = nearest_rate(policy, currency, day)
+    return rate
+
+
 def _payout_sides(
-    amount: Money, carrying: Carrying | None, day: date, accounts: tuple[Account, Account], policy: Policy
+    amount: Money,
+    carrying: Carrying | None,
+    rate: ExchangeRate | None,
+    accounts: tuple[Account, Account],
+    policy: Policy,
 ) -> PlannedPayout | None:
     """What bank and clearing move by in the books' currency; None while no rate is known."""
     if amount.currency == policy.books_currency:
         return PlannedPayout(amount, amount, accounts)
-    rate = value_rate(policy, amount.currency, day)
-    if rate is None and policy.today > day + timedelta(days=policy.wait_days):
-        rate = nearest_rate(policy, amount.currency, day)
     if rate is None:
         return None
     return PlannedPayout(rate.convert(amount), carried(amount, carrying, rate), accounts)
@@ -399,6 +414,7 @@ def _payout_document(
     sides: PlannedPayout,
     policy: Policy,
     rule: str,
+    about: tuple[tuple[str, str], ...] = (),
 ) -> Document:
     bank, clearing = sides.accounts
     sums = ((bank, sides.bank), (clearing, -sides.clearing))
@@ -424,6 +440,7 @@ def _payout_document(
             ("source", source_of(movement)),
             ("bank_minor", str(sides.bank.minor)),
             ("bank_account", bank.number),
+            *about,
         ),
     )
 

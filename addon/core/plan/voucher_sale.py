@@ -22,13 +22,15 @@ from addon.core.documents import (
     signed_line,
 )
 from addon.core.holds import HoldReason
-from addon.core.money import Money
+from addon.core.money import ExchangeRate, Money
 from addon.core.plan.common import (
     account,
     base_key,
     day_of,
     invoice_rate,
     open_day,
+    rate_facts,
+    rate_words,
     reference_text,
     require_precision,
     require_ready,
@@ -47,13 +49,15 @@ def plan_voucher_sale(
     """Plan a sale as a voucher: clearing against sales and VAT, a row each. Raises `CannotBook`."""
     day, note = open_day(day_of(movement, policy), policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
-    worth = _worth(movement, paid, policy)
+    worth, rate = _worth(movement, paid, policy)
     shares = worth.allocate([line.gross.minor for line in vat.lines])
     sold = tuple(_sold(line, share, policy, day) for line, share in zip(vat.lines, shares, strict=True))
     received = movement.amount if movement.currency == policy.books_currency else worth
     key = base_key(movement, policy)
     rates = ", ".join(dict.fromkeys(f"{percent_text(line.percent)} %" for line in vat.lines))
     what = f"sale {source_of(movement)}, {movement.buyer.name or movement.buyer.country}, VAT {rates}"
+    if rate is not None:
+        what = f"{what}, {rate_words(rate)}"
     voucher = Voucher(
         f"{key}/voucher",
         day,
@@ -69,7 +73,7 @@ def plan_voucher_sale(
         clearing=(ClearingEffect(clearing, movement.amount, received),),
         steps=(PostVoucher(voucher.key, voucher),),
         rule=f"Plus: an invoice cannot hold {rates}, so the sale becomes a voucher. {vat.why}",
-        facts=about,
+        facts=(*about, *rate_facts(rate)),
         oss=vat.oss,
         sold=sold,
     )
@@ -134,14 +138,14 @@ def plan_voucher_refund(
     )
 
 
-def _worth(movement: Movement, paid: Money, policy: Policy) -> Money:
-    """What a sale is worth in the books: at the rate that invoices of its day are made at."""
+def _worth(movement: Movement, paid: Money, policy: Policy) -> tuple[Money, ExchangeRate | None]:
+    """What a sale is worth in the books: at the rate that invoices of its day are made at, and that rate."""
     if paid.currency == policy.books_currency:
-        return paid
+        return paid, None
     rate = invoice_rate(policy, paid.currency, day_of(movement, policy))
     if rate is None:
         raise CannotBook(HoldReason.NO_RATE, currency=paid.currency, day=day_of(movement, policy).isoformat())
-    return rate.convert(paid)
+    return rate.convert(paid), rate
 
 
 def _sold(line: VatLine, worth: Money, policy: Policy, day: date) -> SoldLine:
