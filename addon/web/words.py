@@ -1134,7 +1134,6 @@ SETTING_WORDS: Final[Mapping[str, SettingWords]] = {
 
 RATE_PUBLISHERS: Final[Mapping[str, Text]] = {
     "accounting system": _("your accounting system"),
-    "fortnox": _("Fortnox"),
     RateChoice.RIKSBANK.value: _("Sveriges Riksbank"),
     RateChoice.NATIONALBANK.value: _("Danmarks Nationalbank"),
     RateChoice.ECB.value: _("European Central Bank (ECB)"),
