@@ -27,7 +27,7 @@ def test_nothing_is_written_before_approval_and_then_what_was_previewed(bed: Bed
     foreseen = {document.key: document for document in before.documents}
     assert proposed == {key: foreseen[key] for key in proposed}
     coming = set(foreseen) - set(proposed)
-    assert {foreseen[key].kind.value for key in coming} == {"refund"}, "it is planned when its sale is booked"
+    assert {foreseen[key].kind.value for key in coming} == {"refund", "payout"}, "planned when the sales are booked"
     assert house.proves()["SEK"].identity.not_booked.planned.minor != 0
     shown = house.previews()
     assert {document.key for document in shown.documents} == set(foreseen)
