@@ -430,9 +430,7 @@ class _Planner:
             waits = await_rate(movement, self.policy)
             return waits or self.in_form(plan_sale(movement, self.policy, self.customers, facts), movement)
         except NumberWanted as wanted:
-            self.rates_planned.append(
-                ((movement.presented or movement.amount).currency, day_of(movement, self.policy))
-            )
+            self.rates_planned.append(((movement.presented or movement.amount).currency, day_of(movement, self.policy)))
             until = entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
             about = (("vat_number", wanted.number), ("why", wanted.why))
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.VAT_NUMBER, until, about)
