@@ -36,7 +36,7 @@ from addon.core.money import Money
 from addon.core.plan.situation import CannotBook
 from addon.core.plan.undo import plan_credit_of_copy
 from addon.core.rules import Policy
-from addon.ports.accounting import AccountingSystem
+from addon.ports.accounting import AccountingSystem, Known
 from addon.ports.errors import OutcomeUnknown, Rejected, TryLater
 from addon.services import activity
 from addon.services.booking import store_document
@@ -105,8 +105,9 @@ class Auditor:
         findings: list[AuditFinding] = []
         for key, views in sorted(found.items()):
             findings += self._invoices(key, views)
-        findings += self._payments()
-        corrections = self._vouchers()
+        stand_unbooked = self.system.capabilities.voucher_fence
+        findings += self._unbooked_payments() if stand_unbooked else self._payments()
+        corrections = self._copies_of_vouchers() if stand_unbooked else self._vouchers()
         findings += corrections
         with self.services.db.company(self.company_id) as session:
             if not any(finding.kind == UNSURE for finding in findings):
@@ -238,6 +239,16 @@ class Auditor:
                     findings.append(self._removed(book, delivery.key, payment.number))
         return findings
 
+    def _unbooked_payments(self) -> list[AuditFinding]:
+        """The same where payments carry their keys, and stand unbooked until a call books many."""
+        findings: list[AuditFinding] = []
+        for delivery in self._doubtful("create_payment"):
+            book = BookPayment(f"{delivery.key}/book", delivery.key)
+            for reference in self.system.find_copies(book, Known(payment_number=delivery.reference)):
+                if reference != delivery.reference:
+                    findings.append(self._removed(book, delivery.key, reference))
+        return findings
+
     # --- Vouchers -----------------------------------------------------------------------------------------------
 
     def _vouchers(self) -> list[AuditFinding]:
@@ -258,6 +269,25 @@ class Auditor:
                 for reference in own:
                     if reference != delivery.reference and self._take_back(delivery, step, reference):
                         findings.append(AuditFinding("taken_back", delivery.key, (delivery.reference, reference)))
+        return findings
+
+    def _copies_of_vouchers(self) -> list[AuditFinding]:
+        """The same where vouchers stand unbooked first: what was left so goes, what a person has booked is taken back.
+
+        What is booked is named series/number/year, and nothing else is.
+        """
+        findings: list[AuditFinding] = []
+        for delivery in self._doubtful("post_voucher"):
+            step = decode_step(delivery.payload)
+            if not isinstance(step, PostVoucher):
+                continue
+            for reference in self.system.find_copies(step, Known(series=self.series)):
+                if reference == delivery.reference:
+                    continue
+                if "/" not in reference:
+                    findings.append(self._removed(step, delivery.key, reference))
+                elif self._take_back(delivery, step, reference):
+                    findings.append(AuditFinding("taken_back", delivery.key, (delivery.reference, reference)))
         return findings
 
     def _take_back(self, delivery: DeliveryRow, step: PostVoucher, reference: str) -> bool:

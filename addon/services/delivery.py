@@ -79,6 +79,7 @@ from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
 from addon.store.deliveries import Claimed, OpenStep, Ready, Told
 from addon.store.models import (
+    CallRow,
     CompanySettings,
     CustomerRow,
     DeliveryRow,
@@ -1384,9 +1385,9 @@ def _failed(
     """Record a failed attempt by what to do next. `looking`: it was the look-up that failed; nothing was written."""
     outcome = "looking_failed" if looking else _FAILURES.get(type(error), "try_later")
     services.tally.count(Counter.DELIVERIES, step=claimed.step.kind, outcome=outcome)
-    tired = claimed.attempt >= MOST_ATTEMPTS
     with services.db.company(company_id) as session:
         _save_calls(session, run_id, claimed, desk)
+        tired = claimed.attempt >= MOST_ATTEMPTS and _written_in_vain(session, claimed) >= MOST_ATTEMPTS
         match error:
             case Rejected():
                 deliveries.record_rejected(session, claimed, error.code, error.message, while_looking=looking)
@@ -1395,7 +1396,7 @@ def _failed(
                 _hold_refused(session, claimed, _reason(error), error.code, error.message)
                 return Progress.HELD
             case OutcomeUnknown() if tired and not looking:
-                message = f"no readable answer in {claimed.attempt} attempts: {error}"
+                message = f"no readable answer in {MOST_ATTEMPTS} attempts and more: {error}"
                 deliveries.record_rejected(session, claimed, "no_answer", message, while_looking=True)
                 _hold_refused(session, claimed, HoldReason.REJECTED, "no_answer", message)
                 return Progress.HELD
@@ -1411,6 +1412,15 @@ def _failed(
         connections.lost(services, company_id)
         return Progress.STOPPED
     return Progress.LATER
+
+
+def _written_in_vain(session: Session, claimed: Claimed) -> int:
+    """How many writes of a delivery were sent, and somebody lived to say that nothing came of them.
+
+    An attempt whose process died is none of their silence: a machine that is killed again and again tires nobody.
+    """
+    sent = select(func.count()).where(CallRow.delivery_id == claimed.delivery_id, CallRow.method != "GET")
+    return int(session.scalar(sent) or 0)
 
 
 _MADE_BEFORE: Final[Mapping[str, tuple[str, ...]]] = {

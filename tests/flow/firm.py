@@ -164,7 +164,7 @@ def firm_in(database: tuple[str, str | None], world: World | None = None, **more
         yield Firm(place, agreement, account)
 
 
-def run_out(firm: Firm, trigger: str = "cli", most: int = 8) -> None:
+def run_out(firm: Firm, trigger: str = "cli", most: int = 8, *, only_once: bool = False) -> None:
     """Run, slice after slice, each as soon as it may be, until nothing is left to deliver."""
     services, company = firm.town.services, firm.company_id
     for _ in range(most):
@@ -176,6 +176,6 @@ def run_out(firm: Firm, trigger: str = "cli", most: int = 8) -> None:
                 break
             runs.monotonic_time.sleep(result.retry_in_s)
         assert view.state == "done", (view.phase, view.message)
-        if not firm.town.undelivered(company):
+        if only_once or not firm.town.undelivered(company):
             return
     raise AssertionError([(row.key, row.error_message) for row in firm.town.undelivered(company)])

@@ -50,7 +50,6 @@ ROWS: Final = (
     Row("enter a payment", "POST .*/draft-entries/bulk$", "sales", lambda body: b"customerNumber" in body),
     Row("book a payment", "POST .*/bookdraftentries$", "sales"),
     Row("make a draft of a credit note", "POST /rest/invoices/drafts$", "refunds", _negative),
-    Row("date the credit note", "PUT /rest/invoices/drafts/[0-9]+$", "refunds"),
     Row("enter a voucher", "POST .*/draft-entries/bulk$", "vouchers"),
     Row("book a voucher", "POST .*/bookdraftentries$", "vouchers"),
     Row("attach a file", "POST .*/AttachedDocuments$", "vouchers"),

@@ -30,6 +30,7 @@ from addon.connectors.economic.journal import (
     JOURNAL_NAME,
     MOST_AGAIN,
     MOST_BOOKED,
+    UNBOOKED,
     Entries,
     code_of,
     digits,
@@ -628,23 +629,26 @@ class EconomicAccounting:
         row = self._client.get(f"invoices/booked/{int(number)}")
         original = seen("GET invoices/booked", translate.invoice_view, row)
         try:
-            body = translate.credit_body(row, step.credit_date, _credit_heading(number))
+            body = translate.credit_body(row, step.credit_date, _credit_heading(number), step.key, step.text)
         except Unreadable as error:
             raise BadReply(f"GET invoices/booked/{number}: {error}") from error
         note = self._create_draft(body, step.key)
         return StepAnswer(note.reference, invoice=replace(original, credit_number=note.reference))
 
     def _date_credit_note(self, step: DateCreditNote, known: Known) -> StepAnswer:
+        """Nothing is left to write where the note has had its date and our key from the beginning."""
         number = _draft_number(_credit_number(known))
         path = f"invoices/drafts/{number}"
+        row = self._client.get(path)
+        note = seen("GET invoices/drafts", translate.invoice_view, row)
+        if note.our_key == step.document_key and note.invoice_date == step.credit_date:
+            return _invoice_answer(note)
         try:
-            body = translate.draft_again(self._client.get(path))
+            body = translate.draft_again(row)
         except Unreadable as error:
             raise BadReply(f"GET {path}: {error}") from error
         body["date"] = step.credit_date.isoformat()
-        body["notes"] = {**body.get("notes", {}), "textLine2": translate.keyed("Kvitt", step.document_key)}
-        if note := translate.clean(step.text, translate.NOTE_LENGTH):
-            body["notes"]["textLine1"] = note
+        body["notes"] = {**body.get("notes", {}), **translate.keyed_notes(step.document_key, step.text)}
         return self._write_draft("PUT", path, body, step.key)
 
     # --- Looking for what an earlier attempt left ---------------------------------------------------------
@@ -736,14 +740,14 @@ class EconomicAccounting:
                 total = step.invoice.total if step.invoice is not None else step.credit_total or view.total
                 return [copy.number for copy in self._copies(key, total)] if key else []
             case BookPayment():
-                return self._entries.copies_of_payment(known.payment_number)
+                return self._entries.copies_of_payment(known.payment_number, step.payment_key)
             case PostVoucher():
-                return [voucher.reference for voucher in self._entries.vouchers_with_key(step)]
+                return self._entries.copies_of_voucher(step, known.series)
             case _:
                 return []
 
     def remove_copy(self, step: Step, reference: str) -> None:
-        """Delete a draft or the draft entries of a payment; what is booked stays. Raises `Rejected`."""
+        """Delete a draft, or draft entries of a payment or a voucher; what is booked stays. Raises `Rejected`."""
         match step:
             case BookInvoice() | CreateInvoice() if reference.startswith(DRAFT):
                 # Never without a number: that deletes every draft of the agreement.
@@ -751,6 +755,8 @@ class EconomicAccounting:
                 self._client.send("DELETE", path, None, f"{step.key}/remove/{reference}")
             case BookPayment() | CreatePayment() if not reference.startswith("booked-"):
                 self._entries.remove(payment_parts(reference)[0], step.key)
+            case PostVoucher() if reference.startswith(UNBOOKED):
+                self._entries.remove([digits(reference.removeprefix(UNBOOKED))], step.key)
             case _:
                 raise Rejected("", f"{step.kind} leaves nothing that e-conomic lets us take away")
 

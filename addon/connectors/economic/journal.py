@@ -37,6 +37,8 @@ MOST_AGAIN: Final = 20
 """How often the same is made again within the hour for which they remember what was made."""
 TURNED: Final = "/turned"
 """Ends the key of the entry that takes a payment of the wrong sign back."""
+UNBOOKED: Final = "unbooked-"
+"""Begins the reference of an entry of a voucher that stands unbooked."""
 _ENTRIES: Final = f"{BOOKED_ENTRIES}/booked-entries"
 _DRAFTS: Final = f"{JOURNALS}/draft-entries"
 
@@ -425,13 +427,10 @@ class Entries:
         # More than it has entries: a request that came late made them again, which the fence takes away.
         return payment_answer(_unbooked(drafts[:expected], invoice.number, settlement)) if drafts else None
 
-    def copies_of_payment(self, reference: str) -> list[str]:
-        """This payment, and others of its text that stand unbooked beside it."""
+    def copies_of_payment(self, reference: str, key: str) -> list[str]:
+        """This payment, and others under its key that stand unbooked."""
         numbers, invoice_number = payment_parts(reference)
-        mine = self.draft(numbers[0]) if numbers else None
-        if mine is None:
-            return [reference]
-        others = [number for number in self.drafts_with_key(self.journal(), _key(mine)) if number not in numbers]
+        others = [number for number in self.drafts_with_key(self.journal(), key) if number not in numbers]
         return [reference, *(payment_reference([number], invoice_number) for number in others)]
 
     # --- The sign of money received ---------------------------------------------------------------------------
@@ -619,16 +618,24 @@ class Entries:
         found = {}
         for step in steps:
             contra = step.voucher.lines[_contra_line(step)].account.number
-            same = sum(line.account.number == contra for line in step.voucher.lines) - 1
             if step.key in views:
-                # Each entry has made a row on this account; rows of VAT may stand on any other.
-                whole = on_accounts[step.key, contra] >= len(step.voucher.lines) - 1 + same
+                whole = on_accounts[step.key, contra] >= _rows_on_contra(step)
                 found[step.key] = (views[step.key], whole)
         return found
 
-    def vouchers_with_key(self, step: PostVoucher) -> list[VoucherView]:
-        """What is booked under a voucher's key."""
-        return self.voucher_views([row for row in self._voucher_rows([step]) if _key(row) == step.key])
+    def copies_of_voucher(self, step: PostVoucher, series: str) -> list[str]:
+        """All that stands under a voucher's key: vouchers that are booked, the oldest first, then unbooked entries.
+
+        Entries of one voucher may have got numbers of their own: only what is whole by itself counts as one.
+        """
+        rows = [row for row in self._voucher_rows([step]) if _key(row) == step.key]
+        wanted = _rows_on_contra(step)
+        contra = step.voucher.lines[_contra_line(step)].account.number
+        there = Counter(self.voucher_reference(row) for row in rows if translate.text(row, "accountNumber") == contra)
+        whole = [reference for reference, number in there.items() if number >= wanted]
+        booked = whole or [view.reference for view in self.voucher_views(rows)]
+        drafts = self.drafts_with_key(self.journal(series), step.key)
+        return [*sorted(booked), *(f"{UNBOOKED}{number}" for number in drafts)]
 
     def _voucher_rows(self, steps: Sequence[PostVoucher]) -> list[Row]:
         """Entries of vouchers on the days of these steps."""
@@ -709,6 +716,15 @@ def _contra_line(step: PostVoucher) -> int:
     """The largest row without a VAT code, the other side of all others: VAT of one would be rounded entry by entry."""
     lines = step.voucher.lines
     return max(range(len(lines)), key=lambda index: (not lines[index].vat_code, abs(lines[index].signed.minor)))
+
+
+def _rows_on_contra(step: PostVoucher) -> int:
+    """How many rows a booked voucher has on the account that all entries have on their other side.
+
+    Each entry makes one, and a second one where its own account is the same; rows of VAT may stand on any other.
+    """
+    contra = step.voucher.lines[_contra_line(step)].account.number
+    return len(step.voucher.lines) - 1 + sum(line.account.number == contra for line in step.voucher.lines) - 1
 
 
 def _unbooked(numbers: Sequence[int], invoice_number: str, settlement: Settlement) -> PaymentView:

@@ -410,11 +410,20 @@ def draft_again(row: Row) -> dict[str, Any]:
     return body
 
 
-def credit_body(row: Row, on: date, heading: str) -> dict[str, Any]:
-    """The whole of a booked invoice taken back: the same rows with their quantities turned, at the same rate."""
+def credit_body(row: Row, on: date, heading: str, key: str, told: str) -> dict[str, Any]:
+    """The whole of a booked invoice taken back: the same rows with their quantities turned, at the same rate.
+
+    Our key stands in it from its first instant: a copy that comes late can be told from what a person drafts.
+    """
     body = draft_again(row)
     for line in body["lines"]:
         line["quantity"] = -line["quantity"]
     body["date"] = on.isoformat()
-    body["notes"] = {"heading": heading}
+    body["notes"] = {"heading": heading, **keyed_notes(key, told)}
     return body
+
+
+def keyed_notes(key: str, told: str) -> dict[str, str]:
+    """The notes of a credit note: our key, and what is told of it."""
+    note = clean(told, NOTE_LENGTH)
+    return {"textLine2": keyed("Kvitt", key), **({"textLine1": note} if note else {})}
