@@ -16,7 +16,7 @@ from addon.core.written import figure_of
 from addon.services import pages, rule_preview, rules
 from addon.services.pages import NotHere
 from addon.services.rules import StoredRule, UnknownRule
-from addon.web import access, words
+from addon.web import access, sentences, words
 from addon.web.access import Audience, audience, services, visitor
 from addon.web.limits import LOOK, limiter
 
@@ -239,7 +239,7 @@ def bring() -> Answer:
     try:
         number = rules.import_rules(services(), visitor().company_id, request.form.get("rules", ""), visitor().who)
     except WrongRule as fault:
-        flash(_("Nothing has been changed: %(problem)s", problem=str(fault)), "stop")
+        flash(_("Nothing has been changed: %(problem)s", problem=sentences.fault(str(fault))), "stop")
     else:
         flash(_("All rules replaced: there are %(number)s now.", number=number), "done")
     return redirect(url_for("rules.listed"), 303)

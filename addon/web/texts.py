@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, request, url_for
+from flask import Flask, Response, request, url_for
 from flask_babel import Babel, get_locale
 
 from addon.ports import registry
 from addon.ports.connectors import WayKind
-from addon.web import access, words
+from addon.web import access, sentences, words
 
 SOURCE_LANGUAGE: Final = "en"
 TRANSLATIONS: Final = Path(__file__).resolve().parent / "translations"
@@ -44,6 +45,26 @@ def install(app: Flask) -> None:
     app.jinja_options = {**app.jinja_options, "trim_blocks": True, "lstrip_blocks": True}
     Babel(app, locale_selector=chosen_language)
     app.context_processor(_always)
+    app.after_request(_keep_names_whole)
+    app.jinja_env.filters.update(sentence=sentences.sentence, doing=sentences.doing, fault=sentences.fault)
+
+
+_WHOLE: Final = "e-conomic"
+_BROKEN: Final = re.compile(rf"<(title|option|textarea|script|style|pre)\b.*?</\1>|<[^>]*>|{_WHOLE}", re.DOTALL)
+_KEPT_WHOLE: Final = f'<span class="nowrap">{_WHOLE}</span>'
+
+
+def _keep_names_whole(response: Response) -> Response:
+    """A browser may end a line at a hyphen; in the midst of a name it must not.
+
+    The name stays as it is written, for whoever copies or searches it: an element around it says so, which no text
+    and no translation needs to know. Places that hold no elements, and attributes, are left alone.
+    """
+    if response.mimetype == "text/html" and not response.is_streamed and not response.direct_passthrough:
+        page = response.get_data(as_text=True)
+        if _WHOLE in page:
+            response.set_data(_BROKEN.sub(lambda found: _KEPT_WHOLE if found[0] == _WHOLE else found[0], page))
+    return response
 
 
 _MENU: Final = {

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from addon.ports import registry
 from addon.services import vat_page, vat_rates
 from addon.services.settings import SettingFault
-from addon.web import access, words
+from addon.web import access, sentences, words
 from addon.web.access import Audience, audience, services, visitor
 
 vat = Blueprint("vat", __name__, url_prefix="/settings/vat")
@@ -59,7 +59,7 @@ def map_accounts() -> Response:
 
 def _saved(faults: tuple[SettingFault, ...], part: str) -> Response:
     if faults:
-        flash(_("Not saved: %(problem)s.", problem=faults[0].problem), "stop")
+        flash(_("Not saved: %(problem)s.", problem=sentences.fault(faults[0].problem)), "stop")
     else:
         flash(_("Saved."), "done")
     return redirect(url_for("vat.shown") + f"#{part}", 303)

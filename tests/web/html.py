@@ -95,5 +95,5 @@ def check_html(html: str, whole: bool = True) -> Checker:
 def words_of(html: str) -> str:
     """The words of a page, spaces evened out."""
     checker = Checker()
-    checker.feed(html)
+    checker.feed(html.replace('<span class="nowrap">e-conomic</span>', "e-conomic"))  # one name, on one line
     return re.sub(r"[ \n\t]+", " ", " ".join(checker.text))
