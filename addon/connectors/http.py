@@ -19,7 +19,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -83,10 +83,10 @@ class OpenReply:
 def read_json(body: bytes) -> Any:
     """Read JSON without floats: fractions become `Decimal`; NaN and Infinity are refused. Raises
     `Unreadable`."""
-    try:
+    with suppress(ValueError, RecursionError, ArithmeticError):
         return json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        raise Unreadable("the answer is not JSON") from error
+    # Not as the cause: Python's own error carries the whole answer, with whomever it is about, into every report.
+    raise Unreadable("the answer is not JSON")
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -110,6 +110,10 @@ class AccountingBed(Bed, Protocol):
         """A person enters customers."""
         ...
 
+    def add_currencies(self) -> dict[str, Decimal]:
+        """A person adds currencies: what one unit of each is worth on the day; none where the books know one only."""
+        ...
+
     def for_vouchers(self) -> Known:
         """What a voucher's delivery knows."""
         ...

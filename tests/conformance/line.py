@@ -76,12 +76,17 @@ class Line(httpx.BaseTransport):
     """Carries calls to the sandbox; strikes those it is told to.
 
     `tokens` is an expression for addresses at which tokens are given out: they are no writes, and are not struck.
+    `asks` is one for addresses whose questions are written into a body.
     """
 
     network: httpx.BaseTransport
     refusals: Refusals = lambda status, words: b""
     tokens: str = "^$"
+    asks: str = "^$"
     calls: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    patience: list[float] = field(default_factory=list)
+    """For how long, in seconds, each call is waited for."""
     struck: list[str] = field(default_factory=list)
     text: str = "No."
     _rule: _Rule | None = None
@@ -108,6 +113,8 @@ class Line(httpx.BaseTransport):
         """Carry one call."""
         line = f"{request.method} {request.url.path}"
         self.calls.append(line)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        self.patience.append(request.extensions["timeout"]["read"])
         rule = self._rule
         if rule is None or not self._concerns(rule, request):
             return self.network.handle_request(request)
@@ -117,7 +124,8 @@ class Line(httpx.BaseTransport):
         return self._strike(rule.fault, request)
 
     def _concerns(self, rule: _Rule, request: httpx.Request) -> bool:
-        if re.search(self.tokens, request.url.path) or (request.method != "GET") != rule.writes:
+        writes = request.method != "GET" and not re.search(self.asks, request.url.path)
+        if re.search(self.tokens, request.url.path) or writes != rule.writes:
             return False
         if not rule.each_once:
             return True

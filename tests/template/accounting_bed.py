@@ -77,6 +77,9 @@ class LedgerBed:
         for number in range(count):
             self.world.make_customer({"name": f"Customer {number}"})
 
+    def add_currencies(self) -> dict[str, Decimal]:
+        return {}
+
     def for_vouchers(self) -> Known:
         return Known(series=self.series, year_ref=self.year_ref)
 

@@ -71,7 +71,9 @@ class ViesRegister:
         try:
             document = reply.json()
         except Unreadable as fault:
-            raise TryLater("a page for people came in the place of an answer") from fault
+            if "html" in reply.headers.get("content-type", ""):
+                raise TryLater("a page for people came in the place of an answer") from fault
+            raise BadReply(f"VIES: {fault}") from fault
         if reply.status >= 400 and not read_error(document):
             raise BadReply(f"VIES refused with status {reply.status} and no reason")
         return document

@@ -81,6 +81,11 @@ class EconomicBed:
         for number in range(count):
             self.agreement.person_creates_customer(f"Customer {number}")
 
+    def add_currencies(self) -> dict[str, Decimal]:
+        for code in ("EUR", "JPY"):
+            self.agreement.person_adds_currency(code)
+        return {code: self.world.rate("DKK", code, self.day) / 100 for code in ("EUR", "JPY")}
+
     def for_vouchers(self) -> Known:
         return Known(series=self.series, year_ref=self.year_ref)
 

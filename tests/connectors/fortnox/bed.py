@@ -113,6 +113,14 @@ class FortnoxBed:
         for number in range(count):
             self.company.person_creates_customer(f"Customer {number}")
 
+    def add_currencies(self) -> dict[str, Decimal]:
+        worth = {}
+        for code in ("EUR", "JPY"):
+            if code not in self.company.currencies:
+                self.company.person_adds_currency(code)
+            worth[code] = self.world.rate(code, self.day) / self.world.unit(code)
+        return worth
+
     def for_vouchers(self) -> Known:
         return Known(series=self.series, year_ref=self.year_ref)
 
