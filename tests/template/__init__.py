@@ -1,8 +1,12 @@
-"""A connector to begin a new one from (docs/connectors.md): a made-up provider, complete and small.
+"""Connectors to begin new ones from (docs/connectors.md): a made-up provider and made-up books, complete and small.
 
-    payments/   becomes addon/connectors/<name>/
-    sandbox/    becomes addon/sandbox/<name>/
-    bed.py      becomes tests/connectors/<name>/bed.py
+    payments/          becomes addon/connectors/<name>/          of a payment provider
+    sandbox/           becomes addon/sandbox/<name>/
+    bed.py             becomes tests/connectors/<name>/bed.py
 
-The conformance suite runs against it as it stands here, and mypy reads it.
+    accounting/        becomes addon/connectors/<name>/          of an accounting system
+    ledger/            becomes addon/sandbox/<name>/
+    accounting_bed.py  becomes tests/connectors/<name>/bed.py
+
+The conformance suites run against them as they stand here, and mypy reads them.
 """
