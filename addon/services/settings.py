@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -568,7 +568,13 @@ def _accounts(values: Mapping[str, Any]) -> dict[str, str]:
 def read_company(session: Session) -> CompanyConfig:
     """The settings of the company that the session is bound to, defaults where nothing was set."""
     row = _company_row(session)
-    stored: Mapping[str, Any] = row.values if row is not None else {}
+    return _company_config(tuple(row.values.items()) if row is not None else ())
+
+
+@lru_cache(maxsize=256)
+def _company_config(values: tuple[tuple[str, Any], ...]) -> CompanyConfig:
+    """What stored settings say: read dozens of times in each run, and the same until somebody changes one."""
+    stored = dict(values)
 
     def value(key: str) -> Any:
         setting = SETTINGS[key]

@@ -1,5 +1,6 @@
 """The pages served on a loopback port for a real browser, and where its pictures are kept."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from tests.web.factory import Filled, fill
 __all__ = ["empty_database"]
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
+WITH_PICTURES = bool(os.environ.get("KVITT_PICTURES"))
 DESKTOP = ViewportSize(width=1280, height=860)
 PHONE = ViewportSize(width=390, height=844)
 
@@ -87,6 +89,8 @@ def open_page(browser: Browser, shown: Shown) -> Iterator[OpenPage]:
 
 
 def keep(page: Page, name: str) -> None:
-    """Keep a picture of the whole page."""
+    """Keep a picture of the whole page, where somebody asked for pictures: they take longer than what is tested."""
+    if not WITH_PICTURES:
+        return
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=str(ARTIFACTS / f"{name}.png"), full_page=True)

@@ -22,6 +22,7 @@ from addon.store.database import Database
 from addon.store.models import CompanyWork, DeliveryRow, DocumentRow, MovementRow, PartRow
 from tests.support.engines import share_what_is_compiled
 from tests.support.in_process import Nearby
+from tests.support.turned import waits_pass
 
 share_what_is_compiled()
 
@@ -148,13 +149,14 @@ def town(
         **running.environment(),
         **(settings or {}),
     }
-    services = build(load_settings(environment), now=world.clock.now, nudge=nudged.append, **replaced)
-    services.outside.__dict__["_transport"] = Nearby(running)
-    try:
-        yield Town(world, running, services, nudged)
-    finally:
-        running.stop()
-        services.db.close()
+    with waits_pass(world.clock, database_url):
+        services = build(load_settings(environment), now=world.clock.now, nudge=nudged.append, **replaced)
+        services.outside.__dict__["_transport"] = Nearby(running)
+        try:
+            yield Town(world, running, services, nudged)
+        finally:
+            running.stop()
+            services.db.close()
 
 
 def new_sqlite(template: Path, folder: Path) -> str:

@@ -19,11 +19,13 @@ from addon.store import database
 class TurnedTime:
     """Stands where the module `time` does, and behind the database's clock (SQLite's, which is this process's own).
 
-    Real time goes on beneath it, so that nothing that counts microseconds stands still.
+    Real time goes on beneath it, so that nothing that counts microseconds stands still. `outside` says whether the
+    outside world's clock is turned too.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, outside: bool) -> None:
         self.clock = clock
+        self._outside = outside
         self.slept_s = 0.0
         self._here = threading.local()
         self._lock = threading.Lock()
@@ -36,7 +38,8 @@ class TurnedTime:
         """Let time go by: here, in the database and in the outside world."""
         with self._lock:
             self.slept_s += seconds
-            self.clock.advance(timedelta(seconds=seconds))
+            if self._outside:
+                self.clock.advance(timedelta(seconds=seconds))
 
     def wait_here(self, seconds: float) -> None:
         """Let only this thread wait, for an answer that drips."""
@@ -52,9 +55,9 @@ class TurnedTime:
 
 
 @contextmanager
-def turned(clock: Clock) -> Iterator[TurnedTime]:
+def turned(clock: Clock, *, outside: bool = True) -> Iterator[TurnedTime]:
     """Within this block all clocks are one that goes on by sleeping. Begin it before the database is opened."""
-    made = TurnedTime(clock)
+    made = TurnedTime(clock, outside)
     with pytest.MonkeyPatch.context() as patch:
         for module in (http, fortnox_client):
             patch.setattr(module, "time", made)
@@ -62,3 +65,16 @@ def turned(clock: Clock) -> Iterator[TurnedTime]:
             patch.setattr(module, "monotonic_time", made)
         patch.setattr(database, "sqlite_now", made.database_now)
         yield made
+
+
+@contextmanager
+def waits_pass(clock: Clock, database_url: str) -> Iterator[None]:
+    """Within this block a run that waits for a quarantine's end does not: its sleep turns Kvitt's own clocks instead.
+
+    Where the database has a clock of its own, or a test has turned the clocks already, nothing is done.
+    """
+    if not database_url.startswith("sqlite") or isinstance(runs.monotonic_time, TurnedTime):
+        yield
+        return
+    with turned(clock, outside=False):
+        yield
