@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from addon.store.models import MovementRow, PartRow
 from tests.flow.house import Bed, House, instant
 from tests.flow.test_plus import on_both_databases
 from tests.support.town import WHO
+from tests.support.turned import Ticking
 
 
 @pytest.fixture
@@ -205,14 +207,20 @@ def test_an_order_number_that_is_everywhere_holds_only_its_own_payment(basic: Ho
     basic.all_is_well()
 
 
-def test_a_slice_without_time_to_search_all_gets_on_in_the_next(bed: Bed) -> None:
+def test_a_slice_without_time_to_search_all_gets_on_in_the_next(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     basic = bed.house(balance_currencies=("sek",))
     for number in range(5):
         basic.sells("2026-03-02", 100_00 + number, order=f"50{number:02}")
     basic.opens("basic")
-    hurried = House(basic.town.with_services(slice_s=0.3), basic.business, basic.company_id)
-    basic.fault("slow", "GET /3/invoices", times=None, seconds=0.1)
-    hurried.runs()
+    hurried = House(basic.town.with_services(slice_s=5), basic.business, basic.company_id)
+    monkeypatch.setattr(runs, "monotonic_time", Ticking())
+    asked: list[int] = []
+
+    def count(view: runs.RunView) -> None:
+        asked.append(sum(call.path == "/3/invoices" for call in basic.world.fortnox.calls))
+
+    runs.run_to_end(hurried.town.services, basic.company_id, count, patience_s=2000)
+    assert sum(later > earlier for earlier, later in pairwise(asked)) > 3, "the searches took several slices"
     assert hurried.waiting() == ["invoice"] * 5
     for number in range(5):
         basic.invoices(f"50{number:02}", f"{100 + number / 100:.2f}", "2026-03-02")

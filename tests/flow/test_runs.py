@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from addon.services import delivery, runs
 from addon.store import leases
 from addon.store.models import CompanyWork, DeliveryRow, RunRow
 from tests.flow.house import Bed, House
+from tests.support.turned import Ticking
 
 
 def test_a_second_run_writes_nothing_and_its_reads_do_not_grow(bed: Bed) -> None:
@@ -57,27 +57,13 @@ def test_a_second_run_of_basic_does_not_search_again_for_what_waits(bed: Bed) ->
     assert reads[0] == reads[1]
 
 
-class Ticking:
-    """A clock that goes on by being looked at, so that a slice ends after so many looks, however busy the machine."""
-
-    def __init__(self, tick_s: float) -> None:
-        self._ticks = itertools.count()
-        self._tick_s = tick_s
-
-    def monotonic(self) -> float:
-        return next(self._ticks) * self._tick_s
-
-    def sleep(self, seconds: float) -> None:
-        """Nothing here waits for anything."""
-
-
 def test_a_run_goes_on_slice_by_slice(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     house = bed.house()
     for number in range(2):
         house.refunds(house.sells(f"2026-03-{2 + number:02}", 100_00 + number), f"2026-03-{6 + number:02}")
     house.opens("plus")
     hurried = House(house.town.with_services(slice_s=4), house.business, house.company_id)
-    monkeypatch.setattr(runs, "monotonic_time", Ticking(1.0))
+    monkeypatch.setattr(runs, "monotonic_time", Ticking())
     seen: list[str] = []
     view = runs.run_to_end(
         hurried.town.services, house.company_id, lambda view: seen.append(view.phase), patience_s=2000
