@@ -65,7 +65,8 @@ LONGEST_NAME: Final = 80
 LONGEST_VALUE: Final = 200
 ANYTHING: Final = "*"
 
-VAT_TREATMENTS: Final = ("SE25", "SE12", "SE6", "SE0", "EXPORT")
+_AT_HOME: Final = {"SE": ("SE25", "SE12", "SE6", "SE0"), "DK": ("DK25", "DK0")}
+VAT_TREATMENTS: Final = (*_AT_HOME["SE"], *_AT_HOME["DK"], "EXPORT")
 """What a rule may say of VAT: the detail of the sales account's role, and with it the rate."""
 
 RULED_KINDS: Final = (
@@ -308,6 +309,11 @@ class RoutedSale:
 def follows(movement: Movement, sale: RoutedSale | None) -> RoutedSale | None:
     """The routed sale that a refund or dispute of it follows; None if the movement is none."""
     return sale if movement.kind in _FOLLOWERS else None
+
+
+def home_treatments(country: str) -> tuple[str, ...]:
+    """The treatments of sales at home that the books of a country have accounts for, the usual one first."""
+    return _AT_HOME.get(country, _AT_HOME["SE"])
 
 
 def vat_percent(treatment: str) -> int:

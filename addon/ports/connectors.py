@@ -239,6 +239,10 @@ class SystemWords:
     """Buttons, by the remedy; `%(subject)s` is what it concerns."""
     choices: Words = field(default_factory=dict)
     """Choices of settings, by the setting's name and the value."""
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Settings, by their name: what each is called, and what helps to choose."""
+    languages: tuple[str, ...] = ()
+    """What is read at home: whoever reads one of these sees this system first."""
     vat_codes: str = _(
         "Each of these sales accounts needs a VAT code of its country and rate, so that its VAT stays out of your own "
         "country's return. The account of the VAT is used for vouchers."

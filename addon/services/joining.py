@@ -19,6 +19,7 @@ from addon.core.plan.common import day_of, source_of
 from addon.core.plan.orphan import CREDIT
 from addon.core.plan.sale import order_number
 from addon.core.records import MovementKind
+from addon.core.routing import home_treatments
 from addon.core.rules import Mode, Policy
 from addon.ports.accounting import AccountingSystem
 from addon.services import activity
@@ -29,7 +30,8 @@ BOOK_ANYWAY: Final = "book_anyway"
 """A person's decision: the invoice that looks like this sale's is another one."""
 MOST_LOOKED_AT: Final = 40
 """Lists do not show order numbers: so many invoices of the right amount are read whole in one pass."""
-CREDITS: Final = tuple(f"{CREDIT}{treatment}" for treatment in ("SE25", "SE12", "SE6", "SE0"))
+CREDITS: Final = tuple(f"{CREDIT}{treatment}" for country in ("SE", "DK") for treatment in home_treatments(country))
+"""A person's decisions: a credit note that stands by itself, at the VAT that is named."""
 
 
 def find_invoiced(movements: Sequence[OpenMovement], policy: Policy, system: AccountingSystem) -> Mapping[str, Twin]:

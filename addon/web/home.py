@@ -68,7 +68,8 @@ def _all_of(titles: list[str]) -> str:
 @audience(Audience.PUBLIC)
 def start() -> str:
     """What Kvitt is, what the books must be like, and how to install it."""
-    systems = offered()
+    # Whoever reads Danish is likely to keep books in the system of Denmark: it stands first.
+    systems = sorted(offered(), key=lambda name: chosen_language() not in registry.accounting(name).words.languages)
     return render_template(
         "home/start.html",
         checklists=[(system, registry.accounting(system).checklist) for system in systems],

@@ -11,7 +11,17 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from addon.core.records import MovementKind
-from addon.core.routing import LONGEST_NAME, RULED_KINDS, VAT_TREATMENTS, Action, Condition, Rule, Subject, WrongRule
+from addon.core.routing import (
+    LONGEST_NAME,
+    RULED_KINDS,
+    VAT_TREATMENTS,
+    Action,
+    Condition,
+    Rule,
+    Subject,
+    WrongRule,
+    home_treatments,
+)
 from addon.core.written import figure_of
 from addon.services import pages, rule_preview, rules
 from addon.services.pages import NotHere
@@ -101,6 +111,12 @@ def _given(stored: StoredRule) -> MultiDict[str, str]:
     return given
 
 
+def _treatments(chosen: str) -> tuple[str, ...]:
+    """The VAT that a rule may say in the company's country, and what this one says already."""
+    offered = (*home_treatments(access.frame().country), "EXPORT")
+    return (*offered, *(one for one in VAT_TREATMENTS if one == chosen and one not in offered))
+
+
 def _form(
     given: Mapping[str, str],
     rule_id: int | None = None,
@@ -120,7 +136,7 @@ def _form(
         plain=_PLAIN,
         metadata_rows=range(METADATA_ROWS),
         kinds=RULED_KINDS,
-        treatments=VAT_TREATMENTS,
+        treatments=_treatments(given.get("vat", "")),
         actions=tuple(Action),
         chart=chart,
         chart_names=dict(chart),

@@ -14,6 +14,7 @@ from addon.core.books import Feature
 from addon.core.fee_vat import FeeVat
 from addon.core.invoicing import Choice, Invoicing
 from addon.core.plan.situation import CannotBook
+from addon.core.routing import home_treatments, vat_percent
 from addon.ports import registry
 from addon.ports.errors import NeedsReconnect, PortError, Rejected
 from addon.services import evidence, installation, opening, outlook, pages, prerequisites, runs, signing_in
@@ -283,7 +284,11 @@ def _groups(
 
 
 def _offered(key: str, lacking: Sequence[Feature]) -> tuple[str, ...] | None:
-    return company_settings.offered(lacking, key, SETTINGS[key].choices)
+    offered = company_settings.offered(lacking, key, SETTINGS[key].choices)
+    if key != "default_vat_percent" or offered is None:
+        return offered
+    rates = {str(vat_percent(treatment)) for treatment in home_treatments(access.frame().country)}
+    return tuple(rate for rate in offered if rate in rates)
 
 
 def _register_choices(registers: Invoicing | None) -> dict[str, list[tuple[str, str]]]:

@@ -86,7 +86,7 @@ def activity_facts(facts: Mapping[str, Any]) -> dict[str, str]:
         shown["reason"] = asked
     key = shown.get("setting", "")
     if key in words.SETTING_WORDS:
-        shown["setting"] = str(words.SETTING_WORDS[key].label)
+        shown["setting"] = str(words.setting_words(key, access.frame().accounting).label)
     elif key.startswith("accounts."):
         shown["setting"] = words.role_name(key.removeprefix("accounts."))
     for name in ("old", "new"):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from flask import Flask, Response, request, url_for
 from flask_babel import Babel, get_locale
 
+from addon.core.routing import home_treatments, vat_percent
 from addon.ports import registry
 from addon.ports.connectors import WayKind
 from addon.web import access, sentences, words
@@ -113,6 +114,8 @@ def _reconnect_address(provider: str, way: str) -> str:
 def _always() -> dict[str, Any]:
     return {
         "words": words,
+        "home_treatments": home_treatments,
+        "vat_percent": vat_percent,
         "lang": str(get_locale() or SOURCE_LANGUAGE).split("_")[0],
         "frame": access.frame,
         "visitor": access.visitor,

@@ -254,6 +254,14 @@ NUMBER_STATES: Final[Mapping[NumberState, State]] = {
 }
 """What a register said of a VAT number."""
 
+VAT_AT_HOME: Final[Mapping[int, Text]] = {
+    25: _("25 % VAT"),
+    12: _("12 % VAT"),
+    6: _("6 % VAT"),
+    0: _("No VAT"),
+}
+"""A treatment of sales at home, by its rate in percent."""
+
 ROLES: Final[Mapping[str, Text]] = {
     "clearing": _("What the provider owes you"),
     "bank": _("Bank account that payouts reach"),
@@ -1317,6 +1325,12 @@ _MEANINGS_ABROAD: Final[Mapping[FeeVat, Text]] = {
     FeeVat.DOMESTIC: _("The provider charges VAT, which you deduct. The fee is booked as it is taken."),
     FeeVat.NON_EU_REVERSE_CHARGE: _("As within the EU, by the code for services from outside it."),
 }
+
+
+def setting_words(key: str, system: str) -> SettingWords:
+    """What a setting is called, for a company of an accounting system."""
+    own = _own(system).settings.get(key)
+    return SETTING_WORDS[key] if own is None else SettingWords(gettext(own[0]), gettext(own[1]))
 
 
 def choice_word(key: str, value: str, system: str, country: str = "SE") -> Text:

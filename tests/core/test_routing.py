@@ -159,7 +159,7 @@ def test_conditions_that_cannot_be_are_refused(subject: str, values: tuple[str, 
 
 
 def test_treatments_have_their_rates() -> None:
-    assert [vat_percent(treatment) for treatment in VAT_TREATMENTS] == [25, 12, 6, 0, 0]
+    assert [vat_percent(treatment) for treatment in VAT_TREATMENTS] == [25, 12, 6, 0, 25, 0, 0]
 
 
 def test_codes_that_rules_name() -> None:

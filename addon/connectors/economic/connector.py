@@ -120,6 +120,13 @@ _WORDS: Final = SystemWords(
         ("order_fields", "external_reference"): _("Second text of the invoice"),
         ("order_fields", "ocr"): _("First text of the invoice"),
     },
+    settings={
+        "voucher_series": (
+            _("Kvitt's own journal"),
+            _("Payments, fees and payouts are entries of it. Nobody else should use it."),
+        ),
+    },
+    languages=("da",),
     vat_codes=_(
         "In e-conomic each of these sales accounts needs a VAT code of its country and rate (All settings, Accounting, "
         "VAT codes), and a product group that sells on it. The account of the VAT is used for vouchers."

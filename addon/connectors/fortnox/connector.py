@@ -101,6 +101,7 @@ _WAY: Final = AccountingWay(
 )
 
 _WORDS: Final = SystemWords(
+    languages=("sv",),
     choices={
         ("order_fields", "order_number"): _("Your order number (Er ordernummer)"),
         ("order_fields", "your_reference"): _("Your reference (Er referens)"),
