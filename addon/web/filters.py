@@ -15,6 +15,7 @@ from flask_babel import get_locale
 from markupsafe import Markup, escape
 
 from addon.core.money import Money
+from addon.core.written import figure_of
 from addon.web import access
 
 THIN_SPACE: Final = "\u202f"
@@ -55,6 +56,14 @@ def money(amount: Money) -> Markup:
 def money_text(amount: Money) -> str:
     """An amount with its currency as plain text, for attributes and sentences."""
     return f"{digits(amount.to_decimal())}{NO_BREAK}{amount.currency}"
+
+
+def written(text: str) -> str:
+    """An amount that is kept as text, as it is written here; anything else as it stands."""
+    try:
+        return digits(figure_of(text))
+    except ValueError:
+        return text
 
 
 def sum_money(amounts: Iterable[Money], currency: str) -> Money:
@@ -189,5 +198,6 @@ def install(app: Flask) -> None:
         foreign=foreign,
         shortened=shortened,
         sum_money=sum_money,
+        written=written,
     )
     app.jinja_env.finalize = shown
