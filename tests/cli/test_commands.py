@@ -44,7 +44,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Town, Terminal]]:
             "REDIS_URL": "redis://127.0.0.1:9/0",
             "FORTNOX_CALLS_PER_5_S": "0",
             "LOOKUP_QUARANTINE_S": "1",
-            "LEASE_S": "6",
+            "LEASE_S": "60",
         }
         yield built, Terminal(environment)
 

@@ -127,7 +127,7 @@ def test_a_lost_or_broken_answer_is_a_doubt_for_a_write_only(
 ) -> None:
     log = CallLog()
     with misbehaving(answer) as url:
-        client = HttpClient("fortnox", log, deadline_s=2)
+        client = HttpClient("fortnox", log, deadline_s=60)
         with pytest.raises(on_read):
             client.request("GET", url, limit_bytes=1000)
         with pytest.raises(OutcomeUnknown):

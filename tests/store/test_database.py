@@ -489,7 +489,7 @@ def test_a_forked_child_has_connections_of_its_own(world: World) -> None:
     answers = forking.Queue()
     child = forking.Process(target=_in_child, args=(world.db, world.first, answers))
     child.start()
-    child.join(30)
+    child.join(90)
     assert child.exitcode == 0
     assert answers.get(timeout=60) == child.pid
     with world.db.company_reading(world.first) as session:

@@ -109,7 +109,7 @@ def test_many_documents_at_once_are_each_there_once(served: tuple[Bench, Fortnox
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     assert failures == []
     assert len(bench.company.invoices) == 20
     assert bench.balance(CLEARING.number) == sek("25000")

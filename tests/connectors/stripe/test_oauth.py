@@ -45,7 +45,7 @@ def consent(bed: Bed, client: OAuthClient) -> str:
         client.authorize_url,
         data={**asked, **form.fields, "account": bed.account.id, "answer": "allow"},
         allow_redirects=False,
-        timeout=5,
+        timeout=60,
     )
     back = parse_qs(urlsplit(answer.headers["Location"]).query)
     assert back["state"] == ["s"]
