@@ -89,7 +89,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What is there before the first test stays: the collector need not go through it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 100)
 
 
 # --- the network is off -------------------------------------------------------------------------------

@@ -28,8 +28,18 @@ def plain(amount: Decimal) -> str:
     return "0.0" if text == "-0.0" else text
 
 
+_text = json.JSONEncoder(ensure_ascii=False).encode
+"""Made once: `json.dumps` makes a new one of these for every call with options."""
+
+
 def dump(value: Any) -> str:
     """Encode to JSON; decimals as bare numbers, dates as ISO texts."""
+    # Answers are long lists of short texts: what is most is asked first, and by its very type.
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if kind is dict:
+        return "{" + ",".join([f"{_text(str(key))}:{dump(item)}" for key, item in value.items()]) + "}"
     if value is None:
         return "null"
     if value is True:
@@ -37,7 +47,7 @@ def dump(value: Any) -> str:
     if value is False:
         return "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _text(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Decimal):
@@ -45,7 +55,7 @@ def dump(value: Any) -> str:
     if isinstance(value, (date, datetime)):
         return f'"{value.isoformat()}"'
     if isinstance(value, Mapping):
-        return "{" + ",".join([f"{dump(str(key))}:{dump(item)}" for key, item in value.items()]) + "}"
+        return dump(dict(value))
     if isinstance(value, (list, tuple)):
         return "[" + ",".join([dump(item) for item in value]) + "]"
     raise TypeError(f"cannot send {type(value).__name__} as JSON")
