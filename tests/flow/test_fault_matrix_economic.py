@@ -2,12 +2,14 @@
 
 As in `test_fault_matrix`, whose words and faults these are. Here a refused grant is no cell: it ends the connection
 (`test_economic.py`), and a 400 that cannot be read is one. Payments and vouchers are booked one by one here, so that
-each booking is struck; that many go by one call is struck in `test_economic_delivery.py`.
+each booking is struck; the last row books two by each call, as is done with a hundred.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,6 +56,8 @@ ROWS: Final = (
     Row("book a voucher", "POST .*/bookdraftentries$", "vouchers"),
     Row("attach a file", "POST .*/AttachedDocuments$", "vouchers"),
 )
+TOGETHER: Final = Row("book two payments by one call", "POST .*/bookdraftentries$", "together")
+ALL_ROWS: Final = (*ROWS, TOGETHER)
 
 
 def _sales(firm: Firm, strikes: Callable[[], None]) -> None:
@@ -129,15 +133,77 @@ def test_each_document_stands_once_in_e_conomic_whatever_goes_wrong(
         firm.all_is_well()
     for row in rows:
         assert len(rules[row.title].struck) == DOCUMENTS, (row.title, len(rules[row.title].struck))
-    lines = {row.title: _line(row, rules[row.title]) for row in rows}
+    _compare({row.title: _line(row, rules[row.title]) for row in rows})
+
+
+# --- Two by one call --------------------------------------------------------------------------------------------------
+
+
+def _entries(body: bytes) -> frozenset[int]:
+    return frozenset(json.loads(body)["entryNumbers"])
+
+
+def _is_of_two(body: bytes) -> bool:
+    return len(_entries(body)) > 1
+
+
+@pytest.mark.slow
+def test_each_of_those_that_are_booked_together_stands_once_whatever_goes_wrong(
+    database: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is left in doubt by a call for two is looked for, and asked for again, alone."""
+    monkeypatch.setattr(accounting, "CAPABILITIES", replace(accounting.CAPABILITIES, books_together=2))
+    stopped = World.build(webhooks=False, fortnox_call_limit=0, stopped_at=NOW)
+    asked: list[frozenset[int]] = []
+    by_request: dict[str, int] = {}
+    with (
+        turned(stopped.clock) as hours,
+        firm_in(database, stopped, settings={"LEASE_S": "180", "LOOKUP_QUARANTINE_S": "600"}) as firm,
+    ):
+        wire = Wire(firm.town.running, hours, "economic")
+        put_between(firm.town.services, wire)
+
+        def watch(line: str, body: bytes) -> None:
+            if line.endswith("/bookdraftentries"):
+                by_request.setdefault(hashlib.sha256(b"\0".join((line.encode(), b"", body))).hexdigest(), len(asked))
+                asked.append(_entries(body))
+
+        wire.watch = watch
+        firm.earlier_payment()
+        for n in range(2 * DOCUMENTS):
+            order = str(7000 + n)
+            firm.agreement.person_creates_invoice(100 + n, order=order)
+            firm.sells(f"2026-03-20 08:{n:02}", 100_00 + 100 * n, order=order)
+        firm.opens("basic")
+        rule = wire.strike(TOGETHER.title, TOGETHER.match, _is_of_two, DEALT)
+        run_out(firm)
+        wire.wake(now=True)
+        run_out(firm, "clock")
+        assert not firm.held(), firm.town.held(firm.company_id)
+        firm.all_is_well()
+        assert not firm.town.documents(firm.company_id, "correction")
+    assert len(rule.struck) == DOCUMENTS
+    words = {}
+    for alike, struck in rule.struck.items():
+        place = by_request[alike]
+        later: set[int] = set().union(*asked[place + 1 :])
+        known = asked[place]
+        assert struck.fault.done or known <= later, struck
+        words[struck.fault] = (
+            "repeated" if known & later and struck.fault.done else "found" if struck.fault.done else "again"
+        )
+    _compare({TOGETHER.title: f"| {TOGETHER.title} | {' | '.join(words[fault] for fault in DEALT)} |"})
+
+
+# --- The table ------------------------------------------------------------------------------------------------------
+
+
+def _compare(lines: dict[str, str]) -> None:
     if os.environ.get("KVITT_MATRIX") == "write":
         _write(lines)
     committed = _committed()
     for title, line in lines.items():
         assert committed.get(title) == line, "docs/reliability.md tells something else: KVITT_MATRIX=write writes it"
-
-
-# --- The table ------------------------------------------------------------------------------------------------------
 
 
 def _line(row: Row, rule: Rule) -> str:
@@ -172,7 +238,7 @@ def _write(lines: dict[str, str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         text = file.read()
         known = {**_committed(), **lines}
-        rows = "\n".join(known[row.title] for row in ROWS if row.title in known)
+        rows = "\n".join(known[row.title] for row in ALL_ROWS if row.title in known)
         table = f"{BEGIN}\n{head}\n{rows}\n\n{faults}.\n{END}"
         before, after = (text[: text.index(BEGIN)], text[text.index(END) + len(END) :])
         file.seek(0)
@@ -184,7 +250,7 @@ def test_the_table_for_e_conomic_has_no_empty_cell() -> None:
     committed = _committed()
     head = committed.pop("write")
     assert len(head.split(" | ")) == DOCUMENTS + 1
-    assert list(committed) == [row.title for row in ROWS]
+    assert list(committed) == [row.title for row in ALL_ROWS]
     for line in committed.values():
         cells = line.strip("| ").split(" | ")[1:]
         assert len(cells) == DOCUMENTS
