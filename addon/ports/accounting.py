@@ -21,7 +21,7 @@ from addon.core.books import (
     StepAnswer,
     VoucherView,
 )
-from addon.core.documents import Step
+from addon.core.documents import Settlement, Step
 from addon.ports.errors import PortError
 
 
@@ -61,6 +61,8 @@ class Known:
     """Payments of the same invoice that other documents of ours have made: alike they may be, a hit they are not."""
     left_to_person: bool = False
     """Whether a person books what this step makes."""
+    settlement: Settlement | None = None
+    """What the payment that a step books was planned to be."""
 
 
 @runtime_checkable

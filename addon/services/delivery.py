@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from addon.core.accounts import Account, AccountRole
-from addon.core.books import Books, InvoiceView, StepAnswer
+from addon.core.books import Books, InvoiceView, PaymentView, StepAnswer
 from addon.core.delivery import (
     Comparison,
     DeliveryState,
@@ -53,6 +53,7 @@ from addon.core.documents import (
     MailInvoice,
     PostVoucher,
     RoundInvoice,
+    Settlement,
     Step,
     UpdateCustomer,
     VoucherLine,
@@ -921,6 +922,7 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
                 payment_number=answer.reference if answer else "",
                 invoice=_invoice_of(work, session, payment) if payment else None,
                 taken_payments=taken,
+                settlement=payment.settlement if payment else None,
             )
         case PostVoucher():
             year = desk.books.year_of(step.voucher.booking_date)
@@ -1058,6 +1060,7 @@ def _recorded(
             stood = deliveries.told_of(session, document_id)
             told = {**_with_voucher(stood, answer.voucher), **_worth(stood, answer, known, desk)}
             deliveries.tell_document(session, document_id, told)
+            touched = _hold_changed(session, claimed, known.settlement, answer.payment)
         case PostVoucher():
             stood = deliveries.told_of(session, document_id)
             voucher = _with_voucher(stood, answer.voucher or answer.reference)
@@ -1098,6 +1101,18 @@ def _hold_touched(session: Session, claimed: Claimed, made: InvoiceView | None, 
     if (made.total, made.vat, made.books_rate()) == (booked.total, booked.vat, booked.books_rate()):
         return False
     facts = {"invoice": booked.number, "planned": str(made.total), "made": str(booked.total)}
+    document = session.get_one(DocumentRow, claimed.document_id)
+    hold(session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
+    return True
+
+
+def _hold_changed(session: Session, claimed: Claimed, planned: Settlement | None, booked: PaymentView | None) -> bool:
+    """Hold a document whose payment is not the one that was entered: somebody changed its amount meanwhile."""
+    if planned is None or booked is None or booked.amount.currency != planned.amount.currency:
+        return False
+    if booked.amount == planned.amount:
+        return False
+    facts = {"payment": booked.number, "planned": str(planned.amount), "made": str(booked.amount)}
     document = session.get_one(DocumentRow, claimed.document_id)
     hold(session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
     return True

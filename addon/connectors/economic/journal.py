@@ -425,7 +425,13 @@ class Entries:
         expected = 2 if settlement.write_off is not None and settlement.write_off_account is not None else 1
         drafts = self.drafts_with_key(self.journal(), key)
         # More than it has entries: a request that came late made them again, which the fence takes away.
-        return payment_answer(_unbooked(drafts[:expected], invoice.number, settlement)) if drafts else None
+        if drafts:
+            return payment_answer(_unbooked(drafts[:expected], invoice.number, settlement))
+        if invoice.booked and not self.get_invoice(invoice.number).balance:
+            # A person may have taken our key out of the payment, or have entered it by hand: not a second one.
+            message = f"the invoice {invoice.number} is paid already"
+            raise Rejected("", message, HoldReason.ALREADY_PAID.value)
+        return None
 
     def copies_of_payment(self, reference: str, key: str) -> list[str]:
         """This payment, and others under its key that stand unbooked."""

@@ -63,6 +63,7 @@ _REASONS: Final[Sequence[tuple[str, HoldReason]]] = (
     ("CurrencyNotFound", HoldReason.CURRENCY_NOT_READY),
     ("AccountNot", HoldReason.ACCOUNT_NOT_READY),
     ("AccountIsBlocked", HoldReason.ACCOUNT_NOT_READY),
+    ("JournalDoesNotExist", HoldReason.ACCOUNT_NOT_READY),
     ("AccountType", HoldReason.ACCOUNT_NOT_READY),
     ("DimensionRequired", HoldReason.ACCOUNT_NOT_READY),
     ("E07150", HoldReason.ACCOUNT_NOT_READY),

@@ -125,6 +125,23 @@ class EconomicAgreement(Journals):
         self.currencies[code] = (name or code, "000")
 
     @_locked
+    def person_removes_currency(self, code: str) -> None:
+        """Take a currency away."""
+        self.currencies.pop(code, None)
+
+    @_locked
+    def person_bars_customer(self, number: int, barred: bool = True) -> None:
+        """Bar a customer, or let invoices be made for it again."""
+        self.customers[number].values["barred"] = barred
+
+    @_locked
+    def person_deletes_journal(self, number: int) -> None:
+        """Take a journal away, which has to be empty."""
+        if any(entry.journal == number for entry in self.draft_entries.values()):
+            raise NotPossible("the journal has entries")
+        del self.journals[number]
+
+    @_locked
     def set_language(self, language: str) -> None:
         """The granting user's language: `da` or `en`."""
         self.language = language
@@ -321,6 +338,19 @@ class EconomicAgreement(Journals):
     def person_books_entries(self, numbers: Iterable[int]) -> None:
         """Book draft entries, as the bookkeeper who goes through a journal."""
         self.book_entries(list(numbers), by_person=True)
+
+    @_locked
+    def person_changes_entry(
+        self, number: int, *, amount: Decimal | int | None = None, contra: int | None = None, text: str | None = None
+    ) -> None:
+        """Change a draft entry: its amount with the sign that it has, its other account, its text."""
+        entry = self.draft_entries[number]
+        if amount is not None:
+            entry.amount = Decimal(amount).copy_sign(entry.amount)
+        if contra is not None:
+            entry.contra = contra
+        if text is not None:
+            entry.text = text
 
     @_locked
     def person_deletes_entry(self, number: int) -> None:
