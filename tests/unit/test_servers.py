@@ -112,6 +112,23 @@ def test_the_network_is_off(network_guard: list[str], host: str) -> None:
     network_guard.clear()
 
 
+@pytest.mark.parametrize("name", ["connect", "connect_ex", "sendto"])
+def test_no_socket_reaches_out(network_guard: list[str], name: str) -> None:
+    sending = (b"hello",) if name == "sendto" else ()
+    kind = socket.SOCK_DGRAM if name == "sendto" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as one, pytest.raises(OutsideNetwork):
+        getattr(one, name)(*sending, ("192.0.2.1", 80))
+    assert network_guard == ["192.0.2.1:80"]
+    network_guard.clear()
+
+
+def test_no_name_is_looked_up_outside(network_guard: list[str]) -> None:
+    with pytest.raises(OutsideNetwork):
+        socket.gethostbyname("kvitt.example")
+    assert network_guard == ["kvitt.example"]
+    network_guard.clear()
+
+
 def test_this_machine_can_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         for host in ("127.0.0.1", "localhost"):
