@@ -50,9 +50,11 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(sentence=sentences.sentence, doing=sentences.doing, fault=sentences.fault)
 
 
-_WHOLE: Final = "e-conomic"
-_BROKEN: Final = re.compile(rf"<(title|option|textarea|script|style|pre)\b.*?</\1>|<[^>]*>|{_WHOLE}", re.DOTALL)
-_KEPT_WHOLE: Final = f'<span class="nowrap">{_WHOLE}</span>'
+_WHOLE: Final = tuple(line.title for line in (*registry.ACCOUNTING, *registry.PAYMENTS) if "-" in line.title)
+"""Names that a browser would break at their hyphen."""
+_BROKEN: Final = re.compile(
+    rf"<(title|option|textarea|script|style|pre)\b.*?</\1>|<[^>]*>|{'|'.join(map(re.escape, _WHOLE))}", re.DOTALL
+)
 
 
 def _keep_names_whole(response: Response) -> Response:
@@ -63,9 +65,13 @@ def _keep_names_whole(response: Response) -> Response:
     """
     if response.mimetype == "text/html" and not response.is_streamed and not response.direct_passthrough:
         page = response.get_data(as_text=True)
-        if _WHOLE in page:
-            response.set_data(_BROKEN.sub(lambda found: _KEPT_WHOLE if found[0] == _WHOLE else found[0], page))
+        if any(name in page for name in _WHOLE):
+            response.set_data(_BROKEN.sub(_whole, page))
     return response
+
+
+def _whole(found: re.Match[str]) -> str:
+    return f'<span class="nowrap">{found[0]}</span>' if found[0] in _WHOLE else found[0]
 
 
 _MENU: Final = {
