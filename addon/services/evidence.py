@@ -368,6 +368,8 @@ def _change(services: Services, company_id: int, evidence_id: int, **values: obj
 class EvidenceState:
     """How evidence stands, for the settings page: is it possible, and how many files are where."""
 
+    offered: bool
+    """Whether the accounting system takes files at all."""
     possible: bool
     attached: int
     waiting: int
@@ -384,4 +386,6 @@ def standing(services: Services, company_id: int) -> EvidenceState:
             )
         }
         waiting = counts.get("wanted", 0) + counts.get("uploaded", 0)
-        return EvidenceState(possible(services, session), counts.get("attached", 0), waiting, counts.get("given_up", 0))
+        offered = registry.accounting(own_company(session).accounting).file_scopes is not None
+        can = offered and possible(services, session)
+        return EvidenceState(offered, can, counts.get("attached", 0), waiting, counts.get("given_up", 0))

@@ -269,6 +269,8 @@ def _groups(
     """The groups of a company: what its system tells by itself, does not have or cannot do is not asked."""
     asked = () if registry.accounting(accounting).tells_method else ("books_method",)
     hidden = _REGISTERS | _FEE_CODES if registers is None else _ROUNDED_BY_THE_SYSTEM
+    if registry.accounting(accounting).file_scopes is None:
+        hidden |= {"evidence"}
     groups = (
         (
             name,

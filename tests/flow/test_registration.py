@@ -234,11 +234,13 @@ def test_its_way_in_and_its_words_are_on_pages_that_know_no_system(opened: Books
     assert [member.email for member in signing_in.members(services, company_id)] == ["bo@example.test"]
     welcome = opened.see(client.get("/welcome"))
     assert "Connected to The Ledger: Exempelbutiken AB" in welcome
+    assert "let Kvitt in to files" not in welcome
     connection_id = connections.receive_typed(services, company_id, "template", "key", (opened.provider.key,), WHO)
     opened.bed.town.choose(company_id, connection_id, mode="basic", start_date=START)
     shown = opened.see(client.get("/settings"))
     assert "Invoice number" in shown
     assert "Our reference" not in shown, "no order number stands there in these books"
+    assert "The provider's record at each voucher" not in shown.replace("’", "'"), "these books take no files"
     assert "Each of these sales accounts needs a VAT code" in opened.see(client.get("/settings/vat"))
     assert client.get("/oauth/ledger/callback?code=x").status_code == 404
     assert client.get("/install/nobody").status_code == 404
