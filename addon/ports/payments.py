@@ -30,7 +30,7 @@ class SourceCapabilities:
     holds_often: bool = False
     """Whether holding money back for a while is an everyday thing, for which an account is made at the start."""
     order_places: tuple[str, ...] = ()
-    """Where order numbers may stand, in the order to look, as a new connection is given them; empty: the usual ones."""
+    """Where order numbers may stand, in the order to look, as a new connection is given them; empty: it tells none."""
     disputes_by_payment: bool = False
     """Whether movements name the payment that a dispute is about, and not the dispute itself."""
 

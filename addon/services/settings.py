@@ -277,9 +277,8 @@ DEFAULT_ORDER_PLACES: Final = (
     "custom_field",
     "subject",
 )
-"""Where shops put their order number, the surest place first (WooCommerce, Shopify, Magento, own code).
-
-First Stripe's places, then PayPal's; no place is at both. `invoice_id.number` is the number after a shop's prefix.
+"""Where shops put their order number, the surest place first, for connections that were made before each provider said
+its own (`SourceCapabilities.order_places`). Stored settings may rest on it, so it does not change.
 """
 
 COMPANY_ACCOUNTS: Final = (

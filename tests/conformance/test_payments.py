@@ -52,6 +52,14 @@ def same(found: list[Movement], sold: list[str]) -> bool:
 # --- What is declared is what is shown ----------------------------------------------------------------------
 
 
+def test_order_numbers_stand_where_it_is_declared(payments: PaymentBed) -> None:
+    payments.do_business()
+    source = payments.source()
+    numbers = [number for movement in movements(payments, source) for number in movement.order_numbers]
+    assert numbers
+    assert {number.place for number in numbers} <= set(source.capabilities.order_places)
+
+
 def test_the_account_is_named_and_live(payments: PaymentBed) -> None:
     account = payments.source().fetch_account()
     assert account.ref

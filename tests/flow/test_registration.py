@@ -200,6 +200,7 @@ def test_one_line_and_a_folder_are_an_accounting_system_that_is_booked_into(open
     before = opened.ledger.trial_balance(), len(opened.ledger.vouchers)
     made.runs()
     assert (opened.ledger.trial_balance(), len(opened.ledger.vouchers)) == before
+    assert {row["order_number"] for row in opened.ledger.invoices.values()} == {"1001", "1002", ""}
     references = [invoice["reference"] for invoice in opened.ledger.invoices.values()]
     assert len(references) == len(set(references)) == 3
     assert all(row["booked"] for row in (*opened.ledger.invoices.values(), *opened.ledger.payments.values()))

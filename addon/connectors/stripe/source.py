@@ -32,6 +32,7 @@ CAPABILITIES: Final = SourceCapabilities(
     balance_is_current=True,
     # Rows are written with the event they stand for; the hour covers clocks and answers from a lagging copy.
     lateness_s=3600,
+    order_places=ORDER_PLACES,
 )
 
 # Stripe spells out up to four levels (docs.stripe.com/expand), `data` being the first. What a source does not

@@ -77,7 +77,7 @@ class PayPalBed:
 
     def do_business(self) -> None:
         account = self.account
-        first = account.sell(49900, "SEK")
+        first = account.sell(49900, "SEK", order="1001")
         account.sell(10000, "EUR")
         lost = account.sell(30000, "SEK")
         account.sell(900, "JPY")

@@ -60,7 +60,7 @@ class StripeBed:
 
     def do_business(self) -> None:
         account = self.account
-        first = account.charge(49900, "sek")
+        first = account.charge(49900, "sek", metadata={"order_id": "1001"})
         foreign = account.charge(10000, "eur", country="DE")
         bounced = account.charge(30000, "sek")
         account.charge(5000, "jpy", country="JP")

@@ -12,7 +12,7 @@ from addon.ports.errors import BadReply
 from addon.ports.payments import Fetched, Page, PayoutItem, ProviderAccount, SourceCapabilities
 
 from .client import Client
-from .translate import translate_balances, translate_row
+from .translate import ORDER_PLACE, translate_balances, translate_row
 
 CAPABILITIES: Final = SourceCapabilities(
     name="template",
@@ -21,6 +21,7 @@ CAPABILITIES: Final = SourceCapabilities(
     # Rows may come an hour late: each window begins so much before the last one's end.
     lateness_s=3600,
     lists_payouts=False,
+    order_places=(ORDER_PLACE,),
 )
 
 
