@@ -2,8 +2,8 @@
 
 from addon.sandbox.economic.agreement import EconomicAgreement, NotPossible
 from addon.sandbox.economic.books import BooksBroken, Entry
-from addon.sandbox.economic.errors import ApiError, DroppedConnection
-from addon.sandbox.economic.faults import Fault, Faults
+from addon.sandbox.economic.errors import ApiError
+from addon.sandbox.economic.faults import DroppedConnection, Fault, Faults
 from addon.sandbox.economic.journals import DraftEntry
 from addon.sandbox.economic.sales import Customer, Invoice
 from addon.sandbox.economic.switches import Switches

@@ -5,10 +5,7 @@ It is another app on another port, and nothing the tested program may know. Amou
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 from flask import Flask, Response, request
@@ -20,6 +17,7 @@ from addon.sandbox.economic.journals import BookingRefused, DraftEntry
 from addon.sandbox.economic.sales import Customer, Invoice
 from addon.sandbox.economic.world import EconomicWorld
 from addon.sandbox.serving import SandboxApp
+from addon.sandbox.shared.control import answer, steer
 
 ACTIONS = frozenset(
     {
@@ -56,24 +54,13 @@ def build_control_app(world: EconomicWorld) -> Flask:
     """The app; serve it on a port of its own."""
     app = SandboxApp("addon.sandbox.economic.control", static_folder=None, template_folder=None)
 
-    def answer(body: Any, status: int = 200) -> Response:
-        text = json.dumps(_shown(body), ensure_ascii=False)
-        return Response(text, status, content_type="application/json")
+    steer(app, world, Fault)
 
     def agreement_of(number: int) -> EconomicAgreement:
         agreement = world.agreements.get(number)
         if agreement is None:
             raise LookupError(f"no agreement {number}")
         return agreement
-
-    @app.errorhandler(LookupError)
-    def not_there(error: LookupError) -> Response:
-        return answer({"error": str(error)}, 404)
-
-    @app.errorhandler(TypeError)
-    @app.errorhandler(ValueError)
-    def bad_request(error: Exception) -> Response:
-        return answer({"error": str(error)}, 400)
 
     @app.errorhandler(NotPossible)
     @app.errorhandler(BookingRefused)
@@ -112,80 +99,7 @@ def build_control_app(world: EconomicWorld) -> Flask:
         agreement_of(number)
         return answer({"token": world.grant(number, **(request.get_json(silent=True) or {}))})
 
-    @app.get("/control/switches")
-    def switches() -> Response:
-        return answer(asdict(world.switches))
-
-    @app.post("/control/switches")
-    def change_switches() -> Response:
-        known = {field.name for field in fields(world.switches)}
-        for name, value in request.get_json().items():
-            if name not in known:
-                raise ValueError(f"nothing called {name}")
-            setattr(world.switches, name, value)
-        return answer(asdict(world.switches))
-
-    @app.get("/control/calls")
-    def calls() -> Response:
-        company = request.args.get("company", type=int)
-        method, prefix = request.args.get("method"), request.args.get("path_prefix")
-        return answer({"count": world.count_calls(company, method, prefix)})
-
-    @app.delete("/control/calls")
-    def forget_calls() -> Response:
-        world.reset_calls()
-        return answer({"ok": True})
-
-    @app.get("/control/faults")
-    def faults() -> Response:
-        return answer([_fault(fault) for fault in world.faults.all()])
-
-    @app.post("/control/faults")
-    def add_fault() -> Response:
-        values = request.get_json()
-        if values.get("kind") in ("call", "call_after"):
-            raise ValueError("a fault that calls something can only be set in process")
-        return answer(_fault(world.faults.add(Fault(**values))), 201)
-
-    @app.delete("/control/faults")
-    def clear_faults() -> Response:
-        world.faults.clear()
-        return answer({"ok": True})
-
-    @app.post("/control/zombies")
-    def zombies() -> Response:
-        return answer({"statuses": world.run_zombies()})
-
-    @app.get("/control/clock")
-    def clock() -> Response:
-        return answer({"now": world.clock.now()})
-
-    @app.post("/control/clock")
-    def turn_clock() -> Response:
-        values = request.get_json()
-        if "set" in values:
-            world.clock.set(datetime.fromisoformat(values["set"]))
-        if "advance_s" in values:
-            world.clock.advance(timedelta(seconds=values["advance_s"]))
-        if values.get("resume"):
-            world.clock.resume()
-        return answer({"now": world.clock.now()})
-
     return app
-
-
-def _shown(value: Any) -> Any:
-    """Make a value fit for JSON."""
-    match value:
-        case datetime() | date():
-            return value.isoformat()
-        case dict():
-            return {str(key): _shown(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_shown(item) for item in value]
-        case Decimal() | float():
-            return str(value)
-    return value
 
 
 def _look(agreement: EconomicAgreement, what: str) -> Any:
@@ -287,16 +201,4 @@ def _draft(entry: DraftEntry) -> dict[str, Any]:
         "customer": entry.customer,
         "invoice": entry.invoice,
         "by_person": entry.by_person,
-    }
-
-
-def _fault(fault: Fault) -> dict[str, Any]:
-    return {
-        "kind": fault.kind,
-        "match": fault.match,
-        "times": fault.times,
-        "after": fault.after,
-        "seconds": fault.seconds,
-        "company": fault.company,
-        "struck": fault.struck,
     }

@@ -139,10 +139,6 @@ class Crash(Exception):
     """The service falls over with a bare 500, as it is known to on some questions."""
 
 
-class DroppedConnection(ConnectionResetError):
-    """The connection ends without an answer; in process it reaches the caller of the WSGI app."""
-
-
 def _legacy_frame(message: str, status: int, at: str, **more: Any) -> dict[str, Any]:
     return {
         "message": message,

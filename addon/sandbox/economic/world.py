@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,9 +22,10 @@ from addon.sandbox.economic.books import COPENHAGEN, HUNDRED
 from addon.sandbox.economic.faults import Faults
 from addon.sandbox.economic.switches import Switches
 from addon.sandbox.fortnox.rates import rate_per_one
+from addon.sandbox.shared.late import LateRequests, Zombie, count
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    pass
 
 EVENTS: Mapping[str, tuple[str, str]] = {
     "INVOICE_BOOKED": ("An invoice was booked", "INVOICENO"),
@@ -44,15 +45,6 @@ class Call(NamedTuple):
     status: int
     query: str = ""
     cost: int = 0
-
-
-@dataclass(slots=True)
-class Zombie:
-    """A request whose connection died, and which is carried out all the same, later."""
-
-    environ: WSGIEnvironment
-    body: bytes
-    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,7 @@ class Remembered:
     content: bytes = b""
 
 
-class EconomicWorld:
+class EconomicWorld(LateRequests):
     """State of the simulated e-conomic. Thread-safe: one lock round each request and each deed of a person.
 
     `cost_limit` within `window_s` seconds per agreement, 0 for no limit; counted by `timer`, real seconds unless a
@@ -234,13 +226,7 @@ class EconomicWorld:
 
     def count_calls(self, company: int | None = None, method: str | None = None, path_prefix: str | None = None) -> int:
         """How many requests came in: of one agreement, of one method, to paths that begin so (`/rest/invoices`)."""
-        return sum(
-            1
-            for call in list(self.calls)
-            if (company is None or call.company == company)
-            and (method is None or call.method == method)
-            and (path_prefix is None or call.path.startswith(path_prefix))
-        )
+        return count(list(self.calls), company, method, path_prefix)
 
     def reset_calls(self) -> None:
         """Begin to count anew."""
@@ -263,25 +249,6 @@ class EconomicWorld:
         self.events.append(sent)
         if self.deliver_events:
             threading.Thread(target=_send, args=(sent,), daemon=True).start()
-
-    # -- zombies ------
-
-    def keep_zombie(self, environ: WSGIEnvironment, body: bytes, seconds: float) -> None:
-        """Carry a request out later."""
-        due_at = self.clock.now() + timedelta(seconds=seconds) if seconds > 0 else None
-        with self.lock:
-            self.zombies.append(Zombie(environ, body, due_at))
-
-    def run_zombies(self, *, only_due: bool = False) -> list[int]:
-        """Carry out the requests that were put off (all, or those whose time has come); their statuses."""
-        from addon.sandbox.economic.gate import carry_out
-
-        with self.lock:
-            now = self.clock.now()
-            ready = [z for z in self.zombies if not only_due or (z.due_at is not None and z.due_at <= now)]
-            for zombie in ready:
-                self.zombies.remove(zombie)
-        return [carry_out(self, zombie) for zombie in ready]
 
     # -- apps ------
 

@@ -2,8 +2,8 @@
 
 from addon.sandbox.fortnox.books import BooksBroken, Voucher, VoucherRow
 from addon.sandbox.fortnox.company import ALL_LICENCES, FortnoxCompany
-from addon.sandbox.fortnox.errors import ApiError, DroppedConnection
-from addon.sandbox.fortnox.faults import Fault, Faults
+from addon.sandbox.fortnox.errors import ApiError
+from addon.sandbox.fortnox.faults import DroppedConnection, Fault, Faults
 from addon.sandbox.fortnox.sales import Customer, Invoice, Payment
 from addon.sandbox.fortnox.switches import Switches
 from addon.sandbox.fortnox.world import Call, FortnoxWorld

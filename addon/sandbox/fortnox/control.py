@@ -5,9 +5,7 @@ It is another app on another port, and nothing the tested program may know. Amou
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 from flask import Flask, Response, request
@@ -17,9 +15,9 @@ from addon.sandbox.fortnox.company import FortnoxCompany
 from addon.sandbox.fortnox.errors import ApiError
 from addon.sandbox.fortnox.faults import Fault
 from addon.sandbox.fortnox.sales import Invoice, Payment
-from addon.sandbox.fortnox.wire import dump
 from addon.sandbox.fortnox.world import FortnoxWorld
 from addon.sandbox.serving import SandboxApp
+from addon.sandbox.shared.control import answer, change, steer
 
 ACTIONS = frozenset(
     {
@@ -70,23 +68,13 @@ def build_control_app(world: FortnoxWorld) -> Flask:
     """The app; serve it on a port of its own."""
     app = SandboxApp("addon.sandbox.fortnox.control", static_folder=None, template_folder=None)
 
-    def answer(body: Any, status: int = 200) -> Response:
-        return Response(dump(_shown(body)), status, content_type="application/json")
+    steer(app, world, Fault)
 
     def company_of(number: int) -> FortnoxCompany:
         company = world.companies.get(number)
         if company is None:
             raise LookupError(f"no company {number}")
         return company
-
-    @app.errorhandler(LookupError)
-    def not_there(error: LookupError) -> Response:
-        return answer({"error": str(error)}, 404)
-
-    @app.errorhandler(TypeError)
-    @app.errorhandler(ValueError)
-    def bad_request(error: Exception) -> Response:
-        return answer({"error": str(error)}, 400)
 
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
@@ -159,81 +147,12 @@ def build_control_app(world: FortnoxWorld) -> Flask:
     @app.post("/control/companies/<int:number>/settings")
     def change_settings(number: int) -> Response:
         with world.lock:
-            return answer(_change(company_of(number).settings, request.get_json()))
+            return answer(change(company_of(number).settings, request.get_json()))
 
     @app.post("/control/companies/<int:number>/consent")
     def consent(number: int) -> Response:
         company_of(number)
         return answer({"code": world.give_consent(number, **(request.get_json(silent=True) or {}))})
-
-    @app.get("/control/switches")
-    def switches() -> Response:
-        return answer(asdict(world.switches))
-
-    @app.post("/control/switches")
-    def change_switches() -> Response:
-        with world.lock:
-            return answer(_change(world.switches, request.get_json()))
-
-    @app.get("/control/calls")
-    def calls() -> Response:
-        company = request.args.get("company", type=int)
-        method, prefix = request.args.get("method"), request.args.get("path_prefix")
-        count = world.count_calls(company, method, prefix)
-        shown: dict[str, Any] = {"count": count}
-        if request.args.get("list") == "1":
-            shown["calls"] = [
-                c._asdict()
-                for c in list(world.calls)
-                if (company is None or c.company == company)
-                and (method is None or c.method == method)
-                and (prefix is None or c.path.startswith(prefix))
-            ]
-        return answer(shown)
-
-    @app.delete("/control/calls")
-    def forget_calls() -> Response:
-        world.reset_calls()
-        return answer({"ok": True})
-
-    @app.get("/control/faults")
-    def faults() -> Response:
-        return answer([_fault(fault) for fault in world.faults.all()])
-
-    @app.post("/control/faults")
-    def add_fault() -> Response:
-        values = request.get_json()
-        if values.get("kind") in ("call", "call_after"):
-            raise ValueError("a fault that calls something can only be set in process")
-        return answer(_fault(world.faults.add(Fault(**values))), 201)
-
-    @app.delete("/control/faults")
-    def clear_faults() -> Response:
-        world.faults.clear()
-        return answer({"ok": True})
-
-    @app.post("/control/zombies")
-    def zombies() -> Response:
-        return answer({"statuses": world.run_zombies()})
-
-    @app.get("/control/zombies")
-    def waiting_zombies() -> Response:
-        return answer({"waiting": len(world.zombies)})
-
-    @app.get("/control/clock")
-    def clock() -> Response:
-        return answer({"now": world.clock.now()})
-
-    @app.post("/control/clock")
-    def turn_clock() -> Response:
-        values = request.get_json()
-        if "set" in values:
-            world.clock.set(datetime.fromisoformat(values["set"]))
-        if "advance_s" in values:
-            world.clock.advance(timedelta(seconds=values["advance_s"]))
-        if values.get("resume"):
-            world.clock.resume()
-        return answer({"now": world.clock.now()})
 
     @app.get("/control/rates/<currency>/<on>")
     def rate(currency: str, on: str) -> Response:
@@ -241,40 +160,6 @@ def build_control_app(world: FortnoxWorld) -> Flask:
         return answer({"rate": str(value), "unit": world.unit(currency)})
 
     return app
-
-
-def _shown(value: Any) -> Any:
-    """Make a value fit for JSON: instants as text, sets as lists."""
-    match value:
-        case datetime():
-            return value.isoformat()
-        case dict():
-            return {str(key): _shown(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_shown(item) for item in value]
-        case set() | frozenset():
-            return sorted(value)
-        case Decimal():
-            return str(value)
-        case float():
-            return str(value)
-    return value
-
-
-def _change(target: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Set attributes of a dataclass by name, sets and decimals made from lists and texts."""
-    known = {field.name for field in fields(target)}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"nothing called {name}")
-        old = getattr(target, name)
-        if isinstance(old, set):
-            setattr(target, name, set(value))
-        elif isinstance(old, Decimal):
-            setattr(target, name, Decimal(str(value)))
-        else:
-            setattr(target, name, value)
-    return asdict(target)
 
 
 def _company(world: FortnoxWorld, company: FortnoxCompany) -> dict[str, Any]:
@@ -368,16 +253,4 @@ def _payment(payment: Payment) -> dict[str, Any]:
         "voucher": payment.voucher,
         "write_offs": [{"account": w.account, "amount": w.amount} for w in payment.write_offs],
         "by_person": payment.by_person,
-    }
-
-
-def _fault(fault: Fault) -> dict[str, Any]:
-    return {
-        "kind": fault.kind,
-        "match": fault.match,
-        "times": fault.times,
-        "after": fault.after,
-        "seconds": fault.seconds,
-        "company": fault.company,
-        "struck": fault.struck,
     }

@@ -29,14 +29,6 @@ class Unauthorized(Exception):
     """An expired or unknown access token: 401 with only `{"message": "unauthorized"}`."""
 
 
-class DroppedConnection(ConnectionResetError):
-    """The connection ends without an answer.
-
-    In process it reaches the caller of the WSGI app, where a transport can turn it into its own read error;
-    the socket server closes the connection without writing a byte.
-    """
-
-
 def not_found(code: int, message: str) -> ApiError:
     """A look-up that missed."""
     return ApiError(code, message, 404)

@@ -8,8 +8,7 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +21,10 @@ from addon.sandbox.fortnox.company import ALL_LICENCES, FortnoxCompany
 from addon.sandbox.fortnox.faults import Faults
 from addon.sandbox.fortnox.oauth import Authority, PendingConsent
 from addon.sandbox.fortnox.switches import Switches
+from addon.sandbox.shared.late import LateRequests, Zombie, count
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    pass
 
 DEFAULT_SCOPES = (
     "companyinformation settings bookkeeping customer invoice payment currency article inbox connectfile "
@@ -41,15 +41,6 @@ class Call(NamedTuple):
     path: str
     status: int
     query: str = ""
-
-
-@dataclass(slots=True)
-class Zombie:
-    """A request whose connection died, and which is carried out all the same, later."""
-
-    environ: WSGIEnvironment
-    body: bytes
-    due_at: datetime | None
 
 
 class _Limiter:
@@ -74,7 +65,7 @@ class _Limiter:
             return True
 
 
-class FortnoxWorld:
+class FortnoxWorld(LateRequests):
     """State of the simulated Fortnox. Thread-safe: one lock round each request and each deed of a person.
 
     `call_limit` calls within `call_window_s` seconds per company, 0 for no limit; counted by `timer`, real
@@ -231,13 +222,7 @@ class FortnoxWorld:
 
     def count_calls(self, company: int | None = None, method: str | None = None, path_prefix: str | None = None) -> int:
         """How many requests came in: of one company, of one method, to paths that begin so (`/3/invoices`)."""
-        return sum(
-            1
-            for call in list(self.calls)
-            if (company is None or call.company == company)
-            and (method is None or call.method == method)
-            and (path_prefix is None or call.path.startswith(path_prefix))
-        )
+        return count(list(self.calls), company, method, path_prefix)
 
     def reset_calls(self) -> None:
         """Begin to count anew."""
@@ -253,25 +238,6 @@ class FortnoxWorld:
                 return None
             case _:
                 return 5 if self._refused % 2 == 1 else None
-
-    # -- zombies ------
-
-    def keep_zombie(self, environ: WSGIEnvironment, body: bytes, seconds: float) -> None:
-        """Carry a request out later."""
-        due_at = self.clock.now() + timedelta(seconds=seconds) if seconds > 0 else None
-        with self.lock:
-            self.zombies.append(Zombie(environ, body, due_at))
-
-    def run_zombies(self, *, only_due: bool = False) -> list[int]:
-        """Carry out the requests that were put off (all, or those whose time has come); their statuses."""
-        from addon.sandbox.fortnox.gate import carry_out
-
-        with self.lock:
-            now = self.clock.now()
-            ready = [z for z in self.zombies if not only_due or (z.due_at is not None and z.due_at <= now)]
-            for zombie in ready:
-                self.zombies.remove(zombie)
-        return [carry_out(self, zombie) for zombie in ready]
 
     # -- apps ------
 

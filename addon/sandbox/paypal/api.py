@@ -43,6 +43,7 @@ from addon.sandbox.paypal.render import (
 from addon.sandbox.paypal.webhooks import ALGORITHM, CERTIFICATE_PATH, certificate, signing_key, string_to_sign
 from addon.sandbox.paypal.world import LIVE_APP, TEST_APP, Call, PayPalWorld
 from addon.sandbox.serving import SandboxApp
+from addon.sandbox.shared.style import share_style
 from addon.sandbox.stripe.faults import HTML_PAGE, Answer, Fault, FaultyApp
 
 _LONGEST_WINDOW = timedelta(days=31)
@@ -480,7 +481,8 @@ def _json(body: Json, status: int) -> Response:
 
 def make_app(world: PayPalWorld) -> Flask:
     """The WSGI app: the API and the consent page, faults in front, every call counted."""
-    app = SandboxApp(__name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static")
+    app = SandboxApp(__name__, template_folder="templates", static_folder=None)
+    share_style(app)
     api = Api(world)
 
     def route(path: str, view: Callable[..., Json], method: str = "GET", status: int = 200) -> None:

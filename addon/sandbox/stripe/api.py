@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from addon.sandbox.serving import SandboxApp
+from addon.sandbox.shared.style import share_style
 from addon.sandbox.stripe.account import NotPossible, StripeAccount
 from addon.sandbox.stripe.collection import Collection
 from addon.sandbox.stripe.errors import StripeRefusal, missing
@@ -758,7 +759,8 @@ class _Replays:
 
 def make_app(world: StripeWorld) -> Flask:
     """The WSGI app: /v1, the Connect and marketplace pages, faults in front, every call counted."""
-    app = SandboxApp(__name__, template_folder="templates", static_folder="static", static_url_path="/sandbox-static")
+    app = SandboxApp(__name__, template_folder="templates", static_folder=None)
+    share_style(app)
     api = Api(world)
     replays = _Replays()
 
