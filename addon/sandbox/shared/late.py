@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -56,16 +57,16 @@ def count(calls: Iterable[Came], company: int | None, method: str | None, path_p
     )
 
 
-class LateRequests:
+class LateRequests(ABC):
     """A world in which requests may come late. Its `lock` is held while the list is looked at, not while one runs."""
 
     clock: Clock
     lock: RLock
     zombies: list[Zombie]
 
+    @abstractmethod
     def app(self) -> Flask:
         """The app behind the world's gate."""
-        raise NotImplementedError
 
     def keep_zombie(self, environ: WSGIEnvironment, body: bytes, seconds: float) -> None:
         """Carry a request out later."""
