@@ -386,19 +386,26 @@ def deliver_together(
     """
     progress: dict[int, Progress] = {}
     together: list[tuple[_Chain, _Attempt]] = []
+    begun = monotonic_time.monotonic()
     try:
         for document_id in document_ids:
+            if together and monotonic_time.monotonic() > begun + services.lease_s / CALL_SHARE / 2:
+                progress[document_id] = Progress.GATHERED  # what has been claimed must be sent while its lease is young
+                continue
             work = _Chain(services, company_id, run_id, document_id, desk, enough)
             try:
                 attempt = _first_attempt(work)
                 if isinstance(attempt, _Attempt) and _goes_with_others(attempt):
                     together.append((work, attempt))
-                else:
-                    progress[document_id] = _to_the_end(work, attempt)
+                    continue
+                # One that goes alone takes its time: those that wait for it would lose their turn.
+                progress.update(_booked_together(together, desk))
+                together.clear()
+                progress[document_id] = _to_the_end(work, attempt)
+                begun = monotonic_time.monotonic()
             except deliveries.ClaimLost:
                 progress[document_id] = Progress.LATER
-        if together:
-            progress.update(_booked_together(together, desk))
+        progress.update(_booked_together(together, desk))
     finally:
         desk.log.save(services, company_id, run_id)
     return progress
@@ -412,6 +419,8 @@ def _goes_with_others(attempt: _Attempt) -> bool:
 
 def _booked_together(together: Sequence[tuple[_Chain, _Attempt]], desk: Desk) -> dict[int, Progress]:
     """Write for all of them, and record for each what it came to."""
+    if not together:
+        return {}
     services = together[0][0].services
     begun = min(attempt.begun for _, attempt in together)
     outcomes: Sequence[StepAnswer | Exception]

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from tests.flow.firm import Firm, firm_in
+from addon.sandbox.world import World
+from addon.services import delivery
+from tests.flow.firm import NOW, Firm, firm_in, run_out
 from tests.support.town import at
+from tests.support.turned import turned
 
 BOOKING = "POST .*/bookdraftentries$"
 
@@ -31,6 +35,39 @@ def test_payments_of_a_slice_and_its_vouchers_are_booked_by_one_call(firm: Firm)
     assert booking_calls(firm) == 1
     assert len(firm.payments()) == 5
     firm.all_is_well()
+
+
+def test_a_slow_machine_books_fewer_together_instead_of_none_at_all(
+    database: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write is begun in the first third of a lease: who claims for too long would never come to write."""
+    world = World.build(webhooks=False, fortnox_call_limit=0, stopped_at=NOW)
+    with turned(world.clock) as hours, firm_in(database, world, settings={"LEASE_S": "180"}) as firm:
+        firm.earlier_payment()
+        for n in range(5):
+            firm.sells("2026-03-20 08:00", 100_00 + 100 * n)
+        firm.opens()
+        first_attempt, together = delivery._first_attempt, delivery.deliver_together
+        slow: list[bool] = []
+
+        def claims(work: Any) -> Any:
+            if slow:
+                hours.sleep(25)
+            return first_attempt(work)
+
+        def book(*given: Any) -> Any:
+            slow.append(True)
+            try:
+                return together(*given)
+            finally:
+                slow.clear()
+
+        monkeypatch.setattr(delivery, "_first_attempt", claims)
+        monkeypatch.setattr(delivery, "deliver_together", book)
+        run_out(firm, most=1)
+        assert len(firm.payments()) == 5
+        assert booking_calls(firm) > 1
+        firm.all_is_well()
 
 
 def test_one_that_cannot_be_booked_keeps_none_of_the_others(firm: Firm) -> None:

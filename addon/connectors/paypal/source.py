@@ -16,6 +16,7 @@ from addon.connectors.paypal.translate import (
     changed_at,
     clean_text,
     evidence,
+    hold_unreadable,
     next_page_of,
     paypal_invoice_of,
     primary_currency,
@@ -195,14 +196,17 @@ class PayPalSource:
         found = []
         invoices = 0
         for row in rows:
-            movement = translate_movement(row, self._order_places)
+            try:
+                movement = translate_movement(row, self._order_places)
+            except BadReply as fault:
+                movement = hold_unreadable(row, fault)
             if movement is None:
                 continue
             invoice = paypal_invoice_of(row)
             if invoice and movement.kind is MovementKind.SALE and not movement.items and invoices < _MOST_INVOICES:
                 invoices += 1
                 movement = replace(movement, items=self._lines(invoice, movement.amount))
-            found.append(Fetched(movement, evidence(row), changed_at(row)))
+            found.append(Fetched(movement, evidence(row), _changed_at(row)))
         return found
 
     def _lines(self, invoice: str, paid: Money) -> tuple[Any, ...]:
@@ -261,6 +265,14 @@ class PayPalSource:
 
     def disconnect(self) -> None:
         """Nothing: only the company can end the access at PayPal. Our copy of it goes."""
+
+
+def _changed_at(row: Mapping[str, Any]) -> datetime | None:
+    """When PayPal last changed a row; None where it does not say so that it can be read."""
+    try:
+        return changed_at(row)
+    except BadReply:
+        return None
 
 
 def _decided(answer: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ sign), by how much (`transaction_amount`, and `fee_amount`, negative where it co
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -171,6 +172,50 @@ def translate_movement(row: Mapping[str, Any], places: tuple[str, ...] = ()) -> 
         fee_kind=told.fee_kind,
         balance_after=_balance_after(info, amount) if kind is MovementKind.PAYOUT else None,
     )
+
+
+UNREADABLE: Final = "unreadable"
+"""Begins the reference of a row that has no id to be known by."""
+
+
+def hold_unreadable(row: Mapping[str, Any], fault: BadReply) -> Movement:
+    """A row of which the money can be read, and something else cannot: one movement that nobody recognises.
+
+    Nothing that moved the balance may be lost, and one odd row must not keep all others from the books. Where its id
+    can be read its reference is the one that it will have when the rest can. Raises `BadReply` where its money, or
+    every date of it, cannot be read: what it did to the balance, or when, is then not known.
+    """
+    info = _object(row.get("transaction_info"))
+    amount, fees = paypal_money(info.get("transaction_amount")), _fees(info)
+    initiated, updated = (_instant_or_none(info.get(f"transaction_{name}_date")) for name in ("initiation", "updated"))
+    occurred_at = initiated or updated
+    if occurred_at is None:
+        raise fault
+    told = info.get("transaction_event_code")
+    code = clean_text(told, 20) or "unknown"
+    transaction = read_ref(info.get("transaction_id"))
+    if not transaction:
+        alike = f"{code} {amount} {fees} {occurred_at.isoformat()} {info.get('transaction_id')!r}"
+        transaction = f"{UNREADABLE}-{hashlib.sha256(alike.encode()).hexdigest()[:20]}"
+    release = is_release(code)
+    stamp = f"-{(updated or occurred_at):%Y%m%d%H%M%S}" if release else ""
+    return Movement(
+        ref=f"{transaction}-{_word(code)}-{amount.currency}{amount.minor}{stamp}",
+        kind=MovementKind.UNRECOGNISED,
+        amount=amount,
+        occurred_at=(updated or occurred_at) if release else occurred_at,
+        fees=fees,
+        source_ref=transaction,
+        description=clean_text(f"{fault}"),
+        raw_kind=code,
+    )
+
+
+def _instant_or_none(value: object) -> datetime | None:
+    try:
+        return read_instant(value)
+    except BadReply:
+        return None
 
 
 def _balance_after(info: Mapping[str, Any], amount: Money) -> Money | None:

@@ -12,6 +12,7 @@ from addon.connectors.paypal.codes import KNOWN, meaning, moves_nothing
 from addon.connectors.paypal.translate import (
     clean_text,
     evidence,
+    hold_unreadable,
     next_page_of,
     paypal_money,
     read_instant,
@@ -347,6 +348,45 @@ def test_amounts_that_cannot_be_read_are_refused(told: Any) -> None:
 def test_rows_without_what_decides_are_refused(info: dict[str, Any]) -> None:
     with pytest.raises(BadReply):
         translate_movement(row(**info))
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"transaction_id": None},
+        {"transaction_id": "a b"},
+        {"transaction_event_code": None},
+        {"transaction_initiation_date": "yesterday"},
+        {"transaction_updated_date": None, "transaction_id": ""},
+    ],
+)
+def test_a_row_whose_money_can_be_read_is_held_and_is_the_same_each_time(info: dict[str, Any]) -> None:
+    held = hold_unreadable(row(**info), BadReply("PayPal gave a transaction without an id"))
+    assert held.kind is MovementKind.UNRECOGNISED
+    assert held.net() == translate_movement(row()).net()  # type: ignore[union-attr]
+    assert held == hold_unreadable(row(**info), BadReply("PayPal gave a transaction without an id"))
+    other = hold_unreadable(row(**info, transaction_amount=money("7.00", "EUR")), BadReply("no id"))
+    assert other.ref != held.ref
+
+
+def test_a_row_that_can_be_read_later_is_the_one_that_could_not() -> None:
+    held = hold_unreadable(row(transaction_initiation_date="yesterday"), BadReply("no date"))
+    read = translate_movement(row())
+    assert read is not None and held.ref == read.ref
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"fee_amount": money("-1.00", "USD")},
+        {"fee_amount": "1.00"},
+        {"transaction_amount": None},
+        {"transaction_initiation_date": "yesterday", "transaction_updated_date": "today"},
+    ],
+)
+def test_a_row_whose_money_or_time_is_not_known_stops_the_reading(info: dict[str, Any]) -> None:
+    with pytest.raises(BadReply):
+        hold_unreadable(row(**info), BadReply("no date"))
 
 
 def test_instants_are_read_in_both_spellings() -> None:
