@@ -60,16 +60,15 @@ from addon.ports.accounting import AccountingSystem
 from addon.ports.errors import Rejected
 from addon.services import activity, articles, joining, oss, rules, vat_numbers
 from addon.services.context import Services
+from addon.services.holdings import load_holdings
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
 from addon.services.settings import get_connection
 from addon.services.standing import (
-    CLEARING_SIDES,
     GIVES_BACK,
     load_claims,
     load_disputes,
     load_moved,
     load_reserves,
-    load_values_coming,
     other_clearing,
     taken_back,
 )
@@ -166,11 +165,14 @@ def load_open(
     decided: dict[int, MatchChoice] = {}
     decisions: dict[int, str] = {}
     fresh: set[int] = set()
+    held: dict[int, set[str]] = defaultdict(set)
     for row in session.execute(query):
         if row.match_choice:
             decided[row.id] = MatchChoice(**row.match_choice)
         values[row.id] = row.value
         parts[row.id].append(row.name)
+        if row.state == PartState.HELD.value:
+            held[row.id].add(row.name)
         if row.name == "amount":
             decisions[row.id] = row.decision
             if row.state == PartState.OPEN.value:
@@ -185,6 +187,7 @@ def load_open(
             decided.get(movement_id, NO_CHOICE),
             decisions.get(movement_id, ""),
             movement_id in fresh,
+            held_parts=frozenset(held[movement_id]),
         )
         for movement_id, value in values.items()
     ]
@@ -241,7 +244,6 @@ def load_situation(
         matches=matches,
         known_customers=_load_customer_keys(session),
         fee_vouchers=_load_fee_vouchers(session, connection_id),
-        carrying=_load_carrying(session, connection_id, policy.books_currency, opened),
         unvalued=unvalued,
         payments_under_way=_load_payments_under_way(session, matches, policy.books_currency),
         payout_vouchers=_load_payout_vouchers(session, connection_id, payout_refs),
@@ -260,7 +262,7 @@ def load_situation(
         reserves=load_reserves(session, connection_id, movements, policy.books_currency),
         moved=load_moved(session, connection_id, taken_back(movements), policy.books_currency),
         claims=load_claims(session, connection_id, policy.books_currency),
-        values_coming=load_values_coming(session, connection_id, policy.books_currency),
+        holdings=load_holdings(session, connection, movements, policy, opened),
         year_ends=load_year_ends(session, connection, policy, opened),
     )
 
@@ -634,41 +636,6 @@ def keep_opening_values(session: Session, connection_id: int, documents: Iterabl
     if {**before, **values} != before:
         row = get_connection(session, connection_id, for_update=True)
         row.settings = {**row.settings, OPENING_VALUES: {**before, **values}}
-
-
-def _load_carrying(
-    session: Session, connection_id: int, books_currency: str, opened: Mapping[str, Carrying | None]
-) -> dict[str, Carrying]:
-    carried = {currency: carrying for currency, carrying in opened.items() if carrying is not None}
-    for currency, moved in _load_moved(session, connection_id, books_currency).items():
-        before = carried.get(currency)
-        carried[currency] = (
-            moved if before is None else Carrying(before.balance + moved.balance, before.books + moved.books)
-        )
-    return carried
-
-
-def _load_moved(session: Session, connection_id: int, books_currency: str) -> dict[str, Carrying]:
-    """What Kvitt's documents have moved on foreign clearing accounts."""
-    moved: dict[str, Carrying] = {}
-    for currency, minor, books_minor in CLEARING_SIDES:
-        query = (
-            select(currency.label("currency"), func.sum(minor).label("balance"), func.sum(books_minor).label("books"))
-            .where(
-                DocumentRow.connection_id == connection_id,
-                currency.not_in(("", books_currency)),
-                books_minor.is_not(None),
-                DocumentRow.state != DeliveryState.REJECTED.value,
-            )
-            .group_by(currency)
-        )
-        for row in session.execute(query):
-            balance, books = Money(int(row.balance), row.currency), Money(int(row.books or 0), books_currency)
-            before = moved.get(row.currency)
-            moved[row.currency] = (
-                Carrying(balance, books) if before is None else Carrying(before.balance + balance, before.books + books)
-            )
-    return moved
 
 
 def _load_payments_under_way(

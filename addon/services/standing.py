@@ -173,17 +173,6 @@ def load_claims(session: Session, connection_id: int, books_currency: str) -> tu
     return open_claims((_pairs(facts) for facts in rows), books_currency)
 
 
-def load_values_coming(session: Session, connection_id: int, books_currency: str) -> frozenset[str]:
-    """Foreign balances with documents under way whose value is told when they are booked."""
-    query = select(DocumentRow.clearing_currency).where(
-        DocumentRow.connection_id == connection_id,
-        DocumentRow.state.in_(_UNDER_WAY),
-        DocumentRow.clearing_books_minor.is_(None),
-        DocumentRow.clearing_currency != books_currency,
-    )
-    return frozenset(session.scalars(query.distinct()))
-
-
 def later_of(row: DocumentRow) -> list[Select[str]]:
     """Queries for keys of documents that relieve what this one put on an account: a dispute's end, a claim's."""
     ends: dict[str, tuple[str, ...]] = {

@@ -6,13 +6,13 @@ kronor if it is set to, and takes its own rate where the plan sends none. After 
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 from addon.core.accounts import Account, AccountRole
 from addon.core.books import InvoiceView
-from addon.core.dates import booking_date
+from addon.core.dates import booking_date, start_of_day
 from addon.core.delivery import Verdict, compare_created, with_rounding, write_off
 from addon.core.documents import (
     BookInvoice,
@@ -46,6 +46,7 @@ from addon.core.plan import (
 )
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.dispute import standing_of
+from addon.core.plan.holdings import end_of, parts_of, spread
 from addon.core.plan.match import order_of
 from addon.core.plan.planner import FOREIGN
 from addon.core.plan.refund import credited_by_line
@@ -53,7 +54,7 @@ from addon.core.plan.returns import open_claims
 from addon.core.plan.revaluation import revaluation_key
 from addon.core.plan.routed import routed_sale
 from addon.core.plan.sale import order_number
-from addon.core.plan.situation import Outcome, Registers, YearEnd
+from addon.core.plan.situation import Coming, Holding, Outcome, Place, Registers, YearEnd
 from addon.core.plan.undo import Standing, plan_credit_of_copy, plan_undo
 from addon.core.plan.vat import add_oss
 from addon.core.plan.voucher import planned_payout
@@ -107,6 +108,8 @@ class Company:
     """Whether the accounting system rounds invoices in kronor to whole ones."""
     own_rates: dict[str, Decimal] = field(default_factory=dict)
     """The accounting system's own rates, for invoices that are sent without."""
+    own_step: Decimal = Decimal(0)
+    """By how much they rise each day of a week of seven."""
     movements: dict[str, Movement] = field(default_factory=dict)
     payout_of: dict[str, str] = field(default_factory=dict)
     payouts: dict[str, Payout] = field(default_factory=dict)
@@ -133,6 +136,8 @@ class Company:
     customer_names: dict[str, str] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
     """Keys of documents that have been taken back, or are being."""
+    undone_by: dict[str, str] = field(default_factory=dict)
+    """The documents that do so."""
 
     # -- what comes in ------------------------------------------------------------------------------------------
 
@@ -169,7 +174,8 @@ class Company:
             if names:
                 choice, decision = self.choices.get(movement.ref, NO_CHOICE), self.decisions.get(movement.ref, "")
                 since = self.since.get(movement.ref, policy.today)
-                entries.append(OpenMovement(movement, names, since, choice, decision))
+                held = frozenset(name for name in names if self.states[PartRef(movement.ref, name)] == "held")
+                entries.append(OpenMovement(movement, names, since, choice, decision, held_parts=held))
         entries = self._with_twins(entries)
         known = (MovementKind.SALE, MovementKind.REFUND)
         sales = [movement for movement in self.movements.values() if movement.kind in known]
@@ -196,13 +202,8 @@ class Company:
             reserves=self._reserves(),
             moved=self._moved(),
             claims=open_claims(facts, home),
-            values_coming=frozenset(
-                effect.balance.currency
-                for document in self.planned.values()
-                for effect in document.clearing
-                if effect.books is None
-            ),
-            carrying=self._carrying(),
+            holdings=self._holdings(),
+            rates_coming=self._rates_coming(),
             payments_under_way=self._payments_under_way(),
             payout_vouchers={
                 dict(document.facts)["source"]: planned_payout(document)
@@ -444,6 +445,61 @@ class Company:
         whole = tuple(view for view in self.invoices.values() if order and view.order_number == order)
         return whole or tuple(view for view in self.invoices.values() if view.order_number in order_list(order))
 
+    def _rates_coming(self) -> dict[str, date]:
+        found: dict[str, date] = {}
+        for document in self.planned.values():
+            if document.kind is DocumentKind.SALE:
+                currency, day = document.total.currency, document.booking_date
+                found[currency] = min(day, found.get(currency, day))
+        return found
+
+    def _holdings(self) -> dict[str, Holding]:
+        """All that lies on foreign clearing accounts, from the first document on."""
+        home, zone = self.policy.books_currency, self.policy.zone
+        undone = {by: key for key, by in self.undone_by.items()}
+        sides: dict[tuple[str, str], Carrying] = {}
+        parts: dict[tuple[str, str], list[tuple[Place, bool, int]]] = {}
+        coming: dict[str, list[Coming]] = defaultdict(list)
+        for document in self.documents():
+            landed = self.landed.get(document.key)
+            key = undone.get(document.key, document.key)
+            for index, effect in enumerate(document.clearing):
+                currency = effect.balance.currency
+                if currency == home:
+                    continue
+                books = landed.books if landed and not index else effect.books
+                refs = [part for part in document.parts if self.movements[part.movement_ref].currency == currency]
+                if books is None:
+                    coming[currency] += [Coming(part, *self._place(part)[::2]) for part in refs]
+                    continue
+                before = sides.get((currency, key), Carrying(Money.zero(currency), Money.zero(home)))
+                sides[currency, key] = Carrying(before.balance + effect.balance, before.books + books)
+                end = end_of(start_of_day(document.booking_date + timedelta(days=1), zone))
+                placed = [self._place(part) for part in refs] or [(end, False, effect.balance.minor)]
+                parts.setdefault((currency, key), placed)
+        nothing = {currency: Money.zero(currency) for currency in {*coming, *(currency for currency, _ in sides)}}
+        return {
+            currency: Holding(
+                Carrying(zero, Money.zero(home)),
+                tuple(
+                    posting
+                    for (of, key), side in sides.items()
+                    if of == currency
+                    for posting in spread(side, parts[of, key])
+                ),
+                tuple(coming[currency]),
+            )
+            for currency, zero in nothing.items()
+        }
+
+    def _place(self, part: PartRef) -> tuple[Place, bool, int]:
+        movement = self.movements[part.movement_ref]
+        place, away, minor = parts_of(movement)[part.part]
+        payout = self.payouts.get(self.payout_of.get(movement.ref, ""))
+        if payout is not None and self.policy.mode is Mode.SETTLEMENT:
+            place = Place(payout.created_at, 0, movement.ref)
+        return place, away, minor
+
     def _carrying(self, through: date = date.max) -> dict[str, Carrying]:
         home = self.policy.books_currency
         found: dict[str, Carrying] = {}
@@ -536,6 +592,7 @@ class Company:
         document = plan_undo(standing, self.policy, who, today)
         self.planned[document.key] = document
         self.undone.add(key)
+        self.undone_by[key] = document.key
         for part in landed.document.parts:
             self.states[part] = "aside"
         self.assert_laws()
@@ -708,7 +765,8 @@ class Company:
             total = Money.from_decimal(whole, home)
         rate = Decimal(1)
         if invoice.currency != home:
-            rate = invoice.rate.per_one() if invoice.rate else self.own_rates[invoice.currency]
+            own = self.own_rates.get(invoice.currency, Decimal(0)) + self.own_step * (invoice.invoice_date.day % 7)
+            rate = invoice.rate.per_one() if invoice.rate else own
         return InvoiceView(
             number=str(101 + len(self.landed)),
             currency=invoice.currency,

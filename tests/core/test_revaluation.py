@@ -12,7 +12,7 @@ from addon.core.holds import Wait, WaitReason
 from addon.core.money import Money
 from addon.core.plan import Carrying, PayoutFact, Situation, plan
 from addon.core.plan.revaluation import comes_after, plan_revaluation
-from addon.core.plan.situation import CannotBook, OpenMovement, YearEnd
+from addon.core.plan.situation import CannotBook, Holding, OpenMovement, YearEnd
 from addon.core.records import Itemisation, Movement, MovementKind, Payout, PayoutState
 from tests.core.samples import fixing, local, money, sample_policy
 
@@ -103,7 +103,10 @@ def test_a_payout_of_the_new_year_waits_for_the_old_ones_value() -> None:
     entry = OpenMovement(movement(MovementKind.PAYOUT, "-100.00 EUR", new), frozenset({"amount"}), new)
     fact = PayoutFact(Payout("po_1", Money(10000, "EUR"), PayoutState.PAID, local(new), new, Itemisation.NONE), None, 0)
     situation = Situation(
-        (entry,), payouts={"po_1": fact}, carrying={"EUR": END.carrying}, year_ends=(replace(END, complete=False),)
+        (entry,),
+        payouts={"po_1": fact},
+        holdings={"EUR": Holding(END.carrying)},
+        year_ends=(replace(END, complete=False),),
     )
     waiting = plan(situation, POLICY)
     assert [wait.reason for wait in waiting.waits] == [WaitReason.YEAR_END] and not waiting.documents

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from typing import assert_never
 
 from addon.core.books import InvoiceView
+from addon.core.dates import start_of_day
 from addon.core.documents import (
     CreateCustomer,
-    CreateInvoice,
-    CreateOrder,
     CreatePayment,
     Document,
     DocumentKind,
@@ -26,6 +25,7 @@ from addon.core.plan.captures import net_captures, with_companions
 from addon.core.plan.common import day_of, source_of
 from addon.core.plan.conversion import pair_of, plan_conversion, unpaired
 from addon.core.plan.dispute import plan_dispute, plan_dispute_credit, plan_dispute_loss, standing_of
+from addon.core.plan.holdings import Balances, end_of, parts_of, parts_place, spread
 from addon.core.plan.in_form import in_form, sale_in_form
 from addon.core.plan.kinds import plan_plain, plan_reserve
 from addon.core.plan.match import await_invoice, order_of, plan_chosen, plan_matches
@@ -53,10 +53,12 @@ from addon.core.plan.situation import (
     DisputeFact,
     OpenMovement,
     Outcome,
+    Place,
     Plan,
+    Posting,
     Situation,
 )
-from addon.core.plan.value import Stock
+from addon.core.plan.value import Stock, carried_at_most, day_rate
 from addon.core.plan.vat import NumberWanted, add_oss
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal, planned_payout
 from addon.core.records import Movement, MovementKind, PartKind
@@ -85,7 +87,7 @@ def plan(situation: Situation, policy: Policy) -> Plan:
     movements, companions = net_captures(situation.movements, policy.mode)
     planner = _Planner(replace(situation, movements=movements), policy)
     planner.value_year_ends()
-    for entry in sorted(movements, key=lambda entry: (entry.movement.occurred_at, entry.movement.ref)):
+    for entry in sorted(movements, key=lambda entry: parts_place(entry.movement)):
         planner.take(entry)
     planner.finish()
     result = Plan(
@@ -128,7 +130,9 @@ class _Planner:
         self.asides: list[Aside] = []
         self.routed = dict(situation.routed)
         self.customers = set(situation.known_customers)
-        self.carrying = dict(situation.carrying)
+        self.home = policy.books_currency
+        self.balances = Balances(situation.holdings, self.home)
+        self.open = {entry.movement.ref: entry.movement for entry in situation.movements}
         self.payout_vouchers = dict(situation.payout_vouchers)
         self.oss_years = dict(situation.oss_years)
         self.refunded: set[str] = set()
@@ -141,9 +145,14 @@ class _Planner:
             if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts
         }
         """Currencies whose rates will be known when the sales of this plan, and those planned before, are booked."""
-        self.rates_planned: list[tuple[str, date]] = []
-        """Currency and day of invoices of this plan at a rate that only the accounting system knows, and of sales that
-        wait for something."""
+        self.placed: set[PartRef] = set()
+        """Parts that have a document in this plan."""
+        self.rates_open = [
+            ((entry.movement.presented or entry.movement.amount).currency, day_of(entry.movement, policy))
+            for entry in situation.movements
+            if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts - entry.held_parts
+        ]
+        """Currency and day of sales whose invoices may tell a rate that only the accounting system knows."""
         self.year_ends: dict[str, Wait] = {}
         """By currency: the year end at which its balance is still to be valued."""
         self.settlement = SettlementDesk(situation, policy)
@@ -153,7 +162,6 @@ class _Planner:
         self.reserves = dict(situation.reserves)
         self.disputes = dict(situation.disputes)
         self.claims = situation.claims
-        self.values_coming = set(situation.values_coming)
         self.conversions: dict[str, list[OpenMovement]] = defaultdict(list)
         self.dispute_rows: dict[str, set[str]] = defaultdict(set)
         """By dispute: its rows that have no document yet."""
@@ -197,6 +205,8 @@ class _Planner:
             if part.name not in entry.open_parts:
                 continue
             reference = PartRef(movement.ref, part.name)
+            self.expect(entry, reference, part.kind)
+            held, asides = len(self.holds), len(self.asides)
             if not part.amount and movement.kind is not MovementKind.DISPUTE_LOST:
                 self.nought.append(reference)
             elif part.kind is PartKind.AMOUNT:
@@ -207,6 +217,107 @@ class _Planner:
                     self.settlement.take_fee(entry, fee)
                 else:
                     self.take_fee(movement, fee)
+            self.settle(*self.holds[held:], *self.asides[asides:])
+            if len(self.asides) == asides:
+                self.foresee(movement, reference)
+
+    # -- foreign balances ----------------------------------------------------------------------------------
+
+    def place(self, reference: PartRef) -> tuple[Place, bool, int]:
+        """Where a part stands in time, whether it leaves at carrying value, and its amount.
+
+        In Settlement what a payout's list names comes when the payout is made: its voucher is made of that list.
+        """
+        movement = self.open[reference.movement_ref]
+        place, away, minor = parts_of(movement)[reference.part]
+        payout = self.situation.payouts.get(self.situation.payout_of.get(movement.ref, ""))
+        if payout is not None and self.policy.mode is Mode.SETTLEMENT:
+            place = Place(payout.payout.created_at, 0, movement.ref)
+        return place, away, minor
+
+    def expect(self, entry: OpenMovement, reference: PartRef, kind: PartKind) -> None:
+        """A part that comes onto a foreign balance is on its way until it has a value. One that waits for a person
+        since an earlier plan is not, nor what waits for a payout's list; nor what leaves: its value can be foreseen."""
+        movement = entry.movement
+        if movement.currency == self.home or reference.part in entry.held_parts:
+            return
+        if self.settlement.takes(movement, kind) and movement.ref not in self.situation.payout_of:
+            return
+        place, away, minor = self.place(reference)
+        if minor and (not away or movement.kind is MovementKind.CONVERSION):
+            self.balances.expect(movement.currency, reference, place, away, minor)
+
+    def settle(self, *outcomes: Hold | Aside) -> None:
+        """Nothing waits for parts that a person must look at, nor for those that are booked elsewhere."""
+        for outcome in outcomes:
+            for reference in outcome.parts:
+                if self.open[reference.movement_ref].currency != self.home:
+                    self.balances.settle(self.open[reference.movement_ref].currency, reference)
+
+    def foresee(self, movement: Movement, reference: PartRef) -> None:
+        """What leaves and has no voucher yet, such as a payout on its way, takes what it will: later ones see it."""
+        if movement.currency == self.home or movement.kind is MovementKind.CONVERSION or reference.part != "amount":
+            return
+        place, away, minor = self.place(reference)
+        if not away or reference in self.placed:
+            return
+        stock = self.stock(movement)
+        if not (stock.settled and stock.valued and stock.carrying is not None):
+            self.balances.expect(movement.currency, reference, place, away, minor)
+        else:
+            rate = day_rate(self.policy, movement.currency, day_of(movement, self.policy))
+            value = -carried_at_most(-movement.amount, stock.carrying, rate)
+            self.balances.post(movement.currency, [Posting(place, True, minor, value.minor)])
+
+    def post(self, document: Document) -> None:
+        """Put what a document does to foreign balances at the places of its parts."""
+        for effect in document.clearing:
+            currency = effect.balance.currency
+            if currency == self.home or effect.books is None:
+                continue  # what has no value yet is expected until it is booked
+            if not document.parts:
+                end = end_of(start_of_day(document.booking_date + timedelta(days=1), self.policy.zone))
+                self.balances.post(currency, [Posting(end, False, effect.balance.minor, effect.books.minor)])
+            mine = [one for one in document.parts if self.open[one.movement_ref].currency == currency]
+            for reference in mine:
+                self.balances.settle(currency, reference)
+            if mine:
+                places = [self.place(reference) for reference in mine]
+                self.balances.post(currency, spread(Carrying(effect.balance, effect.books), places))
+
+    def reach(self, movement: Movement) -> Place | None:
+        """The end of the financial year that lies between a payout and its arrival: there all of it is valued."""
+        year = self.policy.books.year_of(day_of(movement, self.policy))
+        if year is None or self.arrives(movement) <= year.last_day:
+            return None
+        return end_of(start_of_day(year.last_day + timedelta(days=1), self.policy.zone))
+
+    def arrives(self, movement: Movement) -> date:
+        """The day on which a payout reaches the bank; the first day that there is for all else."""
+        fact = self.situation.payouts.get(movement.source_ref) if movement.kind is MovementKind.PAYOUT else None
+        return (fact.payout.arrival_date if fact is not None else None) or date.min
+
+    def left_by_fees(self, currency: str, day: date, fees: Sequence[FeePart]) -> Carrying | Wait | None:
+        """What a foreign balance is carried at that a day's fees may empty; None where they do not, a wait while that
+        cannot be told. Where something else left on that day, it has taken what was there."""
+        if currency == self.home or currency in self.situation.unvalued:
+            return None
+        first = Place(start_of_day(day, self.policy.zone), -1, "")
+        last = end_of(start_of_day(day + timedelta(days=1), self.policy.zone))
+        if self.balances.has_left(currency, first, last):
+            return None
+        own = {fee.ref for fee in fees}
+        carrying, _ = self.balances.before(currency, last)
+        others = {part: minor for part, minor in self.balances.on_its_way(currency, last).items() if part not in own}
+        if carrying.balance.minor + sum(others.values()) != sum(fee.cost.minor for fee in fees):
+            return None
+        of_the_day = {fee.ref for whose in ("", FOREIGN) for fee in self.fees.get((currency + whose, day), ())}
+        if others.keys() - of_the_day:
+            parts = tuple(fee.ref for fee in fees)
+            return Wait(parts, WaitReason.EARLIER_ENTRIES, None, (("day", day.isoformat()),))
+        return None if others else carrying
+
+    # -- gathering ---------------------------------------------------------------------------------------
 
     def take_fee(self, movement: Movement, fee: FeePart) -> None:
         # Another supplier's is apart from the provider's own fees, also where an account is missing for one.
@@ -260,14 +371,14 @@ class _Planner:
                 | MovementKind.CONTRIBUTION
                 | MovementKind.ADJUSTMENT
             ):
-                self.attempt((part,), lambda: plan_plain(movement, self.stock(movement.currency), self.policy))
+                self.attempt((part,), lambda: plan_plain(movement, self.stock(movement), self.policy))
             case _:
                 assert_never(movement.kind)
 
     def taken_by_rule(self, movement: Movement, part: PartRef) -> bool:
         """Whether the company's own rules take a movement out of its usual course."""
         try:
-            stock = self.stock(movement.currency)
+            stock = self.stock(movement)
             outcome = plan_by_rule(movement, part, self.routed.get(movement.original_ref), stock, self.policy)
             if isinstance(outcome, Document):
                 outcome = self.awaits_year_end(movement) or outcome
@@ -380,8 +491,6 @@ class _Planner:
         self.customers.update(step.key for step in document.steps if isinstance(step, CreateCustomer))
         self.oss_years = add_oss(self.oss_years, document.oss)
         for step in document.steps:
-            if isinstance(step, CreateInvoice | CreateOrder) and step.invoice.rate is None:
-                self.rates_planned.append((step.invoice.currency, step.invoice.invoice_date))
             if isinstance(step, CreatePayment) and step.invoice_number:
                 closed = step.settlement.amount + (step.settlement.write_off or Money.zero(document.total.currency))
                 before = self.paid.get(step.invoice_number, Money.zero(closed.currency))
@@ -389,17 +498,14 @@ class _Planner:
 
     def remember(self, document: Document) -> None:
         """Keep what later movements of this plan build on: what the balances are carried at, and what is owed."""
-        home = self.policy.books_currency
+        home = self.home
+        self.placed.update(document.parts)
+        self.post(document)
         for effect in document.clearing:
             currency = effect.balance.currency
-            if effect.books is None:
-                self.values_coming.add(currency)
-            elif currency != home:
-                before = self.carrying.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
-                self.carrying[currency] = Carrying(before.balance + effect.balance, before.books + effect.books)
-                if document.kind is DocumentKind.RESERVE:
-                    held = self.reserves.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
-                    self.reserves[currency] = Carrying(held.balance - effect.balance, held.books - effect.books)
+            if effect.books is not None and currency != home and document.kind is DocumentKind.RESERVE:
+                held = self.reserves.get(currency, Carrying(Money.zero(currency), Money.zero(home)))
+                self.reserves[currency] = Carrying(held.balance - effect.balance, held.books - effect.books)
         self.claims = open_claims((document.facts,), home, self.claims)
         dispute = dict(document.facts).get("dispute", "")
         if dispute:
@@ -430,13 +536,12 @@ class _Planner:
             waits = await_rate(movement, self.policy)
             return waits or self.in_form(plan_sale(movement, self.policy, self.customers, facts), movement)
         except NumberWanted as wanted:
-            self.rates_planned.append(((movement.presented or movement.amount).currency, day_of(movement, self.policy)))
             until = entry.first_seen_on + timedelta(days=self.policy.vat.number_wait_days)
             about = (("vat_number", wanted.number), ("why", wanted.why))
             return Wait((PartRef(movement.ref, "amount"),), WaitReason.VAT_NUMBER, until, about)
 
     def settled_claim(self, movement: Movement, claim: Claim) -> Outcome:
-        return plan_settled_claim(movement, claim, self.stock(movement.currency), self.policy)
+        return plan_settled_claim(movement, claim, self.stock(movement), self.policy)
 
     def bounces(self, movement: Movement, order: str, entry: OpenMovement) -> bool:
         """Whether an earlier payment of the same order and amount has bounced and that is still to be planned.
@@ -456,26 +561,24 @@ class _Planner:
             for bounced in self.bouncing
         )
 
-    def stock(self, currency: str) -> Stock:
-        """What a balance is carried at by now, and whether that is known."""
-        return Stock(
-            self.carrying.get(currency), currency not in self.situation.unvalued, currency not in self.values_coming
-        )
-
-    def known_carrying(self, currency: str) -> Carrying | None:
-        """What a foreign balance is carried at, where nothing that is on its way can change it any more."""
-        stock = self.stock(currency)
-        known = currency != self.policy.books_currency and stock.valued and stock.settled
-        return stock.carrying if known else None
+    def stock(self, movement: Movement) -> Stock:
+        """What a balance was carried at before a movement, and whether that is known."""
+        currency = movement.currency
+        if currency == self.home:
+            return Stock()
+        carrying, settled = self.balances.before(currency, parts_place(movement), self.reach(movement))
+        coming = self.rates_coming(currency)
+        rated = coming is None or coming >= max(self.arrives(movement), day_of(movement, self.policy))
+        return Stock(carrying, currency not in self.situation.unvalued, settled, rated)
 
     def reserve(self, movement: Movement) -> Outcome:
         currency = movement.currency
-        return plan_reserve(movement, self.reserves.get(currency), self.stock(currency), self.policy)
+        return plan_reserve(movement, self.reserves.get(currency), self.stock(movement), self.policy)
 
     def dispute(self, movement: Movement) -> Outcome:
         fact = self.disputes.get(movement.source_ref, DisputeFact(None))
         last = not self.dispute_rows[movement.source_ref] - {movement.ref}
-        return plan_dispute(movement, fact, last, self.stock(movement.currency), self.policy)
+        return plan_dispute(movement, fact, last, self.stock(movement), self.policy)
 
     def lost_elsewhere(self, movement: Movement) -> bool:
         """Whether a lost dispute's money went the way of a sale that a rule took out of its usual course."""
@@ -527,7 +630,7 @@ class _Planner:
         if pair is not None:
             gone, come = pair
             parts = tuple(PartRef(half.ref, "amount") for half in pair)
-            self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone.currency), self.policy))
+            self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone), self.policy))
             halves.clear()
 
     def in_form(self, planned: Document, movement: Movement) -> Document:
@@ -566,11 +669,8 @@ class _Planner:
         return sale
 
     def payout(self, movement: Movement) -> Outcome:
-        currency = movement.currency
-        foreign = currency != self.policy.books_currency
         fact = self.situation.payouts.get(movement.source_ref)
-        valued = currency not in self.situation.unvalued
-        outcome = plan_payout(movement, fact, self.carrying.get(currency) if foreign else None, self.policy, valued)
+        outcome = plan_payout(movement, fact, self.stock(movement), self.policy)
         if isinstance(outcome, Document):
             self.payout_vouchers[movement.source_ref] = planned_payout(outcome)
         return outcome
@@ -603,6 +703,7 @@ class _Planner:
             for outcome in plan_matches(group, found, self.paid, self.policy):
                 self.keep(outcome)
         for (currency, day), fees in sorted(self.fees.items()):
+            held = len(self.holds)
             parts = tuple(fee.ref for fee in fees)
             if day >= self.policy.today:
                 closes = day + timedelta(days=1)
@@ -615,15 +716,19 @@ class _Planner:
                 continue
             number = self.situation.fee_vouchers.get((currency, day), 0) + 1
             coming = currency.removesuffix(FOREIGN) in self.currencies_coming
-            carrying = self.known_carrying(currency)
+            carrying = self.left_by_fees(currency.removesuffix(FOREIGN), day, fees)
+            if isinstance(carrying, Wait):
+                self.waits.append(carrying)
+                continue
             self.attempt(parts, partial(plan_fees, day, fees, number, self.policy, coming, carrying))
+            self.settle(*self.holds[held:])
 
     def rates_coming(self, currency: str) -> date | None:
         """The earliest day of a sale whose invoice will tell the accounting system's own rate of a currency."""
         if currency == self.policy.books_currency or self.policy.currency_rules.official(currency):
             return None
         days = [day for base, day in self.situation.rates_coming.items() if base == currency]
-        days += [day for base, day in self.rates_planned if base == currency]
+        days += [day for base, day in self.rates_open if base == currency]
         return min(days, default=None)
 
     def found_for(self, group: list[OpenMovement]) -> tuple[InvoiceView, ...] | None:

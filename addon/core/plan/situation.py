@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from addon.core.accounts import Account
 from addon.core.books import InvoiceView
@@ -36,6 +37,8 @@ class OpenMovement:
     """Whether its amount has not been planned before."""
     twin: Twin | None = None
     """An invoice of another connection that books it already."""
+    held_parts: frozenset[str] = frozenset()
+    """Those of the open parts that a person has been asked to look at: nothing waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,45 @@ class Carrying:
 
     balance: Money
     books: Money
+
+
+class Place(NamedTuple):
+    """Where something stands in time on a balance: its instant, its rank within that, its movement's reference."""
+
+    at: datetime
+    rank: int
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What a part has put on a foreign clearing account, signed, in the balance's and the books' smallest units."""
+
+    place: Place
+    leaves: bool
+    """Whether it was taken off at what the account is carried at."""
+    balance_minor: int
+    books_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A part that is on its way into the books and whose value is known when it is there."""
+
+    part: PartRef
+    place: Place
+    minor: int
+    leaves: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A foreign balance by its opening and Kvitt's documents: what it held before the first of the open movements, and
+    what has come and left since."""
+
+    base: Carrying
+    postings: tuple[Posting, ...] = ()
+    coming: tuple[Coming, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +238,6 @@ class Situation:
     """Keys of customers whose number in the books is known or on its way."""
     fee_vouchers: Mapping[tuple[str, date], int] = field(default_factory=dict)
     """How many fee vouchers a currency and day already have."""
-    carrying: Mapping[str, Carrying] = field(default_factory=dict)
-    """By foreign balance currency."""
     unvalued: frozenset[str] = frozenset()
     """Foreign balance currencies whose opening is not known yet, or no rate for it: their payouts wait."""
     payments_under_way: Mapping[str, Money] = field(default_factory=dict)
@@ -231,12 +271,12 @@ class Situation:
     """By the provider's reference of a sale or refund, for those that bounced."""
     claims: tuple[Claim, ...] = ()
     """Bounced payments and returned refunds of which something is open."""
-    values_coming: frozenset[str] = frozenset()
-    """Balance currencies of documents that are planned and whose value in the books is not known yet."""
     year_ends: tuple[YearEnd, ...] = ()
     """Ends of financial years at which foreign balances are still to be valued."""
     rates_coming: Mapping[str, date] = field(default_factory=dict)
     """By currency: the earliest day of invoices under way whose rate the accounting system is to tell."""
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
+    """By foreign balance currency: what lies on the clearing account, by the instants of what moved it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,14 @@ class Stock:
     """What a balance holds just before a movement, and whether that is known.
 
     `valued` False: what it opened with has no value yet. `settled` False: entries before this one are on their way,
-    and what they put there is known when they are booked.
+    and what they put there is known when they are booked. `rated` False: invoices on their way will tell the
+    accounting system's own rate that holds on its day.
     """
 
     carrying: Carrying | None = None
     valued: bool = True
     settled: bool = True
+    rated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,17 @@ def carried(amount: Money, carrying: Carrying | None, rate: ExchangeRate) -> Mon
     beyond = amount - carrying.balance
     if beyond.minor * amount.minor >= 0:
         return carrying.books + rate.convert(beyond)
+    return share_of(carrying, amount)
+
+
+def carried_at_most(amount: Money, carrying: Carrying, rate: ExchangeRate | None) -> Money:
+    """The same where perhaps no rate is known: then what goes beyond what lies there is worth nothing."""
+    if rate is not None:
+        return carried(amount, carrying, rate)
+    if carrying.balance.minor * amount.minor <= 0:
+        return Money.zero(carrying.books.currency)
+    if (amount - carrying.balance).minor * amount.minor >= 0:
+        return carrying.books
     return share_of(carrying, amount)
 
 
@@ -92,6 +105,8 @@ def worth_of(movement: Movement, stock: Stock, policy: Policy, rate: ExchangeRat
         return Worth(amount, amount)
     part, day = (PartRef(movement.ref, "amount"),), day_of(movement, policy)
     about = (("currency", amount.currency), ("amount", str(amount)))
+    if not stock.rated:
+        return Wait(part, WaitReason.EARLIER_ENTRIES, None, about)
     rate = rate or day_rate(policy, amount.currency, day)
     if rate is None or (amount.minor < 0 and not stock.valued):
         return Wait(part, WaitReason.RATE, day + timedelta(days=policy.wait_days), about)

@@ -39,7 +39,7 @@ from addon.core.plan.common import (
 )
 from addon.core.plan.kinds import bank_side
 from addon.core.plan.situation import CannotBook, Carrying, PayoutFact, PlannedPayout
-from addon.core.plan.value import balanced, carried
+from addon.core.plan.value import Stock, balanced, carried
 from addon.core.records import FeeKind, Itemisation, Movement, PartKind, PayoutState
 from addon.core.rules import Policy
 
@@ -271,15 +271,14 @@ _FAILED_RULE = (
 def plan_payout(
     movement: Movement,
     fact: PayoutFact | None,
-    carrying: Carrying | None,
+    stock: Stock,
     policy: Policy,
-    valued: bool = True,
 ) -> Document | Wait:
     """Plan the voucher of a payout: bank against clearing, dated its arrival. Raises `CannotBook`.
 
     It waits until it is paid and, where the provider itemises it, until its lines make up its amount. A foreign
     payout relieves the clearing account at carrying value; the rest of the bank's value is exchange difference.
-    `valued` False: what its balance opened with has no value yet, so that the carrying value cannot be told.
+    `stock` is what its balance held before it; while that is not settled or has no value, it waits.
 
     One that failed or was called off before it was booked gets its voucher on the day the balance was debited,
     before its reversal, whenever it is planned. It needs no lines: the reversal takes all of it back.
@@ -302,8 +301,8 @@ def plan_payout(
                 return Wait(part, WaitReason.PAYOUT_ITEMS, arrived + timedelta(days=policy.wait_days), about)
         case PayoutState.FAILED | PayoutState.CANCELLED:
             arrived = max(day_of(movement, policy), fact.not_before or date.min)
-    if foreign and fact.unsettled_items:
-        # The carrying value is known when its lines are booked: they are on their way, however long it takes.
+    if foreign and (fact.unsettled_items or not (stock.settled and stock.rated)):
+        # The carrying value is known when what came before it is booked: it is on its way, however long it takes.
         return Wait(part, WaitReason.PAYOUT_ITEMS, None, about)
     day, note = open_day(arrived, policy)
     clearing = account(policy, AccountRole.CLEARING, day, movement.currency)
@@ -311,8 +310,8 @@ def plan_payout(
     known = payout.arrival_date is not None or payout.state is not PayoutState.PAID
     bank = bank_side(policy, day, movement.currency) if known else account(policy, AccountRole.TRANSIT, day)
     rate = _bank_rate(movement.currency, arrived, policy)
-    sides = _payout_sides(payout.amount, carrying, rate, (bank, clearing), policy)
-    if sides is None or (foreign and not valued):
+    sides = _payout_sides(payout.amount, stock.carrying, rate, (bank, clearing), policy)
+    if sides is None or (foreign and not stock.valued):
         until = arrived + timedelta(days=policy.wait_days)
         return Wait(part, WaitReason.RATE, until, (("currency", movement.currency), *about))
     text = reference_text(policy, f"payout {payout.ref} {payout.amount}", note)
