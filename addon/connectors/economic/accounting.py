@@ -20,7 +20,6 @@ from addon.connectors.economic.client import (
     BOOKED_ENTRIES,
     DOCUMENTS,
     JOURNALS,
-    YEARS,
     EconomicClient,
     NotThere,
 )
@@ -267,7 +266,7 @@ class EconomicAccounting:
         demanding = demanding_accounts(self._client)
         chart = [seen("GET accounts", translate.chart_account, row) for row in self._client.rows("accounts")]
         known = self._registers(anew=True).read
-        closed = self._fetch_closed_months()
+        closed = self._entries.closed_periods()
         return Books(
             identity=identity,
             years=years,
@@ -314,14 +313,6 @@ class EconomicAccounting:
                     row.get("requireAdminApproval") is True,
                     mending.is_nearly_full(row),
                 )
-
-    def _fetch_closed_months(self) -> list[tuple[date, date]]:
-        """Periods that are closed or barred, the first one first."""
-        return sorted(
-            seen("GET periods", lambda row: (translate.day(row, "dateFrom"), translate.day(row, "dateTo")), row)
-            for row in self._client.items(f"{YEARS}/accountingYears/periods")
-            if row.get("isClosed") is True or row.get("isBarred") is True
-        )
 
     def repair(self, repair: Repair) -> None:
         """Carry out what a person asked for with the Repair button. Raises `Rejected` for what has no call."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from addon.connectors.economic import translate
-from addon.connectors.economic.client import BOOKED_ENTRIES, JOURNALS, EconomicClient, NotThere
+from addon.connectors.economic.client import BOOKED_ENTRIES, JOURNALS, YEARS, EconomicClient, NotThere
 from addon.connectors.economic.memory import Memory
 from addon.connectors.economic.translate import Row
 from addon.connectors.http import Unreadable
@@ -55,6 +55,8 @@ class _One:
     drafts: list[int]
     error: PortError | None = None
     """What the booking call came to; what stands there decides."""
+    stands: bool = False
+    """Whether its entries were seen, unbooked, after the refusal."""
 
 
 @dataclass(slots=True)
@@ -253,8 +255,9 @@ class Entries:
             case _:
                 raise ValueError(f"{step.kind} is not booked together with others")
 
-    def _book(self, journal: int, some: Sequence[_One]) -> None:
-        """Book entries by one call; where that is refused, by halves, until what is wrong is alone."""
+    def _book(self, journal: int, some: Sequence[_One], *, sorted_out: bool = False) -> None:
+        """Book entries by one call; where that is refused, without those that cannot be booked as far as two questions
+        tell, and then by halves, until what is wrong is alone."""
         if not some:
             return
         numbers = [number for one in some for number in one.drafts]
@@ -267,12 +270,52 @@ class Entries:
             if len(some) == 1:
                 some[0].error = refusal
                 return
+            left = some if sorted_out else self._sorted_out(journal, some, refusal)
+            if len(left) < len(some):
+                self._book(journal, left, sorted_out=True)
+                return
             middle = len(some) // 2
-            self._book(journal, some[:middle])
-            self._book(journal, some[middle:])
+            self._book(journal, some[:middle], sorted_out=True)
+            self._book(journal, some[middle:], sorted_out=True)
         except PortError as error:
             for one in some:
                 one.error = error
+
+    def _sorted_out(self, journal: int, some: Sequence[_One], refusal: Rejected) -> list[_One]:
+        """Those that may be booked. The others lie in a period that was closed meanwhile, or were taken away.
+
+        A refusal names none of the entries that it is about: a month that was closed under a hundred of them would cost
+        two hundred calls by halves alone.
+        """
+        try:
+            days = {
+                translate.whole(row, "entryNumber"): translate.day(row, "date")
+                for row in self.client.items(_DRAFTS, f"journalNumber$eq:{journal}")
+            }
+            closed = self.closed_periods()
+        except (PortError, Unreadable):
+            return list(some)  # the halves will tell
+        left = []
+        for one in some:
+            here = [days[number] for number in one.drafts if number in days]
+            shut = next((day for day in here if any(first <= day <= last for first, last in closed)), None)
+            if len(here) < len(one.drafts):
+                one.error = refusal
+            elif shut is not None:
+                message = f"the period of {shut.isoformat()} is closed or barred"
+                one.error = Rejected(refusal.code, message, HoldReason.PERIOD_LOCKED.value)
+                one.stands = True
+            else:
+                left.append(one)
+        return left
+
+    def closed_periods(self) -> list[tuple[date, date]]:
+        """Periods that are closed or barred, the first one first."""
+        return sorted(
+            seen("GET periods", lambda row: (translate.day(row, "dateFrom"), translate.day(row, "dateTo")), row)
+            for row in self.client.items(f"{YEARS}/accountingYears/periods")
+            if row.get("isClosed") is True or row.get("isBarred") is True
+        )
 
     def _read_back(self, ready: Mapping[int, _One]) -> dict[int, StepAnswer | PortError]:
         answers: dict[int, StepAnswer | PortError] = {}
@@ -323,6 +366,8 @@ class Entries:
         found = self._settled(rows[invoice_number], invoice_number, step)
         if found is not None:
             return payment_answer(found)
+        if one.stands and one.error is not None:
+            raise one.error
         standing = [number for number in one.drafts if self.draft(number) is not None]
         if isinstance(one.error, Rejected):
             if standing:
@@ -582,7 +627,7 @@ class Entries:
         view, whole = vouchers.get(step.key, (None, False))
         if view is not None and whole:
             return voucher_answer(view)
-        standing = [number for number in one.drafts if self.draft(number) is not None]
+        standing = one.drafts if one.stands else [number for number in one.drafts if self.draft(number) is not None]
         if view is not None or not standing:
             raise OutcomeUnknown("the voucher does not show yet, or not the whole of it")
         try:

@@ -25,8 +25,9 @@ _FIRST = frozenset({MovementKind.SALE, MovementKind.FEE, MovementKind.FEE_TAX})
 
 
 def leaves(kind: MovementKind, part: PartKind, minor: int) -> bool:
-    """Whether a part takes money off a balance at what it is carried at."""
-    return part is PartKind.AMOUNT and kind in RELIEVING and minor < 0
+    """Whether a part takes money off a balance at what it is carried at. A payout does so both ways: one that the bank
+    pays fills a balance below nought at what that is carried at."""
+    return part is PartKind.AMOUNT and kind in RELIEVING and (minor < 0 or kind is MovementKind.PAYOUT)
 
 
 def place_of(kind: MovementKind, part: PartKind, at: datetime, ref: str) -> Place:

@@ -124,3 +124,37 @@ def test_an_invoice_of_somebody_else_under_the_same_number_is_not_the_one_that_i
     (answer,) = bench.economic.perform_together([(book, known)])
     assert isinstance(answer, StepAnswer)
     assert bench.economic.get_invoice(invoice.number).balance == money("0.00 EUR")
+
+
+def test_a_month_that_is_closed_under_many_costs_a_handful_of_calls(bench: Bench) -> None:
+    """Payments of one month lie ready when it is barred: two questions tell which they are."""
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    work = [entered(bench, number) for number in range(1, 41)]
+    bench.agreement.bar_period(DAY)
+    bench.log.calls.clear()
+    answers = bench.economic.perform_together(work)
+    assert {answer.reason for answer in answers if isinstance(answer, Rejected)} == {HoldReason.PERIOD_LOCKED}
+    assert len(bench.log.lines()) <= 5, bench.log.lines()
+    assert len(bench.agreement.draft_entries) == 40, "they stand there until the month is opened again"
+    bench.agreement.bar_period(DAY, barred=False)
+    assert {type(answer) for answer in bench.economic.perform_together(work)} == {StepAnswer}
+
+
+def test_what_was_taken_away_is_found_among_many_by_two_questions(bench: Bench) -> None:
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    work = [entered(bench, number) for number in range(1, 21)]
+    gone = int(work[7][1].payment_number.partition("/")[0])
+    bench.agreement.person_deletes_entry(gone)
+    bench.log.calls.clear()
+    answers = bench.economic.perform_together(work)
+    assert [place for place, answer in enumerate(answers) if isinstance(answer, Rejected)] == [7]
+    assert len(bench.log.lines()) <= 6, bench.log.lines()
+
+
+def test_where_the_questions_are_not_answered_the_halves_tell(bench: Bench) -> None:
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    work = [entered(bench, number) for number in range(1, 5)]
+    bench.agreement.bar_period(DAY)
+    bench.world.faults.add(Fault("html_502_before", match="periods$"))
+    answers = bench.economic.perform_together(work)
+    assert {answer.reason for answer in answers if isinstance(answer, Rejected)} == {HoldReason.PERIOD_LOCKED}
