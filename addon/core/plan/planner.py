@@ -62,6 +62,7 @@ from addon.core.plan.value import Stock, carried_at_most, day_rate
 from addon.core.plan.vat import NumberWanted, add_oss
 from addon.core.plan.voucher import FeePart, plan_fees, plan_payout, plan_payout_reversal, planned_payout
 from addon.core.records import Movement, MovementKind, PartKind
+from addon.core.routing import route
 from addon.core.rules import Mode, Policy
 from addon.core.vat import VatFacts
 
@@ -150,7 +151,10 @@ class _Planner:
         self.rates_open = [
             ((entry.movement.presented or entry.movement.amount).currency, day_of(entry.movement, policy))
             for entry in situation.movements
-            if entry.movement.kind is MovementKind.SALE and "amount" in entry.open_parts - entry.held_parts
+            if entry.movement.kind is MovementKind.SALE
+            and "amount" in entry.open_parts - entry.held_parts
+            and not policy.currency_rules.official((entry.movement.presented or entry.movement.amount).currency)
+            and not route(entry.movement, policy.rules).leaves_usual_course
         ]
         """Currency and day of sales whose invoices may tell a rate that only the accounting system knows."""
         self.year_ends: dict[str, Wait] = {}
