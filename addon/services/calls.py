@@ -6,12 +6,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from addon.ports.calls import CallObserver, CallRecord
 from addon.services.context import Services
 from addon.services.tally import Counter, Tally, Timing
-from addon.store.deliveries import insert_calls
+from addon.store.deliveries import Within, insert_calls
 
 
 class CallLog:
@@ -40,7 +38,7 @@ class CallLog:
         with services.db.company(company_id) as session:
             self.save_in(session, run_id)
 
-    def save_in(self, session: Session, run_id: int | None = None, delivery_id: int | None = None) -> None:
+    def save_in(self, session: Within, run_id: int | None = None, delivery_id: int | None = None) -> None:
         """The same in a transaction that is open anyway. The caller commits."""
         save_calls(session, self.take(), run_id, delivery_id)
 
@@ -74,7 +72,7 @@ def _outcome(status: int | None) -> str:
 
 
 def save_calls(
-    session: Session, calls: Sequence[CallRecord], run_id: int | None = None, delivery_id: int | None = None
+    session: Within, calls: Sequence[CallRecord], run_id: int | None = None, delivery_id: int | None = None
 ) -> None:
     """Write calls into the company's log of calls. The caller commits."""
     if calls:

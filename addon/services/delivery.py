@@ -78,11 +78,11 @@ from addon.services.context import Services
 from addon.services.tally import Counter, Timing
 from addon.store import deliveries
 from addon.store.codec import decode, decode_step, encode
+from addon.store.database import Line, Transaction
 from addon.store.deliveries import Claimed, OpenStep, Ready, Told
 from addon.store.models import (
     CallRow,
     CompanySettings,
-    CustomerRow,
     DeliveryRow,
     DocumentRow,
     PartRow,
@@ -353,9 +353,10 @@ def deliver_document(
 
     `gathers`: it also stops at a step that is booked together with others'.
     """
-    work = _Chain(services, company_id, run_id, document_id, desk, enough, gathers=gathers)
     try:
-        return _to_the_end(work, _first_attempt(work))
+        with services.db.line(company_id) as line:
+            work = _Chain(services, company_id, run_id, document_id, desk, enough, line, gathers=gathers)
+            return _to_the_end(work, _first_attempt(work))
     except deliveries.ClaimLost:
         return Progress.LATER  # whoever took over looks first, and finds what this attempt wrote
     finally:
@@ -384,30 +385,37 @@ def deliver_together(
     Each is claimed, and its answer recorded, as if it went alone: a crash in between leaves each to be looked up.
     What must be looked up now, or has a copy to be removed, does go alone.
     """
+    try:
+        with services.db.line(company_id) as line:
+            return _delivered_together(
+                [_Chain(services, company_id, run_id, one, desk, enough, line) for one in document_ids], desk
+            )
+    finally:
+        desk.log.save(services, company_id, run_id)
+
+
+def _delivered_together(chains: Sequence[_Chain], desk: Desk) -> Mapping[int, Progress]:
     progress: dict[int, Progress] = {}
     together: list[tuple[_Chain, _Attempt]] = []
     begun = monotonic_time.monotonic()
-    try:
-        for document_id in document_ids:
-            if together and monotonic_time.monotonic() > begun + services.lease_s / CALL_SHARE / 2:
-                progress[document_id] = Progress.GATHERED  # what has been claimed must be sent while its lease is young
+    for work in chains:
+        if together and monotonic_time.monotonic() > begun + work.services.lease_s / CALL_SHARE / 2:
+            # What has been claimed must be sent while its lease is young.
+            progress[work.document_id] = Progress.GATHERED
+            continue
+        try:
+            attempt = _first_attempt(work)
+            if isinstance(attempt, _Attempt) and _goes_with_others(attempt):
+                together.append((work, attempt))
                 continue
-            work = _Chain(services, company_id, run_id, document_id, desk, enough)
-            try:
-                attempt = _first_attempt(work)
-                if isinstance(attempt, _Attempt) and _goes_with_others(attempt):
-                    together.append((work, attempt))
-                    continue
-                # One that goes alone takes its time: those that wait for it would lose their turn.
-                progress.update(_booked_together(together, desk))
-                together.clear()
-                progress[document_id] = _to_the_end(work, attempt)
-                begun = monotonic_time.monotonic()
-            except deliveries.ClaimLost:
-                progress[document_id] = Progress.LATER
-        progress.update(_booked_together(together, desk))
-    finally:
-        desk.log.save(services, company_id, run_id)
+            # One that goes alone takes its time: those that wait for it would lose their turn.
+            progress.update(_booked_together(together, desk))
+            together.clear()
+            progress[work.document_id] = _to_the_end(work, attempt)
+            begun = monotonic_time.monotonic()
+        except deliveries.ClaimLost:
+            progress[work.document_id] = Progress.LATER
+    progress.update(_booked_together(together, desk))
     return progress
 
 
@@ -475,6 +483,8 @@ class _Chain:
     document_id: int
     desk: Desk
     enough: Callable[[], bool]
+    line: Line
+    """Its line to the database, on which no transaction is open while the outside world is asked."""
     gathers: bool = False
     """Whether a step that is booked together with others' ends the work for now."""
     gathered: bool = False
@@ -486,6 +496,8 @@ class _Chain:
     answers: dict[str, StepAnswer] = field(default_factory=dict)
     payments: dict[str, CreatePayment] = field(default_factory=dict)
     view: InvoiceView | None = None
+    told: Told | None = None
+    """What answers have told of the document, once that is known."""
     looks_first: bool | None = None
     """Whether first attempts look too, once that is known."""
 
@@ -534,7 +546,7 @@ def _first_attempt(work: _Chain) -> _Attempt | Progress:
     """Claim the document's next step, in a transaction of its own."""
     begun = monotonic_time.monotonic()
     try:
-        with work.services.db.company(work.company_id) as session:  # commits "sending"
+        with work.line.transaction() as session:  # commits "sending"
             claimed = _claimed(work, session)
             if claimed is None:
                 return _unclaimed(work)
@@ -549,7 +561,7 @@ def _first_attempt(work: _Chain) -> _Attempt | Progress:
         return Progress.LATER
 
 
-def _claimed(work: _Chain, session: Session) -> Claimed | None:
+def _claimed(work: _Chain, session: Transaction) -> Claimed | None:
     """Claim the document's next step; None if there is none, or another worker has it."""
     services = work.services
     if not work.steps:
@@ -561,16 +573,11 @@ def _claimed(work: _Chain, session: Session) -> Claimed | None:
         work.gathered = True
         return None
     work.steps.popleft()
-    claimed = deliveries.claim(
-        session,
-        step.delivery_id,
-        services.lease_s,
-        services.quarantine_s,
-        always_look=_may_stand_there(work, session),
-        savepoint=False,
+    claimed = deliveries.claim_step(
+        session, step, services.lease_s, services.quarantine_s, always_look=_may_stand_there(work, session)
     )
     if claimed is None:
-        _leave_to_person(session, step.delivery_id, services.now())
+        _leave_to_person(session.session, step.delivery_id, services.now())
     return claimed
 
 
@@ -579,13 +586,13 @@ def _unclaimed(work: _Chain) -> Progress:
     return Progress.GATHERED if work.gathered else Progress.LATER
 
 
-def _may_stand_there(work: _Chain, session: Session) -> bool:
+def _may_stand_there(work: _Chain, session: Transaction) -> bool:
     """Whether what a first attempt would write may be there already, from a time that the rows have forgotten."""
     until = work.desk.look_first
     if until is None:
         return False
     if work.looks_first is None:
-        work.looks_first = restored.looks_first(session, work.document_id, until, work.services.now())
+        work.looks_first = restored.looks_first(session.session, work.document_id, until, work.services.now())
     return work.looks_first
 
 
@@ -600,12 +607,13 @@ def _leave_to_person(session: Session, delivery_id: int, now: datetime) -> None:
     mark_waiting(session, row.document_id, step, number, now)
 
 
-def _leave_next_to_person(work: _Chain, session: Session) -> None:
+def _leave_next_to_person(work: _Chain, session: Transaction) -> None:
     for step in deliveries.open_steps(session, work.document_id)[:1]:
-        _leave_to_person(session, step.delivery_id, work.services.now())
+        if step.kind in deliveries.FOR_PEOPLE:
+            _leave_to_person(session.session, step.delivery_id, work.services.now())
 
 
-def _prepared(work: _Chain, session: Session, claimed: Claimed, begun: float) -> _Attempt:
+def _prepared(work: _Chain, session: Transaction, claimed: Claimed, begun: float) -> _Attempt:
     doubted = _doubted(work, session, claimed)
     return _Attempt(
         claimed,
@@ -695,20 +703,19 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
     claimed, calls = attempt.claimed, work.desk.log.take()
     following: _Attempt | Progress = Progress.PAUSED
     try:
-        with work.services.db.company(work.company_id) as session:
+        with work.line.transaction() as session:
             last = deliveries.record_booked(session, claimed, answer)
-            touched = _recorded(session, claimed, step, attempt.known, answer, last, work.desk)
+            touched = _recorded(work, session, claimed, step, attempt.known, answer, last)
             save_calls(session, calls, work.run_id, claimed.delivery_id)
             if touched or last:
                 following = Progress.HELD if touched else Progress.BOOKED
             elif go_on:
-                if isinstance(step, CreateInvoice):
-                    work.steps.clear()  # its answer may have called for a step in between
                 next_claimed = _claimed(work, session)
                 following = _unclaimed(work) if next_claimed is None else _prepared(work, session, next_claimed, begun)
             else:
                 _leave_next_to_person(work, session)
     except BaseException:
+        work.told = None  # what was told is not
         work.desk.log.put_back(calls)
         raise
     work.services.tally.count(Counter.DELIVERIES, step=claimed.step.kind, outcome="booked")
@@ -734,41 +741,40 @@ def _differing(work: _Chain, claimed: Claimed, step: Step, answer: StepAnswer, f
     return Progress.HELD
 
 
-def _out_of_date(session: Session, claimed: Claimed, desk: Desk) -> bool:
+def _out_of_date(session: Transaction, claimed: Claimed, desk: Desk) -> bool:
     """Hold a document whose books have changed since it was planned, before its first byte leaves.
 
     A plan may wait days for its approval; refused half-way, it would leave an unbooked invoice behind.
     """
     if claimed.seq or claimed.attempt > 1 or claimed.look_first:
         return False
-    payload = deliveries.document_payload(session, claimed.document_id)
-    fault = _cannot_be_booked(decode(Document, payload), desk.books)
+    fault = _cannot_be_booked(*deliveries.planned_steps(session, claimed.document_id), desk.books)
     if fault is None:
         return False
     reason, facts = fault
     deliveries.record_rejected(session, claimed, reason.value, "the books have changed since this was planned")
-    hold(session, session.get_one(DocumentRow, claimed.document_id), reason, facts, claimed.attempted_at)
+    orm = session.session
+    hold(orm, orm.get_one(DocumentRow, claimed.document_id), reason, facts, claimed.attempted_at)
     return True
 
 
-def _cannot_be_booked(document: Document, books: Books) -> tuple[HoldReason, dict[str, str]] | None:
-    day = document.booking_date
+def _cannot_be_booked(day: date, steps: Sequence[Step], books: Books) -> tuple[HoldReason, dict[str, str]] | None:
     if books.locked_through is not None and day <= books.locked_through:
         return HoldReason.PERIOD_LOCKED, {"day": day.isoformat(), "locked": books.locked_through.isoformat()}
     year = books.year_of(day)
     if year is None:
         return HoldReason.NO_FINANCIAL_YEAR, {"day": day.isoformat()}
-    for account, cost_centre, project in _accounts_of(document):
+    for account, cost_centre, project in _accounts_of(steps):
         why = books.fault_of(account.number, year.ref, cost_centre, project)
         if why:
             return HoldReason.ACCOUNT_NOT_READY, {"account": account.number, "role": account.role.value, "why": why}
     return None
 
 
-def _accounts_of(document: Document) -> set[tuple[Account, str, str]]:
-    """The accounts that a document posts to, with the cost centre and project of the row."""
+def _accounts_of(steps: Sequence[Step]) -> set[tuple[Account, str, str]]:
+    """The accounts that a document's steps post to, with the cost centre and project of the row."""
     found: set[tuple[Account, str, str]] = set()
-    for step in document.steps:
+    for step in steps:
         match step:
             case CreateInvoice() | CreateOrder():
                 found.update(_posted(line) for line in step.invoice.lines)
@@ -785,14 +791,16 @@ def _posted(line: InvoiceLine | VoucherLine) -> tuple[Account, str, str]:
     return line.account, line.cost_centre, line.project
 
 
-def _planned_long_ago(services: Services, session: Session, claimed: Claimed) -> bool:
+def _planned_long_ago(services: Services, session: Transaction, claimed: Claimed) -> bool:
     """Whether this step pays an invoice that Basic found so long ago that a person may have paid it since."""
     step = claimed.step
     if isinstance(step, BookInvoice) and step.draft is not None:
         return True  # a person may work on a draft at any time
     if not isinstance(step, CreatePayment) or not step.invoice_number:
         return False
-    planned_at = session.scalars(select(DocumentRow.planned_at).where(DocumentRow.id == claimed.document_id)).one()
+    planned_at = session.session.scalars(
+        select(DocumentRow.planned_at).where(DocumentRow.id == claimed.document_id)
+    ).one()
     return services.now() - planned_at > FRESH_PLAN
 
 
@@ -828,13 +836,13 @@ def _look_at_draft(draft: InvoiceView, desk: Desk) -> None:
         raise _Touched(invoice=draft.number, planned=str(draft.total), made=str(now.total))
 
 
-def _made_meanwhile(session: Session, step: Step) -> StepAnswer | None:
+def _made_meanwhile(session: Transaction, step: Step) -> StepAnswer | None:
     """A customer or an article that is known by now, because somebody has made it: there is nothing left to do."""
     if isinstance(step, CreateArticle):
-        return StepAnswer(step.number) if articles.knows(session, step.number) else None
+        return StepAnswer(step.number) if articles.knows(session.session, step.number) else None
     if not isinstance(step, CreateCustomer):
         return None
-    number = session.scalar(select(CustomerRow.number).where(CustomerRow.key == step.key))
+    number = deliveries.customer_number(session, step.key)
     return StepAnswer(number) if number else None
 
 
@@ -867,13 +875,13 @@ def _write(work: _Chain, claimed: Claimed, step: Step, known: Known, latest: flo
         raise OutcomeUnknown("the answer to a write cannot be read") from error
 
 
-def _doubted(work: _Chain, session: Session, claimed: Claimed) -> bool:
+def _doubted(work: _Chain, session: Transaction, claimed: Claimed) -> bool:
     """Whether this step books what an attempt without a readable answer may have made twice."""
     match claimed.step:
         case BookInvoice() | BookPayment() if work.whole:
             return work.doubtful
         case BookInvoice() | BookPayment():
-            doubtful = session.scalar(
+            doubtful = session.session.scalar(
                 select(DeliveryRow.id).where(
                     DeliveryRow.document_id == claimed.document_id,
                     DeliveryRow.seq < claimed.seq,
@@ -897,18 +905,19 @@ def _fence(step: Step, known: Known, desk: Desk) -> None:
 # --- What a step builds on --------------------------------------------------------------------------------------
 
 
-def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -> Known:
+def _known(work: _Chain, session: Transaction, claimed: Claimed, *, looking: bool) -> Known:
     """The answers of earlier steps that this one needs. Raises `_NotYet` if another document must come first.
 
     `looking`: what is there will be looked at, so it must be known which payments are other documents'.
     """
     step, desk = claimed.step, work.desk
-    taken = _taken_payments(session, claimed) if looking else ()
+    taken = _taken_payments(session.session, claimed) if looking else ()
     match step:
         case CreateCustomer() | CreateArticle():
             return Known()
         case CreateInvoice() | CreateOrder() | UpdateCustomer():
-            number = deliveries.customer_number(session, step.customer_key)
+            made = work.answers.get(step.customer_key)
+            number = made.reference if made else deliveries.customer_number(session, step.customer_key)
             if not number:
                 raise _NotYet(step.customer_key)
             return Known(customer_number=number)
@@ -925,8 +934,8 @@ def _known(work: _Chain, session: Session, claimed: Claimed, *, looking: bool) -
             left = any(step.kind == "await_payment" for step in following)
             return Known(invoice=_invoice_of(work, session, step), taken_payments=taken, left_to_person=left)
         case BookPayment() | AwaitPayment():
-            payment = work.payments.get(step.payment_key) or _payment(session, step.payment_key)
-            answer = work.answers.get(step.payment_key) or _answer(session, step.payment_key)
+            payment = work.payments.get(step.payment_key) or _payment(session.session, step.payment_key)
+            answer = work.answers.get(step.payment_key) or _answer(session.session, step.payment_key)
             return Known(
                 payment_number=answer.reference if answer else "",
                 invoice=_invoice_of(work, session, payment) if payment else None,
@@ -964,14 +973,14 @@ def _answer(session: Session, key: str) -> StepAnswer | None:
     return decode(StepAnswer, data) if data else None
 
 
-def _invoice(work: _Chain, session: Session, invoice_key: str) -> InvoiceView | None:
+def _invoice(work: _Chain, session: Transaction, invoice_key: str) -> InvoiceView | None:
     """The latest that was answered of an invoice: created, rounded, dated or booked."""
     if work.knows(invoice_key):
         return work.view
     document_id = select(DeliveryRow.document_id).where(DeliveryRow.key == invoice_key).scalar_subquery()
     views = [
         decode(StepAnswer, data).invoice
-        for data in session.scalars(
+        for data in session.session.scalars(
             select(DeliveryRow.answer)
             .where(
                 DeliveryRow.document_id == document_id,
@@ -991,7 +1000,7 @@ def _payment(session: Session, payment_key: str) -> CreatePayment | None:
     return payment if isinstance(payment, CreatePayment) else None
 
 
-def _invoice_of(work: _Chain, session: Session, payment: CreatePayment) -> InvoiceView | None:
+def _invoice_of(work: _Chain, session: Transaction, payment: CreatePayment) -> InvoiceView | None:
     """The invoice that a payment is for."""
     return _invoice(work, session, payment.invoice_key) if payment.invoice_key else _matched(payment)
 
@@ -1025,62 +1034,74 @@ def _numbered(number: str, amount: Money, day: date) -> InvoiceView:
 
 
 def _recorded(
-    session: Session,
+    work: _Chain,
+    session: Transaction,
     claimed: Claimed,
     step: Step,
     known: Known,
     answer: StepAnswer,
     last: bool,
-    desk: Desk,
 ) -> bool:
     """Store what follows from an answer. Says whether a person has changed the invoice: then the document is held."""
-    document_id, touched = claimed.document_id, False
+    touched = False
     match step:
-        case CreateCustomer():
-            _remember_customer(session, step, answer)
-        case UpdateCustomer():
+        case CreateCustomer() | UpdateCustomer():
             _remember_customer(session, step, answer)
         case CreateArticle():
-            articles.remember(session, step.number)
+            articles.remember(session.session, step.number)
         case MailInvoice():
-            _tell_mailed(session, step, answer, claimed.attempted_at)
+            _tell_mailed(session.session, step, answer, claimed.attempted_at)
         case AwaitInvoice():
-            voucher = _with_voucher(deliveries.told_of(session, document_id), answer.voucher)
-            told = {**_seen(answer.invoice), **voucher, "number": answer.reference}
-            deliveries.tell_document(session, document_id, told)
-            _go_on(session, document_id, claimed.attempted_at)
-        case CreateOrder():
-            deliveries.tell_document(session, document_id, {"number": answer.reference})
+            voucher = _with_voucher(_stood(work, session), answer.voucher)
+            _tell(work, session, {**_seen(answer.invoice), **voucher, "number": answer.reference})
+            _go_on(session.session, claimed.document_id, claimed.attempted_at)
+        case CreateOrder() | CreditInvoice():
+            _tell(work, session, {"number": answer.reference})
         case CreateInvoice():
-            deliveries.tell_document(session, document_id, {"number": answer.reference, **_seen(answer.invoice)})
-            _learn(session, claimed, step, answer, desk)
-        case CreditInvoice():
-            deliveries.tell_document(session, document_id, {"number": answer.reference})
+            _tell(work, session, {"number": answer.reference, **_seen(answer.invoice)})
+            _learn(work, session, claimed, step, answer)
         case RoundInvoice() | DateCreditNote():
-            deliveries.tell_document(session, document_id, _seen(answer.invoice))
+            _tell(work, session, _seen(answer.invoice))
         case BookInvoice():
-            stood = deliveries.told_of(session, document_id)
-            voucher = _with_voucher(stood, answer.invoice.voucher if answer.invoice else "")
-            deliveries.tell_document(session, document_id, {**_seen(answer.invoice), **voucher})
+            voucher = _with_voucher(_stood(work, session), answer.invoice.voucher if answer.invoice else "")
+            _tell(work, session, {**_seen(answer.invoice), **voucher})
             touched = _hold_touched(session, claimed, known.invoice, answer.invoice)
         case CreatePayment():
             pass
         case BookPayment() | AwaitPayment():
-            stood = deliveries.told_of(session, document_id)
-            told = {**_with_voucher(stood, answer.voucher), **_worth(stood, answer, known, desk)}
-            deliveries.tell_document(session, document_id, told)
-            touched = _hold_changed(session, claimed, known.settlement, answer.payment)
+            stood = _stood(work, session)
+            told = {**_with_voucher(stood, answer.voucher), **_worth(stood, answer, known, work.desk)}
+            _tell(work, session, told)
+            touched = _hold_changed(session.session, claimed, known.settlement, answer.payment)
         case PostVoucher():
-            stood = deliveries.told_of(session, document_id)
-            voucher = _with_voucher(stood, answer.voucher or answer.reference)
-            deliveries.tell_document(session, document_id, {"number": answer.reference, **voucher})
+            voucher = _with_voucher(_stood(work, session), answer.voucher or answer.reference)
+            _tell(work, session, {"number": answer.reference, **voucher})
         case _:
             assert_never(step)
     if last:
-        deliveries.book_parts(session, document_id, claimed.attempted_at)
+        deliveries.book_parts(session, claimed.document_id, claimed.attempted_at)
         if UNDO_ENDING in claimed.key:
-            set_undone(session, document_id, claimed.attempted_at)
+            set_undone(session.session, claimed.document_id, claimed.attempted_at)
     return touched
+
+
+def _stood(work: _Chain, session: Transaction) -> Told:
+    """What answers have told of the document so far: read once, since nobody else tells of one that is claimed."""
+    if work.told is None:
+        work.told = deliveries.told_of(session, work.document_id)
+    return work.told
+
+
+def _tell(work: _Chain, session: Transaction, columns: Mapping[str, Any]) -> None:
+    """Keep what an answer tells of the document."""
+    deliveries.tell_document(session, work.document_id, columns)
+    stood = work.told
+    if stood is not None and not columns.keys().isdisjoint(("vouchers", "clearing_books_minor")):
+        work.told = replace(
+            stood,
+            vouchers=tuple(columns.get("vouchers", stood.vouchers)),
+            clearing_books_minor=columns.get("clearing_books_minor", stood.clearing_books_minor),
+        )
 
 
 def set_undone(session: Session, undo_id: int, now: datetime) -> None:
@@ -1103,15 +1124,15 @@ def set_undone(session: Session, undo_id: int, now: datetime) -> None:
         )
 
 
-def _hold_touched(session: Session, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None) -> bool:
+def _hold_touched(session: Transaction, claimed: Claimed, made: InvoiceView | None, booked: InvoiceView | None) -> bool:
     """Hold a document whose invoice is not the one that was compared: somebody changed it before it was booked."""
     if made is None or booked is None:
         return False
     if (made.total, made.vat, made.books_rate()) == (booked.total, booked.vat, booked.books_rate()):
         return False
     facts = {"invoice": booked.number, "planned": str(made.total), "made": str(booked.total)}
-    document = session.get_one(DocumentRow, claimed.document_id)
-    hold(session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
+    document = session.session.get_one(DocumentRow, claimed.document_id)
+    hold(session.session, document, HoldReason.TOUCHED, facts, claimed.attempted_at)
     return True
 
 
@@ -1172,13 +1193,15 @@ def taken_by_person(
     """
     calls = desk.log.take()
     try:
-        with services.db.company(company_id) as session:
-            claimed = deliveries.claim(session, delivery_id, services.lease_s, services.quarantine_s, for_person=True)
+        with services.db.line(company_id) as line, line.transaction() as session:
+            claimed = deliveries.claim(
+                session.session, delivery_id, services.lease_s, services.quarantine_s, for_person=True
+            )
             if claimed is not None:
-                work = _Chain(services, company_id, run_id, claimed.document_id, desk, lambda: True)
+                work = _Chain(services, company_id, run_id, claimed.document_id, desk, lambda: True, line)
                 known = _known(work, session, claimed, looking=claimed.look_first)
                 last = deliveries.record_booked(session, claimed, answer)
-                _recorded(session, claimed, claimed.step, known, answer, last, desk)
+                _recorded(work, session, claimed, claimed.step, known, answer, last)
                 _leave_next_to_person(work, session)
             save_calls(session, calls, run_id, claimed.delivery_id if claimed is not None else None)
     except BaseException:
@@ -1187,13 +1210,9 @@ def taken_by_person(
     return claimed is not None
 
 
-def _remember_customer(session: Session, step: CreateCustomer | UpdateCustomer, answer: StepAnswer) -> None:
+def _remember_customer(session: Transaction, step: CreateCustomer | UpdateCustomer, answer: StepAnswer) -> None:
     key = step.key if isinstance(step, CreateCustomer) else step.customer_key
-    row = session.scalar(select(CustomerRow).where(CustomerRow.key == key))
-    if row is None:
-        row = CustomerRow(key=key, number=answer.reference)
-        session.add(row)
-    row.number, row.name, row.email = answer.reference, step.customer.name, step.customer.email
+    deliveries.remember_customer(session, key, answer.reference, step.customer.name, step.customer.email)
 
 
 def _seen(view: InvoiceView | None) -> dict[str, Any]:
@@ -1243,18 +1262,19 @@ def _rounding_account(desk: Desk) -> str:
     return dict(desk.books.predefined).get(AccountRole.ROUNDING.value, "")
 
 
-def _learn(session: Session, claimed: Claimed, step: CreateInvoice, answer: StepAnswer, desk: Desk) -> None:
+def _learn(work: _Chain, session: Transaction, claimed: Claimed, step: CreateInvoice, answer: StepAnswer) -> None:
     """Keep what a created invoice tells: its rate, and how the accounting system rounds."""
-    view = answer.invoice
+    view, desk = answer.invoice, work.desk
     if view is None:
         return
     home = desk.books.identity.currency
     match compare_created(step.invoice, view, home).verdict:
         case Verdict.ROUNDED_UP:
-            _learn_rounding(session)
+            _learn_rounding(session.session)
         case Verdict.ROUNDED_DOWN:
-            _learn_rounding(session)
-            _insert_rounding(session, claimed, step, desk)
+            _learn_rounding(session.session)
+            _insert_rounding(session.session, claimed, step, desk)
+            work.steps.clear()  # there is one more in between now: they are read again
         case Verdict.AGREES | Verdict.DIFFERS:
             _learn_rate(session, step, view, home)
 
@@ -1317,16 +1337,11 @@ def _learn_rounding(session: Session) -> None:
         settings.values = {**settings.values, "rounds_to_whole": "yes"}
 
 
-def _learn_rate(session: Session, step: CreateInvoice, view: InvoiceView, home: str) -> None:
+def _learn_rate(session: Transaction, step: CreateInvoice, view: InvoiceView, home: str) -> None:
     """Keep the accounting system's own rate of a day, for fees and payouts in that currency."""
     if view.currency == home or step.invoice.rate is not None:
         return
-    known = session.scalar(
-        select(RateRow.id).where(
-            RateRow.base == view.currency, RateRow.quote == home, RateRow.fixed_on == view.invoice_date
-        )
-    )
-    if known is not None:
+    if deliveries.knows_rate(session, view.currency, home, view.invoice_date):
         return
     rate = RateRow(
         base=view.currency,
@@ -1337,8 +1352,8 @@ def _learn_rate(session: Session, step: CreateInvoice, view: InvoiceView, home: 
         source="accounting system",
     )
     try:
-        with session.begin_nested():
-            session.add(rate)
+        with session.session.begin_nested():
+            session.session.add(rate)
     except IntegrityError:
         return  # another document's answer, in another thread, told the same rate at the same instant
 

@@ -32,7 +32,7 @@ def database_now(offset_s: float | str = 0) -> ColumnElement[datetime]:
     A text names a parameter that is given at execution, for statements that are built once.
     """
     if isinstance(offset_s, str):
-        return _DatabaseNow(bindparam(offset_s, type_=Float))
+        return _DatabaseNow(bindparam(offset_s, None, type_=Float))
     return _DatabaseNow(literal(float(offset_s), Float))
 
 

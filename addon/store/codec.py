@@ -95,6 +95,18 @@ def decode_step(data: Mapping[str, Any]) -> Step:
     return _decoded(kind, data)
 
 
+def decode_step_text(kind: str, text: str) -> Step:
+    """The same of a step's JSON as the database keeps it. Raises `Undecodable`."""
+    known = _STEP_BY_KIND.get(kind)
+    if known is None:
+        raise Undecodable("no kind of step that we know")
+    try:
+        step: Step = _adapter(known).validate_json(text, strict=True)
+    except ValidationError:
+        return decode_step(json.loads(text))  # says what is wrong, or reads what only Python's JSON can
+    return step
+
+
 def fingerprint(document: Document) -> str:
     """SHA-256 over the canonical JSON of what a document puts into the books.
 

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import (
     FromStatement,
     Mapper,
@@ -37,6 +38,7 @@ from sqlalchemy.sql.selectable import SelectBase, TextualSelect
 
 from addon.store.clock import SQLITE_FUNCTION, database_now, sqlite_now
 from addon.store.models import Base, OfCompany
+from addon.store.prepared import run
 
 _READING: Final = "kvitt_reading"
 _LOCK_MS: Final = 75_000
@@ -152,8 +154,8 @@ def _sqlite_engine(address: URL, foreign_keys: bool) -> Engine:
     def begin(connection: Connection) -> None:
         reading = bool(connection.get_execution_options().get(_READING))
         # The connection comes from a pool that both kinds of session share: say it each time.
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reading else 'OFF'}")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        run(connection, f"PRAGMA query_only={'ON' if reading else 'OFF'}", ())
+        run(connection, "BEGIN" if reading else "BEGIN IMMEDIATE", ())
 
     return engine
 
@@ -180,8 +182,10 @@ class WalledSession(Session):
         raise UnguardedStatement("bulk_update_mappings goes past the wall")
 
 
-def company_of(session: Session) -> int:
-    """The company that a session belongs to. Raises `NoCompanyEntered`."""
+def company_of(session: Session | Transaction) -> int:
+    """The company that a session or a transaction belongs to. Raises `NoCompanyEntered`."""
+    if isinstance(session, Transaction):
+        return session.company_id
     company_id = session.info.get("company_id")
     if company_id is None:
         raise NoCompanyEntered("this session belongs to no company")
@@ -356,7 +360,104 @@ def _enter(session: Session, transaction: SessionTransaction, connection: Connec
         calls.append(_SET_READING)
     if calls:
         # Straight to the driver: this stands at the head of every transaction.
-        connection.exec_driver_sql(f"select {', '.join(calls)}", {"company": str(company_id)})
+        run(connection, f"select {', '.join(calls)}", {"company": str(company_id)})
+
+
+# --- Short transactions ----------------------------------------------------------------------------------------
+
+
+class Transaction:
+    """A writing transaction of one company over a `Line`, for prepared statements. They name the company themselves."""
+
+    __slots__ = ("_connection", "_session", "company_id")
+
+    def __init__(self, connection: Connection, company_id: int) -> None:
+        self.company_id = company_id
+        self._connection = connection
+        self._session: WalledSession | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The connection beneath, once what a session has not yet written is written. It knows no walls of ours."""
+        if self._session is not None:
+            self._session.flush()
+        return self._connection
+
+    @property
+    def session(self) -> Session:
+        """A session in this same transaction, for what is done now and then only."""
+        if self._session is None:
+            # Its commit ends nothing: that is for this transaction's block.
+            self._session = WalledSession(
+                self._connection,
+                info=_company_info(self.company_id),
+                expire_on_commit=False,
+                join_transaction_mode="rollback_only",
+            )
+        return self._session
+
+    def close(self) -> None:
+        """Let go of the session."""
+        if self._session is not None:
+            self._session.close()
+
+
+class Line:
+    """A company's line to the database: one connection, kept for transactions that follow one another closely.
+
+    No transaction is open between two of them. For one thread; its block gives the connection back to the pool.
+    """
+
+    def __init__(self, database: Database, company_id: int) -> None:
+        _company_info(company_id)
+        self._database = database
+        self._company_id = company_id
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed when its block ends, rolled back when the block raises."""
+        connection = self._begun()
+        transaction = Transaction(connection, self._company_id)
+        try:
+            yield transaction
+            if transaction._session is not None:
+                transaction._session.commit()
+            self._database.commit(connection)
+        except BaseException:
+            connection.rollback()
+            raise
+        finally:
+            transaction.close()
+
+    def _begun(self) -> Connection:
+        """The connection, in a transaction: another one, once, where it turns out to be gone."""
+        kept = self._connection is not None
+        connection = self._connection = self._connection or self._database.engine.connect()
+        try:
+            return self._entered(connection)
+        except DBAPIError as error:
+            # The database was started anew since the last transaction. Nothing has been said in this one.
+            if not (kept and error.connection_invalidated):
+                raise
+            return self._entered(connection)
+
+    def _entered(self, connection: Connection) -> Connection:
+        try:
+            connection.begin()
+            if connection.dialect.name == "postgresql":
+                run(connection, f"select {_SET_COMPANY}", {"company": str(self._company_id)})
+        except BaseException:
+            connection.rollback()
+            raise
+        return connection
 
 
 # --- The database --------------------------------------------------------------------------------------------
@@ -384,6 +485,14 @@ class Database:
     def engine(self) -> Engine:
         """The engine beneath, for migrations and measurements. It knows no walls of ours."""
         return self._engine
+
+    def line(self, company_id: int) -> Line:
+        """A line for many short writing transactions of one company. Raises `NoCompanyEntered`."""
+        return Line(self, company_id)
+
+    def commit(self, connection: Connection) -> None:
+        """End a line's transaction."""
+        connection.commit()
 
     @contextmanager
     def company(self, company_id: int) -> Iterator[Session]:

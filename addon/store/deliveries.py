@@ -19,21 +19,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     Boolean,
     ColumnElement,
-    CursorResult,
-    Executable,
+    Date,
     Integer,
-    Row,
     String,
+    Text,
     and_,
-    bindparam,
     case,
+    cast,
     exists,
     func,
     insert,
@@ -70,8 +70,8 @@ from addon.core.documents import (
 )
 from addon.core.money import Money
 from addon.store.clock import database_now
-from addon.store.codec import decode_step, encode
-from addon.store.database import company_of
+from addon.store.codec import decode_step_text, encode
+from addon.store.database import Transaction, company_of
 from addon.store.models import (
     Base,
     CallRow,
@@ -82,7 +82,12 @@ from addon.store.models import (
     Id,
     Instant,
     PartRow,
+    RateRow,
 )
+from addon.store.prepared import Prepared, given
+
+Within = Session | Transaction
+"""What a statement is carried out in: a session, or one of the short transactions of a line."""
 
 VOUCHERS: Final = "vouchers"
 """What vouchers are alone on: they go one at a time, so that the series' next number tells whether one landed."""
@@ -142,6 +147,9 @@ class OpenStep:
     delivery_id: int
     kind: str
     doubted: bool
+    document_id: int
+    seq: int
+    alone_on: str
 
 
 # --- From documents to deliveries ----------------------------------------------------------------------------
@@ -245,24 +253,34 @@ _DELIVERIES: Final = Base.metadata.tables[DeliveryRow.__tablename__]
 _DOCUMENTS: Final = Base.metadata.tables[DocumentRow.__tablename__]
 _rows: Final = _DELIVERIES.c
 _documents: Final = _DOCUMENTS.c
-_COMPANY: Final = bindparam("given_company", type_=Id)
-_ID: Final = bindparam("given_id", type_=Id)
+_COMPANY: Final = given("given_company", Id)
+_ID: Final = given("given_id", Id)
 
 
-def _execute(session: Session, statement: Executable, **given: Any) -> CursorResult[*tuple[Any, ...]]:
-    """Carry a statement out for the session's company. Raises `NoCompanyEntered`."""
-    session.flush()
-    return session.connection().execute(statement, {"given_company": company_of(session), **given})
-
-
-_INSERT_CALL: Final = insert(Base.metadata.tables[CallRow.__tablename__])
-
-
-def insert_calls(session: Session, calls: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the calls that were made, by the columns of `CallRow`. The caller commits. Raises `NoCompanyEntered`."""
-    session.flush()
+def _execute(session: Within, statement: Prepared, **told: Any) -> list[tuple[Any, ...]]:
+    """Carry a statement out for the session's company; the rows it gives. Raises `NoCompanyEntered`."""
+    if isinstance(session, Transaction):
+        return statement.carry_out(session.connection, {"given_company": session.company_id, **told})
     company_id = company_of(session)
-    session.connection().execute(_INSERT_CALL, [{**call, "company_id": company_id} for call in calls])
+    session.flush()
+    return statement.carry_out(session.connection(), {"given_company": company_id, **told})
+
+
+_CALLS: Final = Base.metadata.tables[CallRow.__tablename__]
+_TOLD_OF_CALLS: Final = (
+    *("run_id", "delivery_id", "at", "system", "method", "path", "status", "duration_ms", "request_ref", "note"),
+)
+_INSERT_CALL: Final = Prepared(
+    insert(_CALLS)
+    .values(company_id=_COMPANY, **{name: given(f"given_{name}", _CALLS.c[name].type) for name in _TOLD_OF_CALLS})
+    .inline()
+)
+
+
+def insert_calls(session: Within, calls: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the calls that were made, by the columns of `CallRow`. The caller commits. Raises `NoCompanyEntered`."""
+    for call in calls:
+        _execute(session, _INSERT_CALL, **{f"given_{name}": value for name, value in call.items()})
 
 
 def _runnable() -> ColumnElement[bool]:
@@ -279,26 +297,30 @@ def _runnable() -> ColumnElement[bool]:
     )
 
 
-def _in_turn() -> ColumnElement[bool]:
+def _in_turn(
+    document_id: ColumnElement[int] = _rows.document_id,
+    seq: ColumnElement[int] = _rows.seq,
+    alone_on: ColumnElement[str] = _rows.alone_on,
+) -> ColumnElement[bool]:
     """Its document is under delivery, all earlier steps are booked, and nothing is under way on what it needs alone.
 
     Under way is what is being sent, and an attempt without a readable answer until it has been looked up. Of two
-    such, should a restored database have them, the older goes first.
+    such, should a restored database have them, the older goes first. What is known of the delivery is given.
     """
     earlier, other = _DELIVERIES.alias().c, _DELIVERIES.alias().c
     return and_(
         exists().where(
-            _documents.company_id == _COMPANY, _documents.id == _rows.document_id, _documents.state.in_(_UNDER_DELIVERY)
+            _documents.company_id == _COMPANY, _documents.id == document_id, _documents.state.in_(_UNDER_DELIVERY)
         ),
         ~exists().where(
             earlier.company_id == _COMPANY,
-            earlier.document_id == _rows.document_id,
-            earlier.seq < _rows.seq,
+            earlier.document_id == document_id,
+            earlier.seq < seq,
             earlier.state != DeliveryState.BOOKED.value,
         ),
         ~exists().where(
             other.company_id == _COMPANY,
-            other.alone_on == _rows.alone_on,
+            other.alone_on == alone_on,
             other.alone_on != "",
             other.id != _rows.id,
             # Set by the claim, so it holds for all that is being sent; a small index is made of it.
@@ -316,7 +338,7 @@ def _in_turn() -> ColumnElement[bool]:
     )
 
 
-_READY: Final = (
+_READY: Final = Prepared(
     select(
         _rows.id,
         _rows.document_id,
@@ -328,17 +350,17 @@ _READY: Final = (
     )
     .where(
         _rows.company_id == _COMPANY,
-        _rows.state == bindparam("given_state", type_=String),
+        _rows.state == given("given_state", String),
         _rows.kind.not_in(FOR_PEOPLE),
         _runnable(),
         _in_turn(),
     )
     .order_by(_rows.document_id, _rows.seq)
-    .limit(bindparam("given_limit", type_=Integer))
+    .limit(given("given_limit", Integer))
 )
 
 
-def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready, ...]:
+def next_ready(session: Within, limit: int, quarantine_s: float) -> tuple[Ready, ...]:
     """Deliveries whose turn it is, oldest document first: one of each document, one on each invoice.
 
     Reads only. They can be claimed side by side; `claim` checks all of it again.
@@ -357,7 +379,7 @@ def next_ready(session: Session, limit: int, quarantine_s: float) -> tuple[Ready
     return tuple(found)
 
 
-_TURNS: Final = (
+_TURNS: Final = Prepared(
     select(
         _rows.state,
         func.min(
@@ -386,7 +408,7 @@ def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
 
     None if none is under delivery. May be past: then there is something to do now.
     """
-    turns = [
+    turns: list[datetime] = [
         at + timedelta(seconds=quarantine_s) if state == DeliveryState.SENDING.value else at
         for state, at in _execute(session, _TURNS)
         if at is not None
@@ -396,27 +418,64 @@ def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
 
 # --- What an attempt builds on, and what its answer changes ------------------------------------------------------
 
-_OPEN_STEPS: Final = (
-    select(_rows.id, _rows.kind, _rows.needs_lookup)
+_OPEN_STEPS: Final = Prepared(
+    select(_rows.id, _rows.kind, _rows.needs_lookup, _rows.document_id, _rows.seq, _rows.alone_on)
     .where(_rows.company_id == _COMPANY, _rows.document_id == _ID, _rows.state != DeliveryState.BOOKED.value)
     .order_by(_rows.seq)
 )
-_CUSTOMERS: Final = Base.metadata.tables[CustomerRow.__tablename__].c
-_CUSTOMER_NUMBER: Final = select(_CUSTOMERS.number).where(
-    _CUSTOMERS.company_id == _COMPANY, _CUSTOMERS.key == bindparam("given_key", type_=String)
+_THE_STEP: Final = Prepared(
+    select(_rows.id, _rows.kind, _rows.needs_lookup, _rows.document_id, _rows.seq, _rows.alone_on).where(
+        _rows.company_id == _COMPANY, _rows.id == _ID
+    )
+)
+_CUSTOMERS: Final = Base.metadata.tables[CustomerRow.__tablename__]
+_THE_CUSTOMER: Final = and_(
+    _CUSTOMERS.c.company_id == _COMPANY, _CUSTOMERS.c.key == given("given_key", _CUSTOMERS.c.key.type)
+)
+_CUSTOMER_NUMBER: Final = Prepared(select(_CUSTOMERS.c.number).where(_THE_CUSTOMER))
+_OF_CUSTOMER: Final = {name: given(f"given_{name}", _CUSTOMERS.c[name].type) for name in ("number", "name", "email")}
+_CHANGE_CUSTOMER: Final = Prepared(
+    update(_CUSTOMERS).where(_THE_CUSTOMER).values(**_OF_CUSTOMER).returning(_CUSTOMERS.c.id)
+)
+_NEW_CUSTOMER: Final = Prepared(
+    insert(_CUSTOMERS)
+    .values(company_id=_COMPANY, key=given("given_key", _CUSTOMERS.c.key.type), **_OF_CUSTOMER)
+    .inline()
+)
+_RATES: Final = Base.metadata.tables[RateRow.__tablename__].c
+_RATE: Final = Prepared(
+    select(_RATES.id)
+    .where(
+        _RATES.company_id == _COMPANY,
+        _RATES.base == given("given_base", String),
+        _RATES.quote == given("given_quote", String),
+        _RATES.fixed_on == given("given_day", Date),
+    )
+    .limit(1)
 )
 _THE_DOCUMENT: Final = and_(_documents.company_id == _COMPANY, _documents.id == _ID)
-_PAYLOAD: Final = select(_documents.payload).where(_THE_DOCUMENT)
-_TOLD_OF: Final = select(
-    _documents.vouchers, _documents.clearing_books_minor, _documents.total_minor, _documents.currency
-).where(_THE_DOCUMENT)
-_TELL: Final = update(_DOCUMENTS).where(_THE_DOCUMENT)
+_PLANNED: Final = Prepared(
+    select(_documents.booking_date, _rows.kind, cast(_rows.payload, Text))
+    .where(_THE_DOCUMENT, _rows.company_id == _COMPANY, _rows.document_id == _ID)
+    .order_by(_rows.seq)
+)
+_TOLD_OF: Final = Prepared(
+    select(_documents.vouchers, _documents.clearing_books_minor, _documents.total_minor, _documents.currency).where(
+        _THE_DOCUMENT
+    )
+)
 _PARTS: Final = Base.metadata.tables[PartRow.__tablename__]
-_BOOK_PARTS: Final = (
+_BOOK_PARTS: Final = Prepared(
     update(_PARTS)
     .where(_PARTS.c.company_id == _COMPANY, _PARTS.c.document_id == _ID)
-    .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=bindparam("given_at", type_=Instant))
+    .values(state=PartState.BOOKED.value, reason="", facts={}, changed_at=given("given_at", Instant))
 )
+
+
+@cache
+def _tell(names: tuple[str, ...]) -> Prepared:
+    values = {name: given(f"given_{name}", _documents[name].type) for name in names}
+    return Prepared(update(_DOCUMENTS).where(_THE_DOCUMENT).values(**values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,50 +487,73 @@ class Told:
     total: Money
 
 
-def open_steps(session: Session, document_id: int) -> tuple[OpenStep, ...]:
+def open_steps(session: Within, document_id: int) -> tuple[OpenStep, ...]:
     """The deliveries of a document that are not booked, in turn."""
     return tuple(OpenStep(*row) for row in _execute(session, _OPEN_STEPS, given_id=document_id))
 
 
-def customer_number(session: Session, key: str) -> str:
+def customer_number(session: Within, key: str) -> str:
     """The number of a customer of ours at the accounting system; empty if there is none."""
-    return _execute(session, _CUSTOMER_NUMBER, given_key=key).scalar() or ""
+    rows = _execute(session, _CUSTOMER_NUMBER, given_key=key)
+    return str(rows[0][0] or "") if rows else ""
 
 
-def document_payload(session: Session, document_id: int) -> dict[str, Any]:
-    """A document as it was planned, encoded. Raises `NoResultFound`."""
-    payload: dict[str, Any] = _execute(session, _PAYLOAD, given_id=document_id).scalar_one()
-    return payload
+def remember_customer(session: Within, key: str, number: str, name: str, email: str) -> None:
+    """Keep what the accounting system has of a customer of ours. The caller commits."""
+    told = {"given_key": key, "given_number": number, "given_name": name, "given_email": email}
+    if not _execute(session, _CHANGE_CUSTOMER, **told):
+        _execute(session, _NEW_CUSTOMER, **told)
 
 
-def told_of(session: Session, document_id: int) -> Told:
-    """What answers have told of a document. Raises `NoResultFound`."""
-    row = _execute(session, _TOLD_OF, given_id=document_id).one()
-    return Told(tuple(row.vouchers), row.clearing_books_minor, Money(row.total_minor, row.currency))
+def knows_rate(session: Within, base: str, quote: str, day: date) -> bool:
+    """Whether the accounting system's own rate of a day is known."""
+    return bool(_execute(session, _RATE, given_base=base, given_quote=quote, given_day=day))
 
 
-def tell_document(session: Session, document_id: int, columns: Mapping[str, Any]) -> None:
+def planned_steps(session: Within, document_id: int) -> tuple[date, tuple[Step, ...]]:
+    """A document's booking date and its steps. Raises `LookupError` for one without."""
+    rows = _execute(session, _PLANNED, given_id=document_id)
+    if not rows:
+        raise LookupError(f"document {document_id} has no steps")
+    return rows[0][0], tuple(decode_step_text(kind, payload) for _, kind, payload in rows)
+
+
+def told_of(session: Within, document_id: int) -> Told:
+    """What answers have told of a document. Raises `ValueError` for one that is not there."""
+    ((vouchers, clearing_books_minor, total_minor, currency),) = _execute(session, _TOLD_OF, given_id=document_id)
+    return Told(tuple(vouchers), clearing_books_minor, Money(total_minor, currency))
+
+
+def tell_document(session: Within, document_id: int, columns: Mapping[str, Any]) -> None:
     """Keep what an answer tells of a document, by the columns of `DocumentRow`. The caller commits."""
     if columns:
-        _execute(session, _TELL, given_id=document_id, **columns)
+        told = {f"given_{name}": value for name, value in columns.items()}
+        _execute(session, _tell(tuple(sorted(columns))), given_id=document_id, **told)
 
 
-def book_parts(session: Session, document_id: int, at: datetime) -> None:
+def book_parts(session: Within, document_id: int, at: datetime) -> None:
     """The document stands in the books: so do its parts. The caller commits."""
     _execute(session, _BOOK_PARTS, given_id=document_id, given_at=at)
 
 
 # --- One attempt ---------------------------------------------------------------------------------------------
 
+_OF_DOCUMENT: Final = given("given_document", Id)
+_SEQ: Final = given("given_seq", Integer)
+_ALONE_ON: Final = given("given_alone_on", _rows.alone_on.type)
 _TAKEN_OVER: Final = _rows.state == DeliveryState.SENDING.value
-_CLAIM: Final = (
+_CLAIM: Final = Prepared(
     update(_DELIVERIES)
     .where(
         _rows.company_id == _COMPANY,
         _rows.id == _ID,
-        or_(_rows.kind.not_in(FOR_PEOPLE), bindparam("given_for_person", type_=Boolean)),
+        # Said once more, so that the database need not find out by which of its indexes to look for the others.
+        _rows.document_id == _OF_DOCUMENT,
+        _rows.seq == _SEQ,
+        _rows.alone_on == _ALONE_ON,
+        or_(_rows.kind.not_in(FOR_PEOPLE), given("given_for_person", Boolean)),
         _runnable(),
-        _in_turn(),
+        _in_turn(_OF_DOCUMENT, _SEQ, _ALONE_ON),
     )
     .values(
         state=DeliveryState.SENDING.value,
@@ -480,7 +562,7 @@ _CLAIM: Final = (
         first_attempted_at=func.coalesce(_rows.first_attempted_at, database_now()),
         attempted_at=database_now(),
         ended_at=None,
-        look_first=or_(_rows.needs_lookup, bindparam("given_always_look", type_=Boolean)),
+        look_first=or_(_rows.needs_lookup, given("given_always_look", Boolean)),
         needs_lookup=True,
         doubtful=or_(_rows.doubtful, _TAKEN_OVER),
         # Look-ups that an attempt made before it vanished say nothing of what it wrote afterwards.
@@ -488,11 +570,9 @@ _CLAIM: Final = (
         missed_at=case((_TAKEN_OVER, null()), else_=_rows.missed_at),
     )
     .returning(
-        _rows.id,
-        _rows.document_id,
-        _rows.seq,
+        _rows.kind,
+        cast(_rows.payload, Text),
         _rows.key,
-        _rows.payload,
         _rows.attempt,
         _rows.look_first,
         _rows.doubtful,
@@ -502,7 +582,7 @@ _CLAIM: Final = (
         _rows.lease_until,
     )
 )
-_DOCUMENT_SENDING: Final = (
+_DOCUMENT_SENDING: Final = Prepared(
     update(_DOCUMENTS)
     .where(
         _documents.company_id == _COMPANY,
@@ -520,7 +600,34 @@ def claim(
     quarantine_s: float,
     *,
     always_look: bool = False,
-    savepoint: bool = True,
+    for_person: bool = False,
+) -> Claimed | None:
+    """Make a delivery ours for `lease_s` seconds; None if it is another's, not approved, or not its turn.
+
+    The caller commits before a byte leaves. As `claim_step`, but two claims at the same instant on one invoice: one
+    gets None. That takes a savepoint, two more trips to the database.
+    """
+    found = _execute(session, _THE_STEP, given_id=delivery_id)
+    if not found:
+        return None
+    try:
+        # SQLite has one writer at a time, so that nobody can come between.
+        guarded = session.get_bind().dialect.name == "postgresql"
+        with session.begin_nested() if guarded else nullcontext():
+            return claim_step(
+                session, OpenStep(*found[0]), lease_s, quarantine_s, always_look=always_look, for_person=for_person
+            )
+    except IntegrityError:
+        return None  # the table's own law let one of them through
+
+
+def claim_step(
+    session: Within,
+    step: OpenStep,
+    lease_s: float,
+    quarantine_s: float,
+    *,
+    always_look: bool = False,
     for_person: bool = False,
 ) -> Claimed | None:
     """Make a delivery ours for `lease_s` seconds; None if it is another's, not approved, or not its turn.
@@ -528,52 +635,46 @@ def claim(
     One UPDATE … RETURNING, which the caller commits before a byte leaves. It sets `needs_lookup`, which only a
     readable answer clears. A delivery whose holder vanished is taken over when its lease has been over for
     `quarantine_s` seconds, and is doubtful from then on. `always_look` makes first attempts look first too, as
-    after a restore. Two claims at the same instant on one invoice: one gets None; without the `savepoint`, which
-    costs two more trips to the database, it gets `IntegrityError`, and its transaction is over. A step of people is
-    claimed only `for_person`, when they have taken it.
+    after a restore. Two claims at the same instant on one invoice: one gets `IntegrityError`, and its transaction
+    is over. A step of people is claimed only `for_person`, when they have taken it.
     """
-    try:
-        # SQLite has one writer at a time, so that nobody can come between.
-        guarded = savepoint and session.get_bind().dialect.name == "postgresql"
-        with session.begin_nested() if guarded else nullcontext():
-            row = _execute(
-                session,
-                _CLAIM,
-                given_id=delivery_id,
-                given_lease_s=lease_s,
-                given_before_quarantine_s=-quarantine_s,
-                given_always_look=always_look,
-                given_for_person=for_person,
-            ).one_or_none()
-    except IntegrityError:
-        # The table's own law let one of them through.
-        if not savepoint:
-            raise
+    rows = _execute(
+        session,
+        _CLAIM,
+        given_id=step.delivery_id,
+        given_document=step.document_id,
+        given_seq=step.seq,
+        given_alone_on=step.alone_on,
+        given_lease_s=lease_s,
+        given_before_quarantine_s=-quarantine_s,
+        given_always_look=always_look,
+        given_for_person=for_person,
+    )
+    if not rows:
         return None
-    if row is None:
-        return None
-    if row.seq == 0 and row.attempt == 1:
-        _execute(session, _DOCUMENT_SENDING, given_id=row.document_id)
+    kind, payload, key, attempt, look_first, doubtful, misses, first_attempted_at, attempted_at, lease_until = rows[0]
+    if step.seq == 0 and attempt == 1:
+        _execute(session, _DOCUMENT_SENDING, given_id=step.document_id)
     return Claimed(
-        delivery_id=row.id,
-        document_id=row.document_id,
-        seq=row.seq,
-        key=row.key,
-        step=decode_step(row.payload),
-        attempt=row.attempt,
-        look_first=row.look_first,
-        doubtful=row.doubtful,
-        misses=row.misses,
-        first_attempted_at=row.first_attempted_at,
-        attempted_at=row.attempted_at,
-        lease_until=row.lease_until,
+        delivery_id=step.delivery_id,
+        document_id=step.document_id,
+        seq=step.seq,
+        key=key,
+        step=decode_step_text(kind, payload),
+        attempt=attempt,
+        look_first=look_first,
+        doubtful=doubtful,
+        misses=misses,
+        first_attempted_at=first_attempted_at,
+        attempted_at=attempted_at,
+        lease_until=lease_until,
     )
 
 
 _OURS: Final = and_(
     _rows.company_id == _COMPANY,
     _rows.id == _ID,
-    _rows.attempt == bindparam("given_attempt", type_=Integer),
+    _rows.attempt == given("given_attempt", Integer),
     _rows.state == DeliveryState.SENDING.value,
 )
 
@@ -588,30 +689,32 @@ def _ending(state: DeliveryState, **values: Any) -> ReturningUpdate[Any]:
     )
 
 
-_MESSAGE: Final = bindparam("given_message", type_=Clipped(2000))
+_MESSAGE: Final = given("given_message", Clipped(2000))
 _others: Final = _DELIVERIES.alias().c
-_BOOKED: Final = _ending(
-    DeliveryState.BOOKED,
-    reference=bindparam("given_reference", type_=String),
-    answer=bindparam("given_answer", type_=JSON),
-    booked_at=database_now(),
-    needs_lookup=False,
-    not_before=None,
-    misses=0,
-    missed_at=None,
-    error_code="",
-    error_message="",
-).returning(
-    exists()
-    .where(
-        _others.company_id == _COMPANY,
-        _others.document_id == _rows.document_id,
-        _others.id != _rows.id,
-        _others.state != DeliveryState.BOOKED.value,
+_BOOKED: Final = Prepared(
+    _ending(
+        DeliveryState.BOOKED,
+        reference=given("given_reference", String),
+        answer=given("given_answer", JSON),
+        booked_at=database_now(),
+        needs_lookup=False,
+        not_before=None,
+        misses=0,
+        missed_at=None,
+        error_code="",
+        error_message="",
+    ).returning(
+        exists()
+        .where(
+            _others.company_id == _COMPANY,
+            _others.document_id == _rows.document_id,
+            _others.id != _rows.id,
+            _others.state != DeliveryState.BOOKED.value,
+        )
+        .label("more")
     )
-    .label("more")
 )
-_DOCUMENT_BOOKED: Final = (
+_DOCUMENT_BOOKED: Final = Prepared(
     update(_DOCUMENTS)
     .where(
         _documents.company_id == _COMPANY,
@@ -624,79 +727,83 @@ _DOCUMENT_BOOKED: Final = (
     .values(state=DeliveryState.BOOKED.value, booked_at=database_now())
     .returning(_documents.id)
 )
-_REJECTED: Final = _ending(
-    DeliveryState.REJECTED,
-    needs_lookup=bindparam("given_doubt", type_=Boolean),
-    not_before=None,
-    error_code=bindparam("given_code", type_=Clipped(40)),
-    error_message=_MESSAGE,
+_DOCUMENT_REJECTED: Final = Prepared(update(_DOCUMENTS).where(_THE_DOCUMENT).values(state=DeliveryState.REJECTED.value))
+_REJECTED: Final = Prepared(
+    _ending(
+        DeliveryState.REJECTED,
+        needs_lookup=given("given_doubt", Boolean),
+        not_before=None,
+        error_code=given("given_code", Clipped(40)),
+        error_message=_MESSAGE,
+    )
 )
-_TRY_LATER: Final = _ending(
-    DeliveryState.APPROVED,
-    needs_lookup=_rows.look_first,
-    not_before=database_now("given_delay_s"),
-    error_message=_MESSAGE,
+_TRY_LATER: Final = Prepared(
+    _ending(
+        DeliveryState.APPROVED,
+        needs_lookup=_rows.look_first,
+        not_before=database_now("given_delay_s"),
+        error_message=_MESSAGE,
+    )
 )
-_UNKNOWN: Final = _ending(
-    DeliveryState.APPROVED,
-    needs_lookup=True,
-    doubtful=True,
-    misses=0,
-    missed_at=None,
-    not_before=database_now("given_delay_s"),
-    error_message=_MESSAGE,
+_UNKNOWN: Final = Prepared(
+    _ending(
+        DeliveryState.APPROVED,
+        needs_lookup=True,
+        doubtful=True,
+        misses=0,
+        missed_at=None,
+        not_before=database_now("given_delay_s"),
+        error_message=_MESSAGE,
+    )
 )
-_MISSED_AGAIN: Final = (
+_MISSED_AGAIN: Final = Prepared(
     update(_DELIVERIES)
     .where(_OURS, _rows.misses > 0, _rows.missed_at <= database_now("given_apart_s"))
     # What follows is a first write again: should it vanish, it needs two misses of its own.
     .values(look_first=False, misses=0, missed_at=None)
     .returning(_rows.id)
 )
-_MISSED: Final = _ending(
-    DeliveryState.APPROVED,
-    needs_lookup=True,
-    misses=_rows.misses + 1,
-    missed_at=func.coalesce(_rows.missed_at, database_now()),
-    not_before=database_now("given_delay_s"),
+_MISSED: Final = Prepared(
+    _ending(
+        DeliveryState.APPROVED,
+        needs_lookup=True,
+        misses=_rows.misses + 1,
+        missed_at=func.coalesce(_rows.missed_at, database_now()),
+        not_before=database_now("given_delay_s"),
+    )
 )
 
 
-def _carried_out(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> Row[Any] | None:
-    given |= {"given_id": claimed.delivery_id, "given_attempt": claimed.attempt}
-    return _execute(session, statement, **given).first()
+def _carried_out(session: Within, statement: Prepared, claimed: Claimed, **told: Any) -> tuple[Any, ...] | None:
+    rows = _execute(session, statement, given_id=claimed.delivery_id, given_attempt=claimed.attempt, **told)
+    return rows[0] if rows else None
 
 
-def _end(session: Session, statement: Executable, claimed: Claimed, **given: Any) -> Row[Any]:
-    row = _carried_out(session, statement, claimed, **given)
+def _end(session: Within, statement: Prepared, claimed: Claimed, **told: Any) -> tuple[Any, ...]:
+    row = _carried_out(session, statement, claimed, **told)
     if row is None:
         raise ClaimLost(f"{claimed.key}: attempt {claimed.attempt} was taken over")
     return row
 
 
-def record_booked(session: Session, claimed: Claimed, answer: StepAnswer) -> bool:
+def record_booked(session: Within, claimed: Claimed, answer: StepAnswer) -> bool:
     """The write stands there, made now or found. True if it was the document's last. The caller commits.
 
     Then the document is booked too; its parts, number and amounts are the caller's. Raises `ClaimLost`: whoever
     took over will find the write.
     """
-    ended = _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
-    return not ended.more and _execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id).first() is not None
+    _, more = _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
+    return not more and bool(_execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id))
 
 
-def record_rejected(
-    session: Session, claimed: Claimed, code: str, message: str, *, while_looking: bool = False
-) -> None:
+def record_rejected(session: Within, claimed: Claimed, code: str, message: str, *, while_looking: bool = False) -> None:
     """They read it and said no: delivery and document are rejected, a person must act. The caller commits.
 
     `while_looking`: it was the look-up that they refused, so the earlier attempt is still to be looked up.
     Raises `ClaimLost`.
     """
     _end(session, _REJECTED, claimed, given_doubt=while_looking, given_code=code, given_message=message)
-    session.execute(
-        update(DocumentRow).where(DocumentRow.id == claimed.document_id).values(state=DeliveryState.REJECTED.value),
-        execution_options=_AS_WRITTEN,
-    )
+    _execute(session, _DOCUMENT_REJECTED, given_id=claimed.document_id)
 
 
 def reopen(session: Session, delivery_id: int) -> bool:
@@ -719,7 +826,7 @@ def reopen(session: Session, delivery_id: int) -> bool:
     return True
 
 
-def record_try_later(session: Session, claimed: Claimed, delay: timedelta, message: str = "") -> None:
+def record_try_later(session: Within, claimed: Claimed, delay: timedelta, message: str = "") -> None:
     """Nothing happened there; leave it alone for `delay`. The caller commits. Raises `ClaimLost`.
 
     That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind.
@@ -727,7 +834,7 @@ def record_try_later(session: Session, claimed: Claimed, delay: timedelta, messa
     _end(session, _TRY_LATER, claimed, given_delay_s=delay.total_seconds(), given_message=message)
 
 
-def record_unknown(session: Session, claimed: Claimed, quarantine_s: float, message: str = "") -> None:
+def record_unknown(session: Within, claimed: Claimed, quarantine_s: float, message: str = "") -> None:
     """It may have happened: look before writing, not before the quarantine is over. The caller commits.
 
     Doubtful from now on. Raises `ClaimLost`.
@@ -735,7 +842,7 @@ def record_unknown(session: Session, claimed: Claimed, quarantine_s: float, mess
     _end(session, _UNKNOWN, claimed, given_delay_s=quarantine_s, given_message=message)
 
 
-def record_miss(session: Session, claimed: Claimed, quarantine_s: float) -> bool:
+def record_miss(session: Within, claimed: Claimed, quarantine_s: float) -> bool:
     """A look-up found nothing there. True: write now, under this same claim. The caller commits, in both cases.
 
     "Not there" counts when it has been said twice, a tenth of the quarantine apart. After the first time the

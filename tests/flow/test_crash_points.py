@@ -73,8 +73,8 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stops]:
             stops.at("while looking", step.kind)
             return found
 
-        def recording(session: Any, claimed: Any, *arguments: Any) -> Any:
-            result = recorded(session, claimed, *arguments)
+        def recording(work: Any, session: Any, claimed: Any, *arguments: Any) -> Any:
+            result = recorded(work, session, claimed, *arguments)
             stops.at("before the commit", claimed.step.kind)
             return result
 

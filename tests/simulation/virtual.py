@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from addon.bootstrap import LiveOutside, build
 from addon.config import load_settings
@@ -79,6 +79,19 @@ class Network(httpx.BaseTransport):
         return response
 
 
+class _Watched(Database):
+    """A database that tells when a short transaction has been committed, as a session's event does of its own."""
+
+    def __init__(self, url: str, committed: Callable[[object], None]) -> None:
+        super().__init__(url)
+        self._after = committed
+
+    def commit(self, connection: Connection) -> None:
+        """End a line's transaction."""
+        super().commit(connection)
+        self._after(connection)
+
+
 class Process:
     """One process of Kvitt: its own pool of connections, its own clock's error, its own death."""
 
@@ -88,7 +101,7 @@ class Process:
         """After how many points it dies; None: not."""
         self._skew = timedelta(seconds=skew_s)
         self._here = here
-        self.db = Database(here.url)
+        self.db = _Watched(here.url, self._committed)
         event.listen(self.db.engine, "begin", self._alive)
         event.listen(self.db.engine, "commit", self._commits)
         event.listen(self.db._writing, "after_commit", self._committed)
