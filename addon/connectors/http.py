@@ -18,6 +18,7 @@ import re
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import httpcore
 import httpx
@@ -44,6 +45,11 @@ _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _REQUEST_REFERENCES = ("x-uid", "request-id", "x-request-id", "paypal-debug-id", "x-correlation-id")
 _SECRET_HEADER = re.compile("authorization|token|secret|assertion", re.IGNORECASE)
 _SHORTEST_SECRET = 8
+_HEADERS: Final[Mapping[str, str]] = {
+    **httpx.Client(transport=httpx.BaseTransport(), trust_env=False).headers,
+    "user-agent": "Kvitt",
+}
+"""What goes with every call: above all the compressions that httpx can undo."""
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -318,12 +324,8 @@ class HttpClient:
         self._observer = observer
         self._deadline_s = deadline_s
         self._now = now
-        self._client = httpx.Client(
-            transport=transport or DeadlineTransport(),
-            follow_redirects=False,
-            trust_env=False,
-            headers={"User-Agent": "Kvitt"},
-        )
+        # Calls go straight to the transport: a client's redirects, cookies and proxies are just what must not be.
+        self._transport = transport or DeadlineTransport()
 
     @property
     def deadline_s(self) -> float:
@@ -332,7 +334,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self._transport.close()
 
     def request(
         self,
@@ -392,13 +394,13 @@ class HttpClient:
 
         A write that might outlive its lease (`addon.ports.calls.writes_until`) is not begun: `TryLater`.
         """
-        all_headers = dict(headers or {})
+        all_headers = {**_HEADERS, **{name.lower(): value for name, value in (headers or {}).items()}}
         if json is not None:
             content = write_json(json)
-            all_headers.setdefault("Content-Type", "application/json")
-        request = self._client.build_request(
-            method, url, headers=all_headers, params=params, data=form, content=content
-        )
+            all_headers.setdefault("content-type", "application/json")
+        if basic_auth is not None:
+            all_headers["authorization"] = f"Basic {b64encode(':'.join(basic_auth).encode()).decode()}"
+        request = httpx.Request(method, url, headers=all_headers, params=params, data=form, content=content)
         writes = method.upper() not in _READ_METHODS if write is None else write
         call = _Call(method.upper(), request.url.path, writes, time.monotonic())
         if call.write and write_is_late(call.started):
@@ -416,9 +418,7 @@ class HttpClient:
         outer = (_clock.ends, _clock.sent)
         _clock.ends, _clock.sent = call.started + seconds, False
         try:
-            response = self._client.send(
-                request, stream=True, auth=httpx.BasicAuth(*basic_auth) if basic_auth else None
-            )
+            response = self._transport.handle_request(request)
             try:
                 call.status = response.status_code
                 call.request_ref = next(

@@ -41,6 +41,7 @@ from addon.ports.errors import OutcomeUnknown, Rejected, TryLater
 from addon.services import activity
 from addon.services.booking import store_document
 from addon.services.context import Services
+from addon.store.bulk import among
 from addon.store.codec import decode, decode_step
 from addon.store.models import AccountingConnection, DeliveryRow, DocumentRow
 
@@ -103,8 +104,10 @@ class Auditor:
                 if not view.cancelled:
                     found[view.our_key].append(view)
         findings: list[AuditFinding] = []
-        for key, views in sorted(found.items()):
-            findings += self._invoices(key, views)
+        keys = sorted(found)
+        for start in range(0, len(keys), 500):
+            for key, made, booking in self._made(keys[start : start + 500]):
+                findings += self._invoices(key, found[key], made, booking)
         stand_unbooked = self.system.capabilities.voucher_fence
         findings += self._unbooked_payments() if stand_unbooked else self._payments()
         corrections = self._copies_of_vouchers() if stand_unbooked else self._vouchers()
@@ -121,13 +124,32 @@ class Auditor:
 
     # --- Invoices -----------------------------------------------------------------------------------------------
 
-    def _invoices(self, key: str, views: list[InvoiceView]) -> list[AuditFinding]:
+    def _made(self, keys: Sequence[str]) -> list[tuple[str, DeliveryRow, list[DeliveryRow]]]:
+        """What we made under some keys, each with the steps that book it.
+
+        A key that is none of ours was made for another installation of the same books: the look-up before writing
+        finds it. And what a person made of our order carries its key.
+        """
         with self.services.db.company_reading(self.company_id) as session:
-            delivery = session.scalars(select(DeliveryRow).where(DeliveryRow.key == key)).one_or_none()
-        if delivery is not None and delivery.kind == "create_order":
-            return []  # what a person made of our order carries its key
-        if delivery is None:
-            return []  # made for another installation of the same books; the look-up before writing finds it
+            made = {
+                row.key: row
+                for row in session.scalars(select(DeliveryRow).where(among(session, DeliveryRow.key, keys)))
+                if row.kind != "create_order"
+            }
+            documents = {row.document_id for row in made.values()}
+            booking: dict[int, list[DeliveryRow]] = defaultdict(list)
+            for row in session.scalars(
+                select(DeliveryRow).where(
+                    among(session, DeliveryRow.document_id, documents),
+                    DeliveryRow.kind.in_(("book_invoice", "await_invoice")),
+                )
+            ):
+                booking[row.document_id].append(row)
+        return [(key, made[key], booking[made[key].document_id]) for key in keys if key in made]
+
+    def _invoices(
+        self, key: str, views: list[InvoiceView], delivery: DeliveryRow, booking: Sequence[DeliveryRow]
+    ) -> list[AuditFinding]:
         credit = _is_credit(decode_step(delivery.payload))
         # A credit note repeats the reference of what it credits, whoever made it: not ours to touch.
         ours = [view for view in views if (view.total.minor < 0) == credit]
@@ -140,7 +162,9 @@ class Auditor:
                 return [AuditFinding("adopted", key, tuple(view.number for view in ours))]
             return []
         findings: list[AuditFinding] = []
-        known, settled = self._known_as(delivery)
+        # Where drafts are counted apart, booking gives an invoice another number than it was made with.
+        known = {delivery.reference, *(step.reference for step in booking if step.reference)}
+        settled = all(step.state == DeliveryState.BOOKED.value for step in booking)
         for view in sorted(ours, key=lambda view: int(view.number) if view.number.isdigit() else 0):
             if view.number in known or (view.booked and not settled):
                 continue  # what is booked while we do not know of it is most likely ours: whoever booked it looks it up
@@ -149,19 +173,6 @@ class Auditor:
             else:
                 findings.append(self._removed(BookInvoice(f"{key}/book", key), key, view.number))
         return findings
-
-    def _known_as(self, delivery: DeliveryRow) -> tuple[set[str], bool]:
-        """The numbers of a document's invoice, and whether it is known to be booked.
-
-        Where drafts are counted apart, booking gives it another number than it was made with.
-        """
-        query = select(DeliveryRow.reference, DeliveryRow.state).where(
-            DeliveryRow.document_id == delivery.document_id, DeliveryRow.kind.in_(("book_invoice", "await_invoice"))
-        )
-        with self.services.db.company_reading(self.company_id) as session:
-            booking = session.execute(query).all()
-        numbers = {reference for reference, _ in booking} - {""}
-        return {delivery.reference, *numbers}, all(state == DeliveryState.BOOKED.value for _, state in booking)
 
     def _booked_twice(self, delivery: DeliveryRow, key: str, view: InvoiceView) -> list[AuditFinding]:
         """Take a booked copy back by a credit note that names it; one that was touched or is being undone stays."""

@@ -73,8 +73,9 @@ from addon.services.standing import (
     taken_back,
 )
 from addon.services.year_end import load_year_ends
+from addon.store.bulk import among, insert_rows, with_defaults
 from addon.store.codec import decode, encode, fingerprint
-from addon.store.deliveries import SEQ_STEP, new_deliveries
+from addon.store.deliveries import SEQ_STEP, delivery_values, new_deliveries
 from addon.store.models import (
     Connection,
     CustomerRow,
@@ -883,12 +884,12 @@ def store_plan(
     """
     result = _with_new_keys(session, result)
     parts = _part_rows(session, connection_id, result)
+    ids = _store_documents(session, connection_id, run_id, result.documents, approve, now)
     for document in result.documents:
-        row = store_document(session, company_id, connection_id, run_id, document, approve, now)
         for reference in document.parts:
             part = parts[reference]
             part.state, part.reason, part.facts = PartState.PLANNED.value, "", {}
-            part.document_id, part.wait_until, part.changed_at = row.id, None, now
+            part.document_id, part.wait_until, part.changed_at = ids[document.key], None, now
     for hold in result.holds:
         for reference in hold.parts:
             _mark(parts[reference], PartState.HELD, hold.reason.value, hold.facts, None, now)
@@ -1057,38 +1058,68 @@ def store_document(
     now: datetime,
 ) -> DocumentRow:
     """Store a planned document with its deliveries, proposed or approved. The caller commits."""
-    state = DeliveryState.APPROVED if approve else DeliveryState.PROPOSED
-    effect, *others = document.clearing
-    facts = dict(document.facts)
-    row = DocumentRow(
-        company_id=company_id,
-        connection_id=connection_id,
-        run_id=run_id,
-        key=document.key,
-        kind=document.kind.value,
-        booking_date=document.booking_date,
-        total_minor=document.total.minor,
-        currency=document.total.currency,
-        source_ref=facts.get("source", ""),
-        rule=document.rule,
-        payload=encode(document),
-        fingerprint=fingerprint(document),
-        state=state.value,
-        number=facts.get("invoice", "")[:60],  # of one payment for many invoices, those that fit
-        clearing_account=effect.account.number,
-        clearing_currency=effect.balance.currency,
-        clearing_minor=effect.balance.minor,
-        clearing_books_minor=effect.books.minor if effect.books is not None else None,
-        **{name: value for other in others for name, value in other_clearing(other).items()},
-        vouchers=[],
-        planned_at=now,
-        approved_at=now if approve else None,
-    )
+    row = DocumentRow(company_id=company_id, **_document_values(connection_id, run_id, document, approve, now))
     session.add(row)
     session.flush()
-    session.add_all(new_deliveries(document, row.id, state))
+    session.add_all(new_deliveries(document, row.id, DeliveryState(row.state)))
     oss.store(session, document, row.id)
     return row
+
+
+def _store_documents(
+    session: Session,
+    connection_id: int,
+    run_id: int | None,
+    documents: Sequence[Document],
+    approve: bool,
+    now: datetime,
+) -> dict[str, int]:
+    """The same for all documents of a plan, many rows at a time; their ids by key."""
+    state = DeliveryState.APPROVED if approve else DeliveryState.PROPOSED
+    ids: dict[str, int] = {}
+    for start in range(0, len(documents), 500):
+        some = documents[start : start + 500]
+        rows = [_document_values(connection_id, run_id, document, approve, now) for document in some]
+        insert_rows(session, DocumentRow, [with_defaults(DocumentRow, row) for row in rows])
+        keys = [document.key for document in some]
+        query = select(DocumentRow.key, DocumentRow.id).where(among(session, DocumentRow.key, keys))
+        ids.update((key, document_id) for key, document_id in session.execute(query))
+        steps = [values for document in some for values in delivery_values(document, ids[document.key], state)]
+        insert_rows(session, DeliveryRow, [with_defaults(DeliveryRow, values) for values in steps])
+        for document in some:
+            oss.store(session, document, ids[document.key])
+    return ids
+
+
+def _document_values(
+    connection_id: int, run_id: int | None, document: Document, approve: bool, now: datetime
+) -> dict[str, Any]:
+    """A planned document's columns by name."""
+    effect, *others = document.clearing
+    facts = dict(document.facts)
+    return {
+        "connection_id": connection_id,
+        "run_id": run_id,
+        "key": document.key,
+        "kind": document.kind.value,
+        "booking_date": document.booking_date,
+        "total_minor": document.total.minor,
+        "currency": document.total.currency,
+        "source_ref": facts.get("source", ""),
+        "rule": document.rule,
+        "payload": encode(document),
+        "fingerprint": fingerprint(document),
+        "state": (DeliveryState.APPROVED if approve else DeliveryState.PROPOSED).value,
+        "number": facts.get("invoice", "")[:60],  # of one payment for many invoices, those that fit
+        "clearing_account": effect.account.number,
+        "clearing_currency": effect.balance.currency,
+        "clearing_minor": effect.balance.minor,
+        "clearing_books_minor": effect.books.minor if effect.books is not None else None,
+        **{name: value for other in others for name, value in other_clearing(other).items()},
+        "vouchers": [],
+        "planned_at": now,
+        "approved_at": now if approve else None,
+    }
 
 
 # --- What people decide -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, assert_never
 
 from sqlalchemy import and_, func, select, update
@@ -91,8 +92,6 @@ from addon.store.models import (
 
 MOST_ATTEMPTS = 12
 """After so many attempts without a readable answer a person is asked; the document's look-up still comes first."""
-TELL_EVERY_S = 0.5
-"""How often, at most, it is told what is being booked."""
 CALL_SHARE = 3
 """A whole call takes at most this fraction of a lease: a write is begun only where so much of the lease is left."""
 
@@ -157,10 +156,11 @@ def deliver(
     run_id: int | None,
     desk_for: Callable[[CallLog], Desk],
     enough: Callable[[], bool],
-    told: Callable[[str], None] = lambda text: None,
+    told: Callable[[Callable[[], str]], None] = lambda text: None,
 ) -> Delivered:
     """Deliver what is ready, several documents at once, until nothing is ready or `enough` says stop.
 
+    `told` is given what says in words which document begins, for each of them.
     Never two steps of one document, two writes on one invoice or two vouchers at once: `deliveries` sees to it.
     """
     booked = held = 0
@@ -170,7 +170,6 @@ def deliver(
     done_now: list[int] = []
     running: dict[_Running, tuple[int, ...]] = {}
     ready: deque[int] = deque()  # read many at a time; `claim` looks again at each
-    told_at = 0.0
     most = _books_together(services, company_id, desk_for)
     gathered: list[int] = []  # what waits for others, to be booked with them by one call
 
@@ -186,9 +185,7 @@ def deliver(
                     (gathered if goes_with_others else ready).append(entry.document_id)
             while idle and ready and len(running) < services.in_flight:
                 document_id = ready.popleft()
-                if monotonic_time.monotonic() - told_at > TELL_EVERY_S:
-                    told(_in_words(services, company_id, document_id))
-                    told_at = monotonic_time.monotonic()
+                told(partial(_in_words, services, company_id, document_id))
                 future = pool.submit(
                     copy_context().run,  # what a thread logs names its company and run as well
                     _by_itself,

@@ -694,17 +694,17 @@ class _Told:
         self._work = work
         self._next_at = 0.0
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: Callable[[], str]) -> None:
         """Note what begins now, and bring the counts up to date."""
         if monotonic_time.monotonic() < self._next_at:
             return
         self._next_at = monotonic_time.monotonic() + 1.0
-        work = self._work
-        _count(work.services, work.company_id, work.run_id)
-        with work.services.db.company_reading(work.company_id) as session:
-            counts = session.get_one(RunRow, work.run_id).counts
-        done, left = int(counts.get("delivered", 0)), int(counts.get("to_deliver", 0))
-        _note(work, f"Booking {done + 1} of {done + left}: {text}")
+        work, words = self._work, text()
+        with work.services.db.company(work.company_id) as session:
+            run = session.get_one(RunRow, work.run_id)
+            _count_in(session, run)
+            done, left = int(run.counts.get("delivered", 0)), int(run.counts.get("to_deliver", 0))
+            run.now_doing = f"Booking {done + 1} of {done + left}: {words}"[:200]
 
 
 def _deliver(work: _Slice) -> SliceResult | str:

@@ -73,6 +73,22 @@ def insert_rows(session: Session, model: type[Base], rows: Sequence[Mapping[str,
     connection.execute(insert(table), [{**row, "company_id": company_id} for row in rows])
 
 
+def with_defaults(model: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A new row's columns by name: those given, and what the others have at first. Without its id and its company."""
+    first = {
+        name: None if default is None else default.arg(None) if default.is_callable else default.arg
+        for name, default in _at_first(model)
+        if name not in values
+    }
+    return {**first, **values}
+
+
+@cache
+def _at_first(model: type[Base]) -> tuple[tuple[str, Any], ...]:
+    columns = Base.metadata.tables[model.__tablename__].columns
+    return tuple((one.name, one.default) for one in columns if one.name not in ("id", "company_id"))
+
+
 _UNREADABLE = re.compile(r"\\u(?:0000|d[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..\\u)d[c-f])", re.IGNORECASE)
 """Escapes of NUL and of halves of surrogate pairs. PostgreSQL keeps them in a JSON column, but makes no rows of a
 text with one: such rows go one after the other."""

@@ -193,17 +193,22 @@ def alone_on(steps: Sequence[Step]) -> Mapping[str, str]:
 
 def new_deliveries(document: Document, document_id: int, state: DeliveryState) -> list[DeliveryRow]:
     """The rows of a document's steps, in order, to be added to a session; `state` proposed or approved."""
+    return [DeliveryRow(**values) for values in delivery_values(document, document_id, state)]
+
+
+def delivery_values(document: Document, document_id: int, state: DeliveryState) -> list[dict[str, Any]]:
+    """The same as columns by name, without those that have their first value."""
     alone = alone_on(document.steps)
     return [
-        DeliveryRow(
-            document_id=document_id,
-            seq=seq * SEQ_STEP,
-            key=step.key,
-            kind=step.kind,
-            payload=encode(step),
-            alone_on=alone[step.key],
-            state=state.value,
-        )
+        {
+            "document_id": document_id,
+            "seq": seq * SEQ_STEP,
+            "key": step.key,
+            "kind": step.kind,
+            "payload": encode(step),
+            "alone_on": alone[step.key],
+            "state": state.value,
+        }
         for seq, step in enumerate(document.steps)
     ]
 
