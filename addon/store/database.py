@@ -38,7 +38,7 @@ from sqlalchemy.sql.selectable import SelectBase, TextualSelect
 
 from addon.store.clock import SQLITE_FUNCTION, database_now, sqlite_now
 from addon.store.models import Base, OfCompany
-from addon.store.prepared import run
+from addon.store.prepared import Prepared, cursor_of, run
 
 _READING: Final = "kvitt_reading"
 _LOCK_MS: Final = 75_000
@@ -369,19 +369,19 @@ def _enter(session: Session, transaction: SessionTransaction, connection: Connec
 class Transaction:
     """A writing transaction of one company over a `Line`, for prepared statements. They name the company themselves."""
 
-    __slots__ = ("_connection", "_session", "company_id")
+    __slots__ = ("_connection", "_cursor", "_session", "company_id")
 
     def __init__(self, connection: Connection, company_id: int) -> None:
         self.company_id = company_id
         self._connection = connection
+        self._cursor = cursor_of(connection)
         self._session: WalledSession | None = None
 
-    @property
-    def connection(self) -> Connection:
-        """The connection beneath, once what a session has not yet written is written. It knows no walls of ours."""
+    def carry_out(self, statement: Prepared, told: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives, which names the company as `given_company`: no wall of ours looks at it."""
         if self._session is not None:
             self._session.flush()
-        return self._connection
+        return statement.carry_out(self._connection, {"given_company": self.company_id, **told}, self._cursor)
 
     @property
     def session(self) -> Session:

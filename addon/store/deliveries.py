@@ -265,7 +265,7 @@ _ID: Final = given("given_id", Id)
 def _execute(session: Within, statement: Prepared, **told: Any) -> list[tuple[Any, ...]]:
     """Carry a statement out for the session's company; the rows it gives. Raises `NoCompanyEntered`."""
     if isinstance(session, Transaction):
-        return statement.carry_out(session.connection, {"given_company": session.company_id, **told})
+        return session.carry_out(statement, told)
     company_id = company_of(session)
     session.flush()
     return statement.carry_out(session.connection(), {"given_company": company_id, **told})

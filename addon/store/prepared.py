@@ -45,14 +45,18 @@ class Prepared:
         self._statement: Final = statement
         self._forms: dict[str, _Form] = {}
 
-    def carry_out(self, connection: Connection, told: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """The rows that it gives, in a transaction that has begun. Raises what SQLAlchemy would, `KeyError`."""
+    def carry_out(self, connection: Connection, told: Mapping[str, Any], cursor: Any = None) -> list[tuple[Any, ...]]:
+        """The rows that it gives, in a transaction that has begun. Raises what SQLAlchemy would, `KeyError`.
+
+        `cursor`: one of the connection's, for statements that follow one another.
+        """
         dialect = connection.dialect
         form = self._forms.get(dialect.name)
         if form is None:
             form = self._forms[dialect.name] = _form(self._statement, dialect)
         values = {**form.fixed, **{name: change(told[name]) if change else told[name] for name, change in form.told}}
-        rows = run(connection, form.text, [values[name] for name in form.places] if form.places else values)
+        given_values = [values[name] for name in form.places] if form.places else values
+        rows = run(connection, form.text, given_values, cursor or cursor_of(connection))
         if not form.columns:
             return rows
         return [
@@ -61,17 +65,22 @@ class Prepared:
         ]
 
 
-def run(connection: Connection, text: str, parameters: Any) -> list[tuple[Any, ...]]:
-    """Carry a statement of the driver's out by a cursor of its own. Raises what SQLAlchemy would."""
-    dialect = connection.dialect
+def cursor_of(connection: Connection) -> Any:
+    """A cursor of the driver's, in a transaction that has begun."""
     driver = connection.connection.dbapi_connection
     assert driver is not None  # noqa: S101 - a connection that has begun has one
-    cursor: Any = driver.cursor()
+    return driver.cursor()
+
+
+def run(connection: Connection, text: str, parameters: Any, cursor: Any = None) -> list[tuple[Any, ...]]:
+    """Carry a statement in the driver's own words out. Raises what SQLAlchemy would."""
+    dialect = connection.dialect
+    cursor = cursor or cursor_of(connection)
     try:
         cursor.execute(text, parameters)
         return cursor.fetchall() if cursor.description is not None else []
     except dialect.loaded_dbapi.Error as error:
-        lost = dialect.is_disconnect(error, driver, cursor)
+        lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
         if lost:
             connection.invalidate(error)
         raise DBAPIError.instance(
@@ -83,8 +92,6 @@ def run(connection: Connection, text: str, parameters: Any) -> list[tuple[Any, .
             connection_invalidated=lost,
             dialect=dialect,
         ) from error
-    finally:
-        cursor.close()
 
 
 def _form(statement: ClauseElement, dialect: Dialect) -> _Form:
