@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
 from typing import Any, Final, assert_never
 
 from sqlalchemy import and_, func, select, update
@@ -156,11 +155,11 @@ def deliver(
     run_id: int | None,
     desk_for: Callable[[CallLog], Desk],
     enough: Callable[[], bool],
-    told: Callable[[Callable[[], str]], None] = lambda text: None,
+    told: Callable[[int], None] = lambda document_id: None,
 ) -> Delivered:
     """Deliver what is ready, several documents at once, until nothing is ready or `enough` says stop.
 
-    `told` is given what says in words which document begins, for each of them.
+    `told` is given the id of each document that begins.
     Never two steps of one document, two writes on one invoice or two vouchers at once: `deliveries` sees to it.
     """
     booked = held = 0
@@ -185,7 +184,7 @@ def deliver(
                     (gathered if goes_with_others else ready).append(entry.document_id)
             while idle and ready and len(running) < services.in_flight:
                 document_id = ready.popleft()
-                told(partial(_in_words, services, company_id, document_id))
+                told(document_id)
                 future = pool.submit(
                     copy_context().run,  # what a thread logs names its company and run as well
                     _by_itself,
@@ -327,13 +326,6 @@ def _ready(services: Services, company_id: int, without: set[int]) -> tuple[Read
     with services.db.company_reading(company_id) as session:
         ready = deliveries.next_ready(session, services.in_flight * 8 + len(without), services.quarantine_s)
     return tuple(entry for entry in ready if entry.document_id not in without)
-
-
-def _in_words(services: Services, company_id: int, document_id: int) -> str:
-    with services.db.company_reading(company_id) as session:
-        query = select(DocumentRow.kind, DocumentRow.source_ref, DocumentRow.key).where(DocumentRow.id == document_id)
-        row = session.execute(query).one()
-        return f"{row.kind} {row.source_ref or row.key}"
 
 
 def deliver_document(

@@ -14,14 +14,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from addon.core.books import Books
 from addon.core.dates import booking_date
-from addon.core.delivery import DeliveryState, PartState
+from addon.core.delivery import DeliveryState
 from addon.core.documents import Document
 from addon.core.holds import Hold, Wait
 from addon.core.rules import LockedRule, Policy
@@ -58,14 +58,12 @@ from addon.services.policy import load_policy
 from addon.services.settings import get_connection, plan_next_run, read_company
 from addon.services.statements import Asked
 from addon.services.tally import Counter
-from addon.store import leases
+from addon.store import leases, progress
 from addon.store.models import (
     AccountingConnection,
-    CallRow,
     Company,
     Connection,
     DocumentRow,
-    PartRow,
     RunRow,
 )
 
@@ -694,16 +692,17 @@ class _Told:
         self._work = work
         self._next_at = 0.0
 
-    def __call__(self, text: Callable[[], str]) -> None:
-        """Note what begins now, and bring the counts up to date."""
+    def __call__(self, document_id: int) -> None:
+        """Note which document begins now, and bring the counts up to date."""
         if monotonic_time.monotonic() < self._next_at:
             return
         self._next_at = monotonic_time.monotonic() + 1.0
-        work, words = self._work, text()
+        work = self._work
         with work.services.db.company(work.company_id) as session:
             run = session.get_one(RunRow, work.run_id)
             _count_in(session, run)
             done, left = int(run.counts.get("delivered", 0)), int(run.counts.get("to_deliver", 0))
+            words = progress.in_words(session, document_id)
             run.now_doing = f"Booking {done + 1} of {done + left}: {words}"[:200]
 
 
@@ -887,23 +886,8 @@ def _count(services: Services, company_id: int, run_id: int) -> None:
 
 
 def _count_in(session: Session, run: RunRow) -> None:
-    """The same in a session that has the run's row. One statement: a slice counts many times."""
-    calls = (
-        select(func.count())
-        .select_from(CallRow)
-        .join(Company, Company.id == CallRow.company_id)
-        .where(CallRow.run_id == run.id, CallRow.system == Company.accounting)
-    )
-    counted = session.execute(
-        select(
-            _documents_in(DeliveryState.APPROVED, DeliveryState.SENDING).label("to_deliver"),
-            _documents_in(DeliveryState.BOOKED).label("booked"),
-            _parts_in(PartState.WAITING).label("waiting"),
-            _parts_in(PartState.HELD).label("held"),
-            calls.where(CallRow.method.in_(WRITES)).scalar_subquery().label("writes"),
-            calls.scalar_subquery().label("calls"),
-        )
-    ).one()
+    """The same in a session that has the run's row."""
+    counted = progress.count(session, run.id)
     booked = counted.booked - int(run.cursor.get("booked_before", 0))
     if run.trigger in previews.LOOKING:
         # What it saw is its count; it books nothing, whatever others do meanwhile.
@@ -921,15 +905,6 @@ def _count_in(session: Session, run: RunRow) -> None:
         "writes": counted.writes,
         "calls": counted.calls,
     }
-
-
-def _documents_in(*states: DeliveryState) -> ScalarSelect[int]:
-    query = select(func.count()).select_from(DocumentRow)
-    return query.where(DocumentRow.state.in_([state.value for state in states])).scalar_subquery()
-
-
-def _parts_in(state: PartState) -> ScalarSelect[int]:
-    return select(func.count()).select_from(PartRow).where(PartRow.state == state.value).scalar_subquery()
 
 
 # --- Inline use -------------------------------------------------------------------------------------------------

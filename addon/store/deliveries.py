@@ -262,7 +262,7 @@ _COMPANY: Final = given("given_company", Id)
 _ID: Final = given("given_id", Id)
 
 
-def _execute(session: Within, statement: Prepared, **told: Any) -> list[tuple[Any, ...]]:
+def carry_out(session: Within, statement: Prepared, **told: Any) -> list[tuple[Any, ...]]:
     """Carry a statement out for the session's company; the rows it gives. Raises `NoCompanyEntered`."""
     if isinstance(session, Transaction):
         return session.carry_out(statement, told)
@@ -285,7 +285,7 @@ _INSERT_CALL: Final = Prepared(
 def insert_calls(session: Within, calls: Sequence[Mapping[str, Any]]) -> None:
     """Keep the calls that were made, by the columns of `CallRow`. The caller commits. Raises `NoCompanyEntered`."""
     for call in calls:
-        _execute(session, _INSERT_CALL, **{f"given_{name}": value for name, value in call.items()})
+        carry_out(session, _INSERT_CALL, **{f"given_{name}": value for name, value in call.items()})
 
 
 def _runnable() -> ColumnElement[bool]:
@@ -374,7 +374,7 @@ def next_ready(session: Within, limit: int, quarantine_s: float) -> tuple[Ready,
     alone: set[str] = set()
     # First what was given up, then the rest: each is one range of the index, in the order wanted.
     for state in (DeliveryState.SENDING.value, DeliveryState.APPROVED.value):
-        rows = _execute(
+        rows = carry_out(
             session, _READY, given_state=state, given_limit=limit * 4, given_before_quarantine_s=-quarantine_s
         )
         for delivery_id, document_id, seq, key, kind, needed, doubted in rows:
@@ -415,7 +415,7 @@ def next_turn_at(session: Session, quarantine_s: float) -> datetime | None:
     """
     turns: list[datetime] = [
         at + timedelta(seconds=quarantine_s) if state == DeliveryState.SENDING.value else at
-        for state, at in _execute(session, _TURNS)
+        for state, at in carry_out(session, _TURNS)
         if at is not None
     ]
     return min(turns, default=None)
@@ -494,30 +494,30 @@ class Told:
 
 def open_steps(session: Within, document_id: int) -> tuple[OpenStep, ...]:
     """The deliveries of a document that are not booked, in turn."""
-    return tuple(OpenStep(*row) for row in _execute(session, _OPEN_STEPS, given_id=document_id))
+    return tuple(OpenStep(*row) for row in carry_out(session, _OPEN_STEPS, given_id=document_id))
 
 
 def customer_number(session: Within, key: str) -> str:
     """The number of a customer of ours at the accounting system; empty if there is none."""
-    rows = _execute(session, _CUSTOMER_NUMBER, given_key=key)
+    rows = carry_out(session, _CUSTOMER_NUMBER, given_key=key)
     return str(rows[0][0] or "") if rows else ""
 
 
 def remember_customer(session: Within, key: str, number: str, name: str, email: str) -> None:
     """Keep what the accounting system has of a customer of ours. The caller commits."""
     told = {"given_key": key, "given_number": number, "given_name": name, "given_email": email}
-    if not _execute(session, _CHANGE_CUSTOMER, **told):
-        _execute(session, _NEW_CUSTOMER, **told)
+    if not carry_out(session, _CHANGE_CUSTOMER, **told):
+        carry_out(session, _NEW_CUSTOMER, **told)
 
 
 def knows_rate(session: Within, base: str, quote: str, day: date) -> bool:
     """Whether the accounting system's own rate of a day is known."""
-    return bool(_execute(session, _RATE, given_base=base, given_quote=quote, given_day=day))
+    return bool(carry_out(session, _RATE, given_base=base, given_quote=quote, given_day=day))
 
 
 def planned_steps(session: Within, document_id: int) -> tuple[date, tuple[Step, ...]]:
     """A document's booking date and its steps. Raises `LookupError` for one without."""
-    rows = _execute(session, _PLANNED, given_id=document_id)
+    rows = carry_out(session, _PLANNED, given_id=document_id)
     if not rows:
         raise LookupError(f"document {document_id} has no steps")
     return rows[0][0], tuple(decode_step_text(kind, payload) for _, kind, payload in rows)
@@ -525,7 +525,7 @@ def planned_steps(session: Within, document_id: int) -> tuple[date, tuple[Step, 
 
 def told_of(session: Within, document_id: int) -> Told:
     """What answers have told of a document. Raises `ValueError` for one that is not there."""
-    ((vouchers, clearing_books_minor, total_minor, currency),) = _execute(session, _TOLD_OF, given_id=document_id)
+    ((vouchers, clearing_books_minor, total_minor, currency),) = carry_out(session, _TOLD_OF, given_id=document_id)
     return Told(tuple(vouchers), clearing_books_minor, Money(total_minor, currency))
 
 
@@ -533,12 +533,12 @@ def tell_document(session: Within, document_id: int, columns: Mapping[str, Any])
     """Keep what an answer tells of a document, by the columns of `DocumentRow`. The caller commits."""
     if columns:
         told = {f"given_{name}": value for name, value in columns.items()}
-        _execute(session, _tell(tuple(sorted(columns))), given_id=document_id, **told)
+        carry_out(session, _tell(tuple(sorted(columns))), given_id=document_id, **told)
 
 
 def book_parts(session: Within, document_id: int, at: datetime) -> None:
     """The document stands in the books: so do its parts. The caller commits."""
-    _execute(session, _BOOK_PARTS, given_id=document_id, given_at=at)
+    carry_out(session, _BOOK_PARTS, given_id=document_id, given_at=at)
 
 
 # --- One attempt ---------------------------------------------------------------------------------------------
@@ -612,7 +612,7 @@ def claim(
     The caller commits before a byte leaves. As `claim_step`, but two claims at the same instant on one invoice: one
     gets None. That takes a savepoint, two more trips to the database.
     """
-    found = _execute(session, _THE_STEP, given_id=delivery_id)
+    found = carry_out(session, _THE_STEP, given_id=delivery_id)
     if not found:
         return None
     try:
@@ -643,7 +643,7 @@ def claim_step(
     after a restore. Two claims at the same instant on one invoice: one gets `IntegrityError`, and its transaction
     is over. A step of people is claimed only `for_person`, when they have taken it.
     """
-    rows = _execute(
+    rows = carry_out(
         session,
         _CLAIM,
         given_id=step.delivery_id,
@@ -659,7 +659,7 @@ def claim_step(
         return None
     kind, payload, key, attempt, look_first, doubtful, misses, first_attempted_at, attempted_at, lease_until = rows[0]
     if step.seq == 0 and attempt == 1:
-        _execute(session, _DOCUMENT_SENDING, given_id=step.document_id)
+        carry_out(session, _DOCUMENT_SENDING, given_id=step.document_id)
     return Claimed(
         delivery_id=step.delivery_id,
         document_id=step.document_id,
@@ -780,7 +780,7 @@ _MISSED: Final = Prepared(
 
 
 def _carried_out(session: Within, statement: Prepared, claimed: Claimed, **told: Any) -> tuple[Any, ...] | None:
-    rows = _execute(session, statement, given_id=claimed.delivery_id, given_attempt=claimed.attempt, **told)
+    rows = carry_out(session, statement, given_id=claimed.delivery_id, given_attempt=claimed.attempt, **told)
     return rows[0] if rows else None
 
 
@@ -798,7 +798,7 @@ def record_booked(session: Within, claimed: Claimed, answer: StepAnswer) -> bool
     took over will find the write.
     """
     _, more = _end(session, _BOOKED, claimed, given_reference=answer.reference, given_answer=encode(answer))
-    return not more and bool(_execute(session, _DOCUMENT_BOOKED, given_id=claimed.document_id))
+    return not more and bool(carry_out(session, _DOCUMENT_BOOKED, given_id=claimed.document_id))
 
 
 def record_rejected(session: Within, claimed: Claimed, code: str, message: str, *, while_looking: bool = False) -> None:
@@ -808,7 +808,7 @@ def record_rejected(session: Within, claimed: Claimed, code: str, message: str, 
     Raises `ClaimLost`.
     """
     _end(session, _REJECTED, claimed, given_doubt=while_looking, given_code=code, given_message=message)
-    _execute(session, _DOCUMENT_REJECTED, given_id=claimed.document_id)
+    carry_out(session, _DOCUMENT_REJECTED, given_id=claimed.document_id)
 
 
 def reopen(session: Session, delivery_id: int) -> bool:
