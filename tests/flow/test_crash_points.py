@@ -178,7 +178,7 @@ def test_a_wrong_invoice_is_not_booked_though_the_process_stops_before_it_is_wit
 ) -> None:
     plus.sells("2026-03-18", 100_00, "eur")
     plus.world.fortnox.switches.currency_rate_forced_to_one = True
-    plus.opens()
+    plus.opens(rate_source="accounting")
 
     def stop(*_: Any) -> None:
         raise Stop("before the withdrawal")
