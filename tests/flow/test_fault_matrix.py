@@ -287,7 +287,7 @@ def _warehouse(place: Place) -> None:
     place.bed.world.fortnox.switches.currency_rate_forced_to_one = True
     for n in range(DOCUMENTS):
         house.sells("2026-03-18", 100_00 + 100 * n, "eur")
-    house.opens("plus")
+    house.opens("plus", rate_source="accounting")
     place.strikes("warehouse")
     run_once(house)
     assert house.held() == ["rate_differs"] * DOCUMENTS

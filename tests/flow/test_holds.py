@@ -134,7 +134,7 @@ def test_a_rate_forced_to_one_holds_and_nothing_is_booked(plus: House) -> None:
     plus.sells("2026-03-02", 100_00, "eur")
     plus.sells("2026-03-02", 700_00, "dkk")
     plus.world.fortnox.switches.currency_rate_forced_to_one = True
-    plus.opens()
+    plus.opens(rate_source="accounting")
     plus.runs()
     assert plus.held() == ["rate_differs", "rate_differs"]
     assert not plus.our_invoices(), "what was made has been cancelled"
@@ -153,7 +153,7 @@ def test_a_wrong_invoice_that_cannot_be_cancelled_is_found_again_and_compared_ag
     plus.sells("2026-03-18", 100_00, "eur")
     plus.world.fortnox.switches.currency_rate_forced_to_one = True
     plus.fault("error_500_before", "/cancel$", times=None)
-    plus.opens()
+    plus.opens(rate_source="accounting")
     plus.runs()
     assert plus.held() == ["rate_differs"]
     assert [invoice.booked for invoice in plus.our_invoices()] == [False]
