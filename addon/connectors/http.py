@@ -31,7 +31,7 @@ from typing import Any, Final, NoReturn
 import httpcore
 import httpx
 
-from addon.ports.calls import CallObserver, CallRecord, write_is_late
+from addon.ports.calls import CallObserver, CallRecord, concerned, write_is_late
 from addon.ports.errors import BadReply, OutcomeUnknown, PortError, TryLater
 
 DEADLINE_S = 60.0
@@ -480,6 +480,7 @@ class HttpClient:
                 duration_ms=round((time.monotonic() - call.started) * 1000),
                 request_ref=call.request_ref,
                 note=call.fault or note,
+                concerns=concerned(),
             )
         )
 

@@ -41,6 +41,26 @@ def write_is_late(now: float) -> bool:
     return until is not None and now > until
 
 
+# --- What calls are about -----------------------------------------------------------------------------------------
+
+_concerned: ContextVar[str] = ContextVar("kvitt_calls_concern", default="")
+
+
+@contextmanager
+def concerning(key: str) -> Iterator[None]:
+    """The calls of this block are about one step among many that go together: the one with this key."""
+    before = _concerned.set(key)
+    try:
+        yield
+    finally:
+        _concerned.reset(before)
+
+
+def concerned() -> str:
+    """The key of the step that a call made now is about; empty where that goes without saying."""
+    return _concerned.get()
+
+
 # --- Who is told, who paces, and where tokens come from -----------------------------------------------------------
 
 
@@ -56,6 +76,8 @@ class CallRecord:
     duration_ms: int
     request_ref: str = ""
     note: str = ""
+    concerns: str = ""
+    """The key of the step that it was made for, where several are under way together."""
 
 
 class CallObserver(Protocol):

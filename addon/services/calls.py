@@ -24,10 +24,12 @@ class CallLog:
         with self._lock:
             self._calls.append(call)
 
-    def take(self) -> tuple[CallRecord, ...]:
-        """What has been noted since the last time, and forget it."""
+    def take(self, key: str = "") -> tuple[CallRecord, ...]:
+        """What has been noted since the last time, and forget it. With a step's key: but for what is another step's."""
         with self._lock:
-            calls, self._calls = tuple(self._calls), []
+            left = [call for call in self._calls if key and call.concerns not in ("", key)]
+            calls = tuple(call for call in self._calls if not key or call.concerns in ("", key))
+            self._calls = left
         return calls
 
     def save(self, services: Services, company_id: int, run_id: int | None = None) -> None:
@@ -38,9 +40,11 @@ class CallLog:
         with services.db.company(company_id) as session:
             self.save_in(session, run_id)
 
-    def save_in(self, session: Within, run_id: int | None = None, delivery_id: int | None = None) -> None:
+    def save_in(
+        self, session: Within, run_id: int | None = None, delivery_id: int | None = None, key: str = ""
+    ) -> None:
         """The same in a transaction that is open anyway. The caller commits."""
-        save_calls(session, self.take(), run_id, delivery_id)
+        save_calls(session, self.take(key), run_id, delivery_id)
 
     def put_back(self, calls: Sequence[CallRecord]) -> None:
         """Note again what was taken and could not be written."""

@@ -441,7 +441,7 @@ def _booked_together(together: Sequence[tuple[_Chain, _Attempt]], desk: Desk) ->
 
 
 def _recorded_of_many(work: _Chain, attempt: _Attempt, outcome: StepAnswer | Exception, first: str) -> Progress:
-    """Record one of many. Its calls stand with the first of them. Raises `ClaimLost`."""
+    """Record one of many. The calls that were made for all stand with the first of them. Raises `ClaimLost`."""
     claimed, parts = attempt.claimed, (work.services, work.company_id, work.run_id, attempt.claimed)
     match outcome:
         case StepAnswer():
@@ -689,7 +689,8 @@ def _answered(work: _Chain, attempt: _Attempt, step: Step, answer: StepAnswer, *
     `ClaimLost`, and what claiming raises; then nothing is recorded.
     """
     begun = monotonic_time.monotonic()
-    claimed, calls = attempt.claimed, work.desk.log.take()
+    claimed = attempt.claimed
+    calls = work.desk.log.take(claimed.key)
     following: _Attempt | Progress = Progress.PAUSED
     try:
         with work.line.transaction() as session:
@@ -1500,7 +1501,7 @@ def _reason(error: Rejected) -> HoldReason:
 
 
 def _save_calls(session: Session, run_id: int | None, claimed: Claimed, desk: Desk) -> None:
-    desk.log.save_in(session, run_id, claimed.delivery_id)
+    desk.log.save_in(session, run_id, claimed.delivery_id, claimed.key)
 
 
 def _fitted(step: Step, known: Known, desk: Desk) -> Step:

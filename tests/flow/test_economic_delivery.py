@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from addon.sandbox.world import World
 from addon.services import delivery
+from addon.store.models import CallRow, DeliveryRow, DocumentRow
 from tests.flow.firm import NOW, Firm, firm_in, run_out
 from tests.support.town import at
 from tests.support.turned import turned
@@ -34,6 +36,29 @@ def test_payments_of_a_slice_and_its_vouchers_are_booked_by_one_call(firm: Firm)
     firm.runs()
     assert booking_calls(firm) == 1
     assert len(firm.payments()) == 5
+    firm.all_is_well()
+
+
+def test_each_voucher_of_many_names_the_call_that_entered_it(firm: Firm) -> None:
+    """Booked by one call, entered by one each: a page shows a voucher's own entry, not those of the others."""
+    for day in range(2, 7):
+        firm.sells(f"2026-03-0{day}", 100_00 + 100 * day)
+    firm.opens()
+    firm.runs()
+    with firm.town.services.db.company_reading(firm.company_id) as session:
+        fees = session.scalars(
+            select(DeliveryRow.id)
+            .join(DocumentRow, DocumentRow.id == DeliveryRow.document_id)
+            .where(DocumentRow.kind == "fees")
+        ).all()
+        entered = [
+            session.scalars(
+                select(CallRow.path).where(CallRow.delivery_id == one, CallRow.path.like("%draft-entries/bulk"))
+            ).all()
+            for one in fees
+        ]
+    assert len(fees) >= 4
+    assert [len(calls) for calls in entered] == [1] * len(fees)
     firm.all_is_well()
 
 

@@ -23,6 +23,7 @@ from addon.core.dates import FinancialYear
 from addon.core.documents import BookPayment, PostVoucher, Settlement, Step
 from addon.core.holds import HoldReason
 from addon.ports.accounting import Known
+from addon.ports.calls import concerning
 from addon.ports.errors import BadReply, NeedsReconnect, OutcomeUnknown, PortError, Rejected, TryLater
 
 JOURNAL_NAME: Final = "Kvitt"
@@ -232,7 +233,8 @@ class Entries:
         ready: dict[int, _One] = {}
         for place, (step, known) in enumerate(work):
             try:
-                ready[place] = self._ready(step, known)
+                with concerning(step.key):
+                    ready[place] = self._ready(step, known)
             except PortError as error:
                 found[place] = error
             except Unreadable as error:
