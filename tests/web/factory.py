@@ -35,7 +35,7 @@ from addon.core.documents import (
 )
 from addon.core.grants import Grant
 from addon.core.holds import HoldReason, WaitReason
-from addon.core.money import Money
+from addon.core.money import ExchangeRate, Money
 from addon.core.reconcile import NamedDifference
 from addon.core.records import (
     Buyer,
@@ -322,6 +322,9 @@ def sale_document(ref: str, order: str, total: Money, books: Money, day: date, c
         (total.to_decimal() / 5).quantize(Decimal("0.01")),
         order_number=order,
         text=f"Stripe {ref}",
+        rate=ExchangeRate("EUR", "SEK", Decimal("11.30"), 1, day - timedelta(days=1), "riksbank")
+        if total.currency == "EUR"
+        else None,
     )
     settlement = Settlement(f"{key}/payment", total, books, day, CLEARING)
     return Document(

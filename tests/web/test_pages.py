@@ -247,3 +247,8 @@ def test_what_lies_before_the_start_is_part_of_the_proof(house: House, filled: F
     proof = pages.payout(house.services, filled.company, filled.payouts["paid"])
     assert proof.earlier == sek(5000) and not proof.difference and proof.payout.proved
     assert "From before your start date" in house.client(filled.company).get(f"/payouts/{proof.payout.id}").text
+
+
+def test_an_invoice_says_whose_rate_it_was_made_at(house: House, filled: Filled) -> None:
+    text = words_of(house.client(filled.company).get(f"/transactions/{filled.movements['sale0']}").text)
+    assert "rate 11,30 Sveriges Riksbank" in text
