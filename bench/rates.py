@@ -149,7 +149,6 @@ def _situation(month: Month, suffixes: Sequence[str]) -> Situation:
         matches={},
         known_customers=frozenset(),
         fee_vouchers={},
-        carrying={},
         payments_under_way={},
         payout_vouchers={},
     )
