@@ -113,6 +113,11 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Requests are not logged."""
 
+    def log_error(self, format: str, *args: Any) -> None:
+        """A connection that nobody used for a while ends in silence; all else is told."""
+        if not (args and isinstance(args[0], TimeoutError)):
+            super().log_error(format, *args)
+
 
 def _call(app: WSGIApplication, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
     kept: list[tuple[str, list[tuple[str, str]]]] = []

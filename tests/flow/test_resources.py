@@ -208,7 +208,9 @@ def test_every_line_of_a_run_names_its_company_and_its_run_in_every_thread(
     with monkeypatch.context() as patch:
         patch.setattr(FortnoxAccounting, "perform", broken)
         run = house.runs()
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    written = [json.loads(line) for line in log.getvalue().splitlines()]
+    # A server of the simulated world, this test's or an earlier one's, may have something to say too.
+    lines = [line for line in written if line["logger"] != "werkzeug"]
     assert len(lines) >= 2
     assert {(line.get("company_id"), line.get("run")) for line in lines} == {(house.company_id, run.id)}
     assert not structlog.contextvars.get_contextvars()

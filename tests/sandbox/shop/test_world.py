@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from werkzeug.exceptions import NotFound
 
+from addon.sandbox import serving
 from addon.sandbox.server import Ports, RunningWorld, serve_world
 from addon.sandbox.world import Urls, World, demo_world
 
@@ -135,3 +138,17 @@ def test_it_runs_as_a_process_until_it_is_told_to_stop() -> None:
         process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def test_a_connection_that_nobody_uses_ends_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pool keeps connections that it may never use again; giving one up is no line in anybody's log."""
+    monkeypatch.setattr(serving._Handler, "timeout", 0.05)
+    server = serving.serve_threaded(NotFound())
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as idle:
+            assert idle.recv(1) == b"", "the other side hangs up"
+    finally:
+        server.shutdown()
+    assert not caplog.records
