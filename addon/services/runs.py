@@ -305,10 +305,10 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
     with services.db.company(company_id) as session:
         if not leases.take(session, company_id, holder, services.lease_s):
             return SliceResult(more=True, retry_in_s=1.0, run_id=None, busy=True)
-    outcome = "broken"
+    outcome, interrupted = "broken", False
     try:
         result = _sliced(services, company_id, holder, trigger)
-        outcome = "more" if result.more else "ended"
+        outcome, interrupted = "more" if result.more else "ended", result.busy
         return result
     finally:
         allow_writes_until(None)
@@ -316,6 +316,9 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
         with services.db.company(company_id) as session:
             gauges.note(session)
             released = leases.release(session, company_id, holder)
+            if interrupted and released.was_held:
+                # Its time ran out and nobody took over: given back without a wish, the run would lie until tomorrow.
+                leases.want(session, company_id, "slice")
         services.tally.write_quietly(services.db)
         if released.wanted_again:
             services.nudge(company_id)

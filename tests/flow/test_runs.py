@@ -121,6 +121,14 @@ def test_a_run_that_breaks_ends_and_says_so(plus: House, monkeypatch: pytest.Mon
     plus.all_is_well()
 
 
+def asked_for(house: House) -> bool:
+    """Whether the company's work is wanted by somebody since its last slice began, its daily time apart."""
+    with house.rows() as session:
+        work = session.get_one(CompanyWork, house.company_id)
+        assert work.slice_started_at is not None and not work.lease_holder
+        return work.wanted_at is not None and work.wanted_at > work.slice_started_at
+
+
 def test_whoever_lost_the_lease_stops(plus: House, monkeypatch: pytest.MonkeyPatch) -> None:
     plus.sells("2026-03-02", 1_000_00)
     plus.opens()
@@ -169,6 +177,7 @@ def test_what_a_slice_meets_whose_lease_ran_out_while_it_planned_is_its_successo
     assert not overtaken[1].busy
     run = runs.view(services, plus.company_id, int(result.run_id or 0))
     assert (run.state, run.message) == ("done", ""), "what the slow one met is not told as a fault"
+    assert not asked_for(plus), "its successor has done it all"
     plus.all_is_well()
 
 
@@ -190,6 +199,7 @@ def test_a_plan_that_took_longer_than_its_lease_is_not_stored(plus: House, monke
     result = runs.run_slice(services, plus.company_id, "click")
     assert result.busy
     assert not plus.documents(), "the plan was taken back"
+    assert asked_for(plus), "nobody has taken over, so the clock must find it"
     plus.runs()
     plus.all_is_well()
 
