@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 START_TIMEOUT_S: Final = 10.0
 _PR_SET_PDEATHSIG: Final = 1
+_held: list[socket.socket] = []
 
 
 class NoRedis(RuntimeError):
@@ -45,10 +46,20 @@ def find_executable() -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port for a server that is started later, kept for it until this process ends.
+
+    A port that is merely looked up goes to whoever connects or listens next. Linux lets a server that sets
+    SO_REUSEADDR listen where a socket is bound that does not, and gives such a port to nobody else.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    if sys.platform.startswith("linux"):
+        _held.append(held)
+    else:
+        held.close()
+    return port
 
 
 def end_with_parent() -> None:

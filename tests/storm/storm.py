@@ -20,13 +20,14 @@ from sqlalchemy import update
 from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 
 from addon.jobs import queue
+from addon.jobs.redis_server import free_port
 from addon.sandbox.stripe.webhooks import Courier
 from addon.sandbox.world import World
 from addon.services import runs
 from addon.services.runs import RunView
 from addon.store.migrate import migrate
 from addon.store.models import AccountingConnection
-from tests.servers import PostgresServer, RedisServer, free_port, running_postgres, running_redis, wait_until
+from tests.servers import PostgresServer, RedisServer, running_postgres, running_redis, wait_until
 from tests.storm import laws
 from tests.storm.fleet import START_S, WORKERS, Fleet
 from tests.storm.stands import Pair, Stand, stand

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import redis
 
+from addon.jobs.redis_server import free_port
 from tests.conftest import OutsideNetwork
 from tests.servers import PostgresDatabase, RedisServer, dies_with_parent, wait_until
 
@@ -68,6 +69,18 @@ def test_redis_comes_back_empty_after_a_crash(redis_server: RedisServer) -> None
     redis_server.start()
     with redis.Redis.from_url(redis_server.url) as client:
         assert client.get("a") is None
+
+
+def test_a_port_is_kept_for_the_server_that_is_started_on_it_later() -> None:
+    """While a storm gathered, somebody's connection was given the port that the pages were to listen on."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux lets a server listen beside the one that keeps its port")
+    port = free_port()
+    with socket.socket() as connecting, pytest.raises(OSError, match="in use"):
+        connecting.bind(("127.0.0.1", port))
+    for _ in range(2):  # and once more, as after a crash
+        with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port), timeout=60):
+            pass
 
 
 def test_a_child_ends_with_the_process_that_started_it() -> None:
