@@ -320,25 +320,32 @@ class Entries:
         )
 
     def _read_back(self, ready: Mapping[int, _One]) -> dict[int, StepAnswer | PortError]:
+        """What each came to. All that was told is written by now, so a question without an answer leaves it in doubt:
+        "nothing happened" is said only of what the booking call itself says it of."""
         answers: dict[int, StepAnswer | PortError] = {}
         asked = {place: one for place, one in ready.items() if isinstance(one.error, Rejected | None)}
+        payments: Mapping[str, list[Row]] = {}
+        vouchers: Mapping[str, tuple[VoucherView, bool]] = {}
         try:
             payments = self._rows_of_payments(asked.values())
             vouchers = self._booked_vouchers([one.step for one in asked.values() if isinstance(one.step, PostVoucher)])
         except PortError as error:
-            unread = OutcomeUnknown(f"what was booked cannot be read: {error}")
-            return {place: unread if place in asked else one.error or unread for place, one in ready.items()}
+            answers |= dict.fromkeys(asked, _unread(error))
         for place, one in ready.items():
+            if place in answers:
+                continue
             try:
                 if isinstance(one.step, PostVoucher):
                     answers[place] = self._voucher_came(one, one.step, vouchers)
                 else:
                     answers[place] = self._payment_came(one, one.step, payments)
+            except (TryLater, NeedsReconnect) as error:
+                answers[place] = error if error is one.error else _unread(error)
             except PortError as error:
                 answers[place] = error
             except Unreadable as error:
                 # One row that is not as it should be is in doubt, and none of those that are beside it.
-                answers[place] = OutcomeUnknown(f"what was booked cannot be read: {error}")
+                answers[place] = _unread(error)
         return answers
 
     def _rows_of_payments(self, some: Iterable[_One]) -> Mapping[str, list[Row]]:
@@ -778,6 +785,10 @@ def _rows_on_contra(step: PostVoucher) -> int:
     """
     contra = step.voucher.lines[_contra_line(step)].account.number
     return len(step.voucher.lines) - 1 + sum(line.account.number == contra for line in step.voucher.lines) - 1
+
+
+def _unread(error: Exception) -> OutcomeUnknown:
+    return OutcomeUnknown(f"what was booked cannot be read: {error}")
 
 
 def _unbooked(numbers: Sequence[int], invoice_number: str, settlement: Settlement) -> PaymentView:

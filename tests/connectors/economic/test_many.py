@@ -10,7 +10,7 @@ from addon.core.books import StepAnswer
 from addon.core.documents import BookPayment
 from addon.core.holds import HoldReason
 from addon.ports.accounting import Known
-from addon.ports.errors import OutcomeUnknown, PortError, Rejected
+from addon.ports.errors import OutcomeUnknown, PortError, Rejected, TryLater
 from addon.sandbox.economic import Fault
 from tests.connectors.economic.conftest import DAY, Bench, invoice_of, money
 
@@ -158,3 +158,36 @@ def test_where_the_questions_are_not_answered_the_halves_tell(bench: Bench) -> N
     bench.world.faults.add(Fault("html_502_before", match="periods$"))
     answers = bench.economic.perform_together(work)
     assert {answer.reason for answer in answers if isinstance(answer, Rejected)} == {HoldReason.PERIOD_LOCKED}
+
+
+def test_a_voucher_that_was_booked_is_in_doubt_where_the_question_for_it_is_not_answered(bench: Bench) -> None:
+    """Were it "nothing happened", it would be entered and booked a second time, without a look."""
+    bench.world.switches.booked_delay_s = 5
+    bench.world.faults.add(Fault("error_500_before", match="GET .*/draft-entries/[0-9]+$"))
+    (answer,) = bench.economic.perform_together([(bench.payout(), bench.for_vouchers())])
+    assert isinstance(answer, OutcomeUnknown)
+    assert bench.agreement.balance(5891) == -100
+
+
+def test_a_voucher_whose_booking_was_not_begun_is_in_doubt_where_nothing_can_be_read_back(bench: Bench) -> None:
+    """Its entries lie there: after the hour for which they are remembered they would lie there twice."""
+    agreement, faults = bench.agreement, bench.world.faults
+    booking = "bookdraftentries$"
+    # Refused together; then the first is booked, the second is not begun, and nothing can be read.
+    faults.add(Fault("call", match=booking, action=lambda: agreement.bar_period(DAY)))
+    faults.add(Fault("error_500_before", match="GET .*periods$"))
+    faults.add(Fault("call", match=booking, after=1, action=lambda: agreement.bar_period(DAY, barred=False)))
+    faults.add(Fault("rate_limited", match=booking, after=2))
+    faults.add(Fault("error_500_before", match="GET .*/booked-entries$"))
+    work = [(bench.payout(f"stripe/po_{number}/payout"), bench.for_vouchers()) for number in (1, 2)]
+    answers = bench.economic.perform_together(work)
+    assert agreement.balance(5891) == -100
+    assert len(agreement.draft_entries) == 2
+    assert [type(answer) for answer in answers] == [OutcomeUnknown, OutcomeUnknown]
+
+
+def test_a_payment_that_was_not_booked_for_want_of_a_turn_is_not_in_doubt(bench: Bench) -> None:
+    bench.pay(bench.sell(invoice_of("10.00 DKK", "stripe/ch_0/sale")), "stripe/ch_0/pay")
+    work = [entered(bench, number) for number in range(1, 3)]
+    bench.world.faults.add(Fault("rate_limited", match="bookdraftentries$"))
+    assert [type(answer) for answer in bench.economic.perform_together(work)] == [TryLater, TryLater]
