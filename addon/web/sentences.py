@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from flask_babel import get_locale, gettext
 
@@ -263,6 +263,10 @@ FAULTS: Final[tuple[str, ...]] = (
 _PLACE: Final = re.compile(r"%\((\w+)\)s")
 _WORDY: Final = frozenset({"what"})
 """Places that take as much as they can: a credit note 12 is a credit note with the number 12."""
+_DEEPEST: Final = 3
+"""How deep our own phrases stand in one another. A text may be made of nothing but such words, by anybody."""
+_NAMES: Final = frozenset({"order", "name"})
+"""Places of what somebody else has named: it stays as it is, though it may look like a day or an amount."""
 _END: Final = re.compile(r"(?<=[.])\s+(?=[A-Z\"])")
 _MONEY: Final = re.compile(r"(-?\d+(?:\.\d+)?) ([A-Z]{3})")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?) %")
@@ -320,28 +324,32 @@ def _untranslated() -> bool:
     return found is None or found.language == "en"
 
 
-def _said(text: str, templates: tuple[str, ...]) -> str:
+def _said(text: str, templates: tuple[str, ...], deep: int = 0) -> str:
     for shape, template in _shapes(templates):
         found = shape.fullmatch(text)
         if found:
-            return str(gettext(template)) % _places(found.groupdict())
+            return str(gettext(template)) % _places(found.groupdict(), deep)
     return ""
 
 
-def _places(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _place(str(value)) for name, value in values.items()}
+def _places(values: Mapping[str, str], deep: int) -> dict[str, str]:
+    return {name: value if name in _NAMES else _place(value, deep + 1) for name, value in values.items()}
 
 
-def _place(value: str) -> str:
+def _place(value: str, deep: int) -> str:
     """What stands in a placeholder: a phrase of ours, a list of them, a figure, a day, or a name as it is."""
+    if deep > _DEEPEST:
+        return value
     for between in (", ", "; "):
-        parts = [_plain(each) for each in value.split(between)]
-        if len(parts) > 1 and all(parts):
-            return between.join(parts)
-    return _plain(value) or value
+        parts = value.split(between)
+        if len(parts) > 1:
+            said = [_plain(each, deep) for each in parts]
+            if all(said):
+                return between.join(said)
+    return _plain(value, deep) or value
 
 
-def _plain(value: str) -> str:
+def _plain(value: str, deep: int) -> str:
     """A phrase, day, rate or amount as the language writes it; empty for anything else."""
     if _DAY.fullmatch(value):
         try:
@@ -356,4 +364,4 @@ def _plain(value: str) -> str:
             return filters.money_text(Money.from_decimal(Decimal(found[1]), found[2]))
         except InexactAmount:
             return ""
-    return _said(value, PHRASES) or _said(value, FAULTS)
+    return _said(value, PHRASES, deep) or _said(value, FAULTS, deep)

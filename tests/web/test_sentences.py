@@ -133,3 +133,28 @@ def test_a_name_with_a_hyphen_stays_on_one_line(house: House) -> None:
     assert '<span class="nowrap">e-conomic</span>' in page
     asked = house.app.test_client().get("/sign-in").text
     assert "<title>" in asked and "<span" not in asked.partition("<title>")[2].partition("</title>")[0]
+
+
+def test_an_order_number_that_looks_like_a_day_or_an_amount_stays_as_it_is(reader: None) -> None:
+    with force_locale("sv"):
+        for order in ("2026-03-04", "100.00 SEK", "invoice 7", "%(what)s {0} %d", "<b>"):
+            rule = f"Basic: order number {order} stands on invoice 5, which is open with this amount."
+            assert f"ordernummer {order} står på faktura 5," in sentences.sentence(rule)
+
+
+def test_a_text_of_nothing_but_our_own_words_is_said_at_once(reader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may type one, and each word would stand in the place of the one before it."""
+    tried = []
+    plain = sentences._plain
+
+    def counted(value: str, deep: int) -> str:
+        tried.append(value)
+        return plain(value, deep)
+
+    monkeypatch.setattr(sentences, "_plain", counted)
+    with force_locale("sv"):
+        for words in ("invoice " * 9, "rule 1: " * 9, "invoice invoice invoice 1; 2, " * 9):
+            assert sentences.fault(f"{words}x is none of y, nor a rate").endswith(
+                "x är varken någon av y eller en momssats"
+            )
+    assert len(tried) < 500
