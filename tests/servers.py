@@ -177,6 +177,8 @@ class PostgresServer:
     durable: bool = False
     """Whether what was committed outlives a killed server: for tests that kill it."""
     _databases: int = 0
+    _log_from: int = 0
+    """How long the log was when the server was started last: what stands before is of its predecessors."""
     _templates: dict[Callable[[str], object], str] = field(default_factory=dict)
 
     @property
@@ -242,6 +244,7 @@ class PostgresServer:
 
     def _spawn(self, options: list[str]) -> None:
         with (self.folder / "postgres.log").open("ab") as log:
+            self._log_from = log.tell()
             self.child = subprocess.Popen(
                 [str(self.binaries / "postgres"), "-D", str(self.data), *options],
                 user=self.user,
@@ -262,17 +265,20 @@ class PostgresServer:
         assert self.child is not None
         deadline = time.monotonic() + 2 * START_TIMEOUT_S
         while self.child.poll() is None:
-            if self._answers():
+            if self._lets_in():
                 return False
             assert time.monotonic() < deadline, f"PostgreSQL does not answer: {self._log_tail()}"
             time.sleep(0.02)
-        tail = self._log_tail().splitlines()[-3:]
-        return any("shared memory block" in line or "lock file" in line for line in tail)
+        said = (self.folder / "postgres.log").read_bytes()[self._log_from :]
+        return b"shared memory block" in said or b"lock file" in said
 
     def _answers(self) -> bool:
         assert self.child is not None
         if self.child.poll() is not None:
             raise AssertionError(f"PostgreSQL ended: {self._log_tail()}")
+        return self._lets_in()
+
+    def _lets_in(self) -> bool:
         try:
             self._connect().close()
         except psycopg.OperationalError:
