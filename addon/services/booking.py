@@ -62,7 +62,7 @@ from addon.services import activity, articles, joining, oss, rules, vat_numbers
 from addon.services.context import Services
 from addon.services.holdings import load_holdings
 from addon.services.ingest import UNDER_WAY_AT_START, start_day, start_instant, zone_of
-from addon.services.settings import get_connection
+from addon.services.settings import get_connection, read_company
 from addon.services.standing import (
     GIVES_BACK,
     load_claims,
@@ -1427,7 +1427,6 @@ def plan_pass(
     run_id: int | None,
     load_policy: Callable[[Session], Policy],
     system: AccountingSystem,
-    approve_all: bool,
     enough: Callable[[], bool] = lambda: False,
     run_started_at: datetime | None = None,
     still_ours: Callable[[Session], None] = lambda session: None,
@@ -1466,6 +1465,7 @@ def plan_pass(
         situation = load_situation(session, connection_id, movements, search.found, policy)
         unsearched = _unsearched(session, connection_id, movements, search.found, policy)
         result = search.with_holds(plan(situation, policy))
+        approve_all = read_company(session).approve_automatically
         stored = store_plan(session, company_id, connection_id, run_id, result, policy, approve_all, now, unsearched)
         search.keep(session, connection_id)
         keep_opening_values(session, connection_id, result.documents, policy)

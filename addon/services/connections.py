@@ -252,14 +252,16 @@ def payment_source(services: Services, company_id: int, connection_id: int, obse
     By its row and not by its token alone: Connect needs none of its own, and once the company has let go of an
     account, another may have connected it.
     """
-    with services.db.company_reading(company_id) as session:
-        _refuse_ended(get_connection(session, connection_id))
-    return _source(services, company_id, connection_id, observer)
+    return _source(services, company_id, connection_id, observer, refuse_ended=True)
 
 
-def _source(services: Services, company_id: int, connection_id: int, observer: CallObserver) -> PaymentSource:
+def _source(
+    services: Services, company_id: int, connection_id: int, observer: CallObserver, *, refuse_ended: bool = False
+) -> PaymentSource:
     with services.db.company_reading(company_id) as session:
         row = get_connection(session, connection_id)
+        if refuse_ended:
+            _refuse_ended(row)
         provider, way, account_ref = row.provider, row.way, row.account_ref
         places = read_connection(row).order_places
     tokens = ConnectionTokens(services, company_id, connection_id)

@@ -29,6 +29,7 @@ from addon.ports.payments import Fetched, PaymentSource
 from addon.services.context import Services
 from addon.store.bulk import among, insert_rows
 from addon.store.codec import decode, encode
+from addon.store.database import held
 from addon.store.models import Company, Connection, DisputeRow, MovementRow, PartRow, PayoutRow
 
 PAYOUT_WATCH = timedelta(days=14)
@@ -137,7 +138,7 @@ def _since_start(
 
 def zone_of(session: Session, company_id: int) -> ZoneInfo:
     """The company's time zone."""
-    return ZoneInfo(session.get_one(Company, company_id).time_zone)
+    return ZoneInfo(held(session, session.get_one(Company, company_id)).time_zone)
 
 
 def start_instant(connection: Connection, zone: ZoneInfo) -> datetime:

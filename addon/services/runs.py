@@ -11,6 +11,7 @@ import time as monotonic_time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from addon.core.rules import LockedRule, Policy
 from addon.core.saleform import Articles
 from addon.log import bind_company
 from addon.ports.accounting import AccountingSystem
-from addon.ports.calls import Lane, allow_writes_until
+from addon.ports.calls import CallObserver, Lane, allow_writes_until
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
 from addon.services import (
@@ -258,22 +259,31 @@ class _Slice:
     services: Services
     company_id: int
     run_id: int
+    started_at: datetime
+    """When the run began, of which this may be a later slice."""
+    phase: str
+    """The phase that the run is in as the slice begins."""
     lane: Lane
     deadline: float
     holder: str
     log: CallLog = field(default_factory=CallLog)
     noticed: bool = False
     """Whether this slice has looked if the rows have gone back behind the books."""
+    _systems: Callable[[CallObserver], AccountingSystem] | None = None
 
     def enough(self) -> bool:
         return self.services.stopping() or monotonic_time.monotonic() >= self.deadline
 
-    def hold_on(self) -> None:
-        """Hold the company's lease from now on, and write under it. Raises `Interrupted` where it has run out."""
+    def hold_on(self, note: Callable[[Session], None] | None = None) -> None:
+        """Hold the company's lease from now on, and write under it. Raises `Interrupted` where it has run out.
+
+        note: what is stored with it; nothing, where the lease has run out.
+        """
         begun = monotonic_time.monotonic()
         with self.services.db.company(self.company_id) as session:
-            if not leases.renew(session, self.company_id, self.holder, self.services.lease_s):
-                raise Interrupted(self.holder)
+            self.still_ours(session)
+            if note is not None:
+                note(session)
         allow_writes_until(begun + self.services.lease_s * (delivery.CALL_SHARE - 1) / delivery.CALL_SHARE)
 
     def still_ours(self, session: Session) -> None:
@@ -285,9 +295,10 @@ class _Slice:
             raise Interrupted(self.holder)
 
     def system(self, log: CallLog | None = None) -> AccountingSystem:
-        return connections.accounting_system(
-            self.services, self.company_id, log if log is not None else self.log, self.lane
-        )
+        """The company's books; what they are reached by is read once in a slice."""
+        if self._systems is None:
+            self._systems = connections.accounting_systems(self.services, self.company_id, self.lane)
+        return self._systems(log if log is not None else self.log)
 
     def source(self, connection_id: int) -> PaymentSource:
         return connections.payment_source(self.services, self.company_id, connection_id, self.log)
@@ -327,10 +338,10 @@ def run_slice(services: Services, company_id: int, trigger: str = "sweep") -> Sl
 def _sliced(services: Services, company_id: int, holder: str, trigger: str) -> SliceResult:
     with services.db.company(company_id) as session:
         run = _open_run(session) or _new_run(session, trigger, None, services.now())
-        run_id, lane = run.id, Lane.CLICK if run.trigger in _BY_PERSON else Lane.BULK
-    seconds = min(services.slice_s, services.lease_s / 3)
-    work = _Slice(services, company_id, run_id, lane, monotonic_time.monotonic() + seconds, holder)
-    with bind_company(company_id, run=run_id):
+    lane = Lane.CLICK if run.trigger in _BY_PERSON else Lane.BULK
+    deadline = monotonic_time.monotonic() + min(services.slice_s, services.lease_s / 3)
+    work = _Slice(services, company_id, run.id, run.started_at, run.phase, lane, deadline, holder)
+    with bind_company(company_id, run=run.id):
         return _carried_on(work)
 
 
@@ -409,24 +420,26 @@ def _phases(work: _Slice) -> SliceResult:
         "evidence": _evidence,
         "undo": _undo,
     }
-    with work.services.db.company_reading(work.company_id) as session:
-        phase = session.get_one(RunRow, work.run_id).phase
+    phase = work.phase
+    work.hold_on()
     while True:
-        work.hold_on()
         outcome = handlers[phase](work)
         if isinstance(outcome, SliceResult):
             return outcome
-        with work.services.db.company(work.company_id) as session:
-            run = session.get_one(RunRow, work.run_id)
-            run.phase, run.now_doing = outcome, ""
-            run.cursor = {**run.cursor, "tries": 0}
-            work.log.save_in(session, work.run_id)
-            _count_in(session, run)
         phase = outcome
-        if outcome == "done":
+        work.hold_on(partial(_begin, work, phase))
+        if phase == "done":
             return _finish(work, "done", "")
         if work.enough():
             return SliceResult(more=True, retry_in_s=0.0, run_id=work.run_id)
+
+
+def _begin(work: _Slice, phase: str, session: Session) -> None:
+    run = session.get_one(RunRow, work.run_id)
+    run.phase, run.now_doing = phase, ""
+    run.cursor = {**run.cursor, "tries": 0}
+    work.log.save_in(session, work.run_id)
+    _count_in(session, run)
 
 
 def _more(work: _Slice) -> SliceResult:
@@ -572,8 +585,14 @@ def _running(session: Session, run_id: int) -> list[Connection]:
 
 
 def _connection_ids(work: _Slice) -> list[int]:
+    return _cursor_and_connections(work)[1]
+
+
+def _cursor_and_connections(work: _Slice) -> tuple[dict[str, Any], list[int]]:
+    """How far the run is, and the connections that it is about."""
     with work.services.db.company_reading(work.company_id) as session:
-        return [connection.id for connection in _running(session, work.run_id)]
+        found = [connection.id for connection in _running(session, work.run_id)]
+        return dict(session.get_one(RunRow, work.run_id).cursor), found
 
 
 def _cursor(work: _Slice) -> dict[str, Any]:
@@ -582,35 +601,47 @@ def _cursor(work: _Slice) -> dict[str, Any]:
 
 
 def _note(work: _Slice, now_doing: str = "", counts: Mapping[str, int] | None = None, **cursor: Any) -> None:
+    """Note on the run what it does and how far it is."""
     with work.services.db.company(work.company_id) as session:
-        run = session.get_one(RunRow, work.run_id)
-        if counts:
-            run.counts = {**run.counts, **counts}
-        if cursor:
-            run.cursor = {**run.cursor, **cursor}
-        if now_doing:
-            run.now_doing = now_doing[:200]
+        _noted(work, now_doing, counts, cursor, session)
+
+
+def _go_on(work: _Slice, now_doing: str = "", counts: Mapping[str, int] | None = None, **cursor: Any) -> None:
+    """The same, and hold the lease from now on: whoever has lost it must not say how far its successor is."""
+    work.hold_on(partial(_noted, work, now_doing, counts, cursor))
+
+
+def _noted(
+    work: _Slice, now_doing: str, counts: Mapping[str, int] | None, cursor: Mapping[str, Any], session: Session
+) -> None:
+    run = session.get_one(RunRow, work.run_id)
+    if counts:
+        run.counts = {**run.counts, **counts}
+    if cursor:
+        run.cursor = {**run.cursor, **cursor}
+    if now_doing:
+        run.now_doing = now_doing[:200]
 
 
 def _fetch(work: _Slice) -> SliceResult | str:
-    done = dict(_cursor(work).get("fetch", {}))
-    for connection_id in _connection_ids(work):
+    cursor, connection_ids = _cursor_and_connections(work)
+    done = dict(cursor.get("fetch", {}))
+    for connection_id in connection_ids:
         state = Fetch.from_json(done.get(str(connection_id), {}))
         if state.stage == "done":
             continue
         booking.forget_before_start(work.services, work.company_id, connection_id)
         try:
             source = work.source(connection_id)
-            _note(work, _fetching(state, source))
+            _go_on(work, _fetching(state, source))
             while state.stage != "done":
-                work.hold_on()
                 state = fetch_step(work.services, work.company_id, connection_id, source, state)
                 if state.stage == "done":
                     late = ensure_opening(work.services, work.company_id, connection_id, source)
                     state = replace(state, fetched=state.fetched + late)
                 done[str(connection_id)] = state.to_json()
                 fetched = sum(int(entry.get("fetched", 0)) for entry in done.values())
-                _note(work, _fetching(state, source), {"fetched": fetched}, fetch=done)
+                _go_on(work, _fetching(state, source), {"fetched": fetched}, fetch=done)
                 if work.enough():
                     return _more(work)
         except NeedsReconnect:
@@ -646,11 +677,11 @@ def _books_in(session: Session) -> Books:
 
 def _plan(work: _Slice) -> SliceResult | str:
     """Plan each connection until a pass brings nothing new."""
-    cursor = _cursor(work)
+    cursor, connection_ids = _cursor_and_connections(work)
     planned = int(cursor.get("planned", 0))
     settled = set(cursor.get("settled", ()))
     system = work.system()
-    for connection_id in _connection_ids(work):
+    for connection_id in connection_ids:
         if connection_id in settled:
             continue
         opening.propose(
@@ -659,13 +690,9 @@ def _plan(work: _Slice) -> SliceResult | str:
             connection_id,
             _policy_loader(work.services, work.company_id, connection_id),
         )
-        _note(work, "Planning")
+        _go_on(work, "Planning")
         more = True
         while more:
-            work.hold_on()
-            with work.services.db.company_reading(work.company_id) as session:
-                automatic = read_company(session).approve_automatically
-                started_at = session.get_one(RunRow, work.run_id).started_at
             result = booking.plan_pass(
                 work.services,
                 work.company_id,
@@ -673,16 +700,15 @@ def _plan(work: _Slice) -> SliceResult | str:
                 work.run_id,
                 _policy_loader(work.services, work.company_id, connection_id),
                 system,
-                automatic,
                 work.enough,
-                started_at,
+                work.started_at,
                 work.still_ours,
             )
             planned += result.documents
             more = result.more
             if not more:
                 settled.add(connection_id)
-            _note(work, counts={"planned": planned}, planned=planned, settled=sorted(settled))
+            _go_on(work, counts={"planned": planned}, planned=planned, settled=sorted(settled))
             if work.enough() and more:
                 return _more(work)
     return "deliver"
@@ -711,21 +737,18 @@ class _Told:
 
 def _deliver(work: _Slice) -> SliceResult | str:
     """Deliver what is ready; plan again if that may have let something else go."""
-    cursor = _cursor(work)
     with work.services.db.company_reading(work.company_id) as session:
-        books = _books_in(session)
-        next_open_day = read_company(session).locked_rule is LockedRule.NEXT_OPEN_DAY
-        series = read_company(session).voucher_series
+        cursor = dict(session.get_one(RunRow, work.run_id).cursor)
+        books, config = _books_in(session), read_company(session)
     if not work.noticed:
-        _notice(work, books, series)
+        _notice(work, books, config.voucher_series)
     with work.services.db.company_reading(work.company_id) as session:
         look_first = session.scalars(select(AccountingConnection)).one().lookups_first_until
-    if next_open_day:
+    if config.locked_rule is LockedRule.NEXT_OPEN_DAY:
         redating.move_to_open_days(work.services, work.company_id, books.locked_through)
-    system_for = connections.accounting_systems(work.services, work.company_id, work.lane)
 
     def desk_for(log: CallLog) -> delivery.Desk:
-        return delivery.Desk(system_for(log), books, series, log, look_first)
+        return delivery.Desk(work.system(log), books, config.voucher_series, log, look_first)
 
     result = delivery.deliver(
         work.services,
@@ -737,8 +760,9 @@ def _deliver(work: _Slice) -> SliceResult | str:
     )
     delivered = int(cursor.get("delivered", 0)) + result.booked
     this_round = int(cursor.get("this_round", 0)) + result.booked
-    _note(work, delivered=delivered, this_round=this_round)
-    _count(work.services, work.company_id, work.run_id)
+    with work.services.db.company(work.company_id) as session:
+        _noted(work, "", None, {"delivered": delivered, "this_round": this_round}, session)
+        _count_in(session, session.get_one(RunRow, work.run_id))
     if result.stopped:
         raise NeedsReconnect("the accounting system must be connected again")
     if result.left:
@@ -817,15 +841,16 @@ def _audit(work: _Slice) -> SliceResult | str:
 
 
 def _prove(work: _Slice) -> SliceResult | str:
-    proved = set(_cursor(work).get("proved", ()))
-    for connection_id in _connection_ids(work):
+    cursor, connection_ids = _cursor_and_connections(work)
+    proved = set(cursor.get("proved", ()))
+    for connection_id in connection_ids:
         if connection_id in proved:
             continue
-        _note(work, "Proving that books and provider agree")
+        _go_on(work, "Proving that books and provider agree")
         prove_connection(work, connection_id)
         proved.add(connection_id)
-        _note(work, proved=sorted(proved))
-        if work.enough() and len(proved) < len(_connection_ids(work)):
+        _go_on(work, proved=sorted(proved))
+        if work.enough() and not proved.issuperset(connection_ids):
             return _more(work)
     return "evidence"
 

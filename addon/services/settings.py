@@ -44,7 +44,7 @@ from addon.core.vat import (
 from addon.core.written import figure_of
 from addon.services import activity, vat_rates
 from addon.services.context import Services
-from addon.store.database import company_of
+from addon.store.database import company_of, held
 from addon.store.models import BooksRow, Company, CompanySettings, CompanyWork, Connection, DocumentRow, PartRow
 
 Scope = Literal["company", "connection"]
@@ -552,8 +552,15 @@ class ConnectionConfig:
 
 
 def _company_row(session: Session, *, for_update: bool = False) -> CompanySettings | None:
-    query = select(CompanySettings)
-    return session.scalars(query.with_for_update() if for_update else query).one_or_none()
+    if for_update:
+        # What was read before the lock may be old by now.
+        query = select(CompanySettings).with_for_update().execution_options(populate_existing=True)
+        return session.scalars(query).one_or_none()
+    known: CompanySettings | None = session.info.get(CompanySettings)
+    if known is None:
+        known = session.scalars(select(CompanySettings)).one_or_none()
+        return held(session, known) if known is not None else None
+    return known
 
 
 def _accounts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -921,7 +928,7 @@ def _stored(session: Session) -> CompanySettings:
 
 def own_company(session: Session) -> Company:
     """The company that the session is bound to."""
-    return session.get_one(Company, company_of(session))
+    return held(session, session.get_one(Company, company_of(session)))
 
 
 def _save_company(session: Session, changed: Mapping[str, str], now: datetime) -> None:

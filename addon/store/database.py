@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
@@ -190,6 +190,18 @@ def company_of(session: Session | Transaction) -> int:
     if company_id is None:
         raise NoCompanyEntered("this session belongs to no company")
     return int(company_id)
+
+
+_Row = TypeVar("_Row", bound=Base)
+
+
+def held(session: Session, row: _Row) -> _Row:
+    """A row of which there is one for a company, held for as long as the session lives.
+
+    By itself a session lets go of a row that nobody holds, and asks the database for it again.
+    """
+    session.info[type(row)] = row
+    return row
 
 
 _BUSINESS_TABLES: Final[frozenset[str]] = frozenset(
