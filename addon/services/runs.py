@@ -7,6 +7,7 @@ this process or another, goes on from there. Nothing in memory matters.
 from __future__ import annotations
 
 import logging
+import math
 import time as monotonic_time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from addon.core.rules import LockedRule, Policy
 from addon.core.saleform import Articles
 from addon.log import bind_company
 from addon.ports.accounting import AccountingSystem
-from addon.ports.calls import CallObserver, Lane, allow_writes_until
+from addon.ports.calls import CallObserver, CallRecord, Lane, allow_writes_until
 from addon.ports.errors import NeedsReconnect, PortError, Rejected, TryLater
 from addon.ports.payments import PaymentSource
 from addon.services import (
@@ -252,6 +253,22 @@ def _view(run: RunRow) -> RunView:
 # --- A slice ----------------------------------------------------------------------------------------------------
 
 
+class _Beating(CallLog):
+    """The log of what a slice itself asks: each answer shows that it is at work.
+
+    Lists may take longer to read than the lease lasts, and what cannot be read under one lease would be read for ever.
+    """
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        super().__init__()
+        self._beat = beat
+
+    def record(self, call: CallRecord) -> None:
+        """Take note of one call, and hold the lease on. Raises `Interrupted` where it has run out."""
+        super().record(call)
+        self._beat()
+
+
 @dataclass(slots=True)
 class _Slice:
     """One slice at work: what it is given, and its deadline."""
@@ -266,10 +283,14 @@ class _Slice:
     lane: Lane
     deadline: float
     holder: str
-    log: CallLog = field(default_factory=CallLog)
+    log: CallLog = field(init=False)
     noticed: bool = False
     """Whether this slice has looked if the rows have gone back behind the books."""
+    _held_at: float = math.inf
     _systems: Callable[[CallObserver], AccountingSystem] | None = None
+
+    def __post_init__(self) -> None:
+        self.log = _Beating(self.beat)
 
     def enough(self) -> bool:
         return self.services.stopping() or monotonic_time.monotonic() >= self.deadline
@@ -284,7 +305,13 @@ class _Slice:
             self.still_ours(session)
             if note is not None:
                 note(session)
+        self._held_at = begun
         allow_writes_until(begun + self.services.lease_s * (delivery.CALL_SHARE - 1) / delivery.CALL_SHARE)
+
+    def beat(self) -> None:
+        """Hold on if a good part of the lease is over. Raises `Interrupted` where all of it is."""
+        if monotonic_time.monotonic() > self._held_at + self.services.lease_s / delivery.CALL_SHARE:
+            self.hold_on()
 
     def still_ours(self, session: Session) -> None:
         """Hold the lease through the end of a transaction. Raises `Interrupted` where it has run out.
@@ -781,10 +808,13 @@ def _notice(work: _Slice, books: Books, series: str) -> None:
     """Look whether the rows have gone back behind the books: in each slice, as between two it may have happened."""
     now, before = work.services.now(), _cursor(work).get("noticed_at")
     noticed_at = datetime.fromisoformat(before) if before else None
+    begun = monotonic_time.monotonic()
     if restored.notice(work.services, work.company_id, work.system(), books, series, noticed_at):
         work.noticed = True
         _note(work, noticed_at=now.isoformat())
         work.hold_on()
+        # Lists that tell of no changes may take a whole slice to read, and nothing would ever be delivered after them.
+        work.deadline += monotonic_time.monotonic() - begun
 
 
 def _takes_back(work: _Slice) -> bool:

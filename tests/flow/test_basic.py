@@ -212,7 +212,7 @@ def test_a_slice_without_time_to_search_all_gets_on_in_the_next(bed: Bed, monkey
     for number in range(5):
         basic.sells("2026-03-02", 100_00 + number, order=f"50{number:02}")
     basic.opens("basic")
-    hurried = House(basic.town.with_services(slice_s=5), basic.business, basic.company_id)
+    hurried = House(basic.town.with_services(slice_s=8), basic.business, basic.company_id)
     monkeypatch.setattr(runs, "monotonic_time", Ticking())
     asked: list[int] = []
 

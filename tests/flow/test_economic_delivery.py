@@ -1,14 +1,15 @@
 """e-conomic in its own terms: many booked by one call, the bookkeeper's share, every mode, and people in between."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from addon.connectors.economic import EconomicClient
 from addon.sandbox.world import World
-from addon.services import delivery
+from addon.services import delivery, runs
 from addon.store.models import CallRow, DeliveryRow, DocumentRow
 from tests.flow.firm import NOW, Firm, firm_in, run_out
 from tests.support.town import at
@@ -92,6 +93,44 @@ def test_a_slow_machine_books_fewer_together_instead_of_none_at_all(
         run_out(firm, most=1)
         assert len(firm.payments()) == 5
         assert booking_calls(firm) > 1
+        firm.all_is_well()
+
+
+@pytest.mark.parametrize("lists", ["longer than a slice", "longer than a lease"])
+def test_a_list_that_takes_a_long_time_to_read_keeps_nothing_from_being_delivered(
+    database: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch, lists: str
+) -> None:
+    """e-conomic's lists tell of no changes: before its first write each slice reads all invoices of ours."""
+    world = World.build(webhooks=False, fortnox_call_limit=0, stopped_at=NOW)
+    with turned(world.clock) as hours, firm_in(database, world, settings={"LEASE_S": "180"}) as firm:
+        firm.earlier_payment()
+        for n in range(4):
+            firm.sells("2026-03-19", 100_00 + 100 * n)
+        firm.opens()
+        run_out(firm, most=1)
+        hours.sleep(3600)
+        firm.sells("2026-03-20 10:30", 250_00)
+        world.catch_up()
+        ask = EconomicClient.get
+
+        def asks(client: EconomicClient, path: str, params: Mapping[str, str] | None = None) -> Any:
+            if path.startswith("invoices/") and params is not None:
+                for _ in range(1 if lists == "longer than a slice" else 3):
+                    hours.sleep(70)
+                    ask(client, path, params)  # as many pages as take so long
+            return ask(client, path, params)
+
+        monkeypatch.setattr(EconomicClient, "get", asks)
+        services, company = firm.town.services, firm.company_id
+        run_id = runs.want(services, company, "cli")
+        for _ in range(10):
+            result = runs.run_slice(services, company, "cli")
+            view = runs.view(services, company, run_id)
+            if view.state != "running":
+                break
+            hours.sleep(result.retry_in_s)
+        assert view.state == "done", (view.phase, view.message)
+        assert len(firm.payments()) == 5
         firm.all_is_well()
 
 
