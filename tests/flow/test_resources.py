@@ -6,13 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import event, select
+from sqlalchemy import event, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from addon.connectors.fortnox.accounting import FortnoxAccounting
@@ -70,11 +70,46 @@ def problems(services: Services) -> tuple[str, ...]:
     return tuple(check.problem for check in health.checks(services) if check.problem)
 
 
+@contextmanager
+def without_room(house: House) -> Iterator[Callable[[], None]]:
+    """Gives what lets PostgreSQL say of every row that is to be written what it says when its disk is full."""
+    db = house.town.services.db
+
+    def as_owner(*statements: str) -> None:
+        with psycopg.connect(db.owner_url.replace("+psycopg", ""), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    tables = inspect(db.engine).get_table_names()
+
+    def fill() -> None:
+        as_owner(
+            "create function no_room() returns trigger language plpgsql as $$ begin"
+            " raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$",
+            *(
+                f"create trigger no_room before insert or update on {table} for each row execute function no_room()"
+                for table in tables
+            ),
+        )
+
+    yield fill
+    as_owner("drop function no_room cascade")
+
+
 @on_both_databases
 def test_a_database_that_takes_no_writes_stops_everything_cleanly_and_it_goes_on_afterwards(bed: Bed) -> None:
-    house = two_sales(bed)
+    stops_and_goes_on(two_sales(bed), writable_no_more)
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_a_full_disk_of_postgresql_stops_everything_cleanly_and_it_goes_on_afterwards(bed: Bed) -> None:
+    stops_and_goes_on(two_sales(bed), without_room)
+
+
+def stops_and_goes_on(house: House, fails: Callable[[House], AbstractContextManager[Callable[[], None]]]) -> None:
+    """The database fails right after Fortnox has made an invoice: nothing more is written, and later nothing twice."""
     services = house.town.services
-    with writable_no_more(house) as turn:
+    with fails(house) as turn:
         house.fault("call_after", CREATE_INVOICE, action=turn)
         with pytest.raises(SQLAlchemyError):
             house.runs()
