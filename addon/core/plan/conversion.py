@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -71,24 +73,45 @@ def _own_rate(gone: Movement, come: Movement, policy: Policy) -> ExchangeRate | 
     return ExchangeRate(gone.currency, come.currency, told, 1, day_of(gone, policy), "the conversion")
 
 
-def pair_of(halves: list[OpenMovement]) -> tuple[Movement, Movement] | None:
-    """What went and what came, if these are the two halves of one conversion."""
-    if len(halves) != 2:
-        return None
-    gone, come = sorted((half.movement for half in halves), key=lambda half: half.amount.minor)
-    fits = gone.amount.minor < 0 < come.amount.minor and gone.currency != come.currency
-    return (gone, come) if fits else None
+def partners(halves: Iterable[Movement]) -> dict[str, str]:
+    """Which half of a conversion belongs to which, both ways, by their references.
 
-
-def unpaired(halves: list[OpenMovement], policy: Policy) -> list[Outcome]:
-    """What becomes of halves that are no pair: they wait for the other one, and are held when it does not come."""
-    outcomes: list[Outcome] = []
+    One object may have been converted several times in one instant: a sale and its refund, or two refunds. Then what
+    went belongs to what came in another currency, and among several of one direction the larger to the larger.
+    """
+    together: dict[str, list[Movement]] = defaultdict(list)
     for half in halves:
-        part = (PartRef(half.movement.ref, "amount"),)
-        until = half.first_seen_on + timedelta(days=policy.wait_days)
-        facts = (("source", source_of(half.movement)), ("amount", str(half.movement.amount)))
-        if policy.today > until or len(halves) > 1:
-            outcomes.append(Hold(part, HoldReason.CONVERSION_UNPAIRED, facts))
-        else:
-            outcomes.append(Wait(part, WaitReason.CONVERSION, until, facts))
-    return outcomes
+        together[source_of(half)].append(half)
+    found: dict[str, str] = {}
+    for same in together.values():
+        for gone, come in _pairs(same):
+            found |= {gone.ref: come.ref, come.ref: gone.ref}
+    return found
+
+
+def _pairs(halves: Sequence[Movement]) -> list[tuple[Movement, Movement]]:
+    """Halves of one object and instant, paired; none where more than two currencies leave it open."""
+    currencies = {half.currency for half in halves}
+    if len(currencies) != 2:
+        return []
+    pairs: list[tuple[Movement, Movement]] = []
+    for source in currencies:
+        gone = [half for half in halves if half.amount.minor < 0 and half.currency == source]
+        come = [half for half in halves if half.amount.minor > 0 and half.currency != source]
+        if len(gone) == len(come):
+            pairs += zip(sorted(gone, key=_size), sorted(come, key=_size), strict=True)
+    return pairs
+
+
+def _size(half: Movement) -> tuple[int, str]:
+    return abs(half.amount.minor), half.ref
+
+
+def unpaired(half: OpenMovement, policy: Policy) -> Outcome:
+    """What becomes of a half that has no other: it waits for that one, and is held when it does not come."""
+    part = (PartRef(half.movement.ref, "amount"),)
+    until = half.first_seen_on + timedelta(days=policy.wait_days)
+    facts = (("source", source_of(half.movement)), ("amount", str(half.movement.amount)))
+    if policy.today > until:
+        return Hold(part, HoldReason.CONVERSION_UNPAIRED, facts)
+    return Wait(part, WaitReason.CONVERSION, until, facts)

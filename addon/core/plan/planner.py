@@ -23,7 +23,7 @@ from addon.core.kinds import BouncedPayment, LostDispute
 from addon.core.money import Money
 from addon.core.plan.captures import net_captures, with_companions
 from addon.core.plan.common import day_of, source_of
-from addon.core.plan.conversion import pair_of, plan_conversion, unpaired
+from addon.core.plan.conversion import partners, plan_conversion, unpaired
 from addon.core.plan.dispute import plan_dispute, plan_dispute_credit, plan_dispute_loss, standing_of
 from addon.core.plan.holdings import Balances, end_of, parts_of, parts_place, spread
 from addon.core.plan.in_form import in_form, sale_in_form
@@ -166,7 +166,14 @@ class _Planner:
         self.reserves = dict(situation.reserves)
         self.disputes = dict(situation.disputes)
         self.claims = situation.claims
-        self.conversions: dict[str, list[OpenMovement]] = defaultdict(list)
+        self.partners = partners(
+            entry.movement
+            for entry in situation.movements
+            if entry.movement.kind is MovementKind.CONVERSION and "amount" in entry.open_parts
+        )
+        """The other half of each conversion."""
+        self.halves: dict[str, OpenMovement] = {}
+        """Halves of conversions whose other half has not been met yet."""
         self.dispute_rows: dict[str, set[str]] = defaultdict(set)
         """By dispute: its rows that have no document yet."""
         self.bouncing: list[Movement] = []
@@ -628,14 +635,13 @@ class _Planner:
         return document
 
     def take_conversion(self, entry: OpenMovement) -> None:
-        halves = self.conversions[source_of(entry.movement)]
-        halves.append(entry)
-        pair = pair_of(halves)
-        if pair is not None:
-            gone, come = pair
-            parts = tuple(PartRef(half.ref, "amount") for half in pair)
-            self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone), self.policy))
-            halves.clear()
+        other = self.halves.pop(self.partners.get(entry.movement.ref, ""), None)
+        if other is None:
+            self.halves[entry.movement.ref] = entry
+            return
+        gone, come = sorted((other.movement, entry.movement), key=lambda half: half.amount.minor)
+        parts = tuple(PartRef(half.ref, "amount") for half in (gone, come))
+        self.attempt(parts, lambda: plan_conversion(gone, come, self.stock(gone), self.policy))
 
     def in_form(self, planned: Document, movement: Movement) -> Document:
         return sale_in_form(planned, movement, self.situation.registers, self.policy)
@@ -694,9 +700,8 @@ class _Planner:
                 self.keep(plan_chosen(entry, found, self.paid, self.policy))
             else:
                 self.keep(await_invoice(entry, (("invoice", entry.choice.invoice),), self.policy))
-        for _, halves in sorted(self.conversions.items()):
-            for outcome in unpaired(halves, self.policy):
-                self.keep(outcome)
+        for _, half in sorted(self.halves.items()):
+            self.keep(unpaired(half, self.policy))
         for (order, _), group in sorted(self.matches.items()):
             found = self.found_for(group)
             if found is None:

@@ -22,7 +22,7 @@ from addon.connectors.paypal.translate import (
     translate_movement,
 )
 from addon.core.money import Money
-from addon.core.plan.conversion import pair_of
+from addon.core.plan.conversion import partners
 from addon.core.records import Balance, Buyer, FeeKind, Movement, MovementKind
 from addon.ports.errors import BadReply
 from tests.contracts import load_contract
@@ -111,14 +111,12 @@ def test_the_halves_of_a_conversion_find_each_other_and_no_other() -> None:
     halves = [one for rows in recorded() if (one := translate_movement(rows)) and one.kind is K.CONVERSION]
     assert len({one.source_ref for one in halves}) == 1
 
-    class Half:
-        def __init__(self, movement: Movement) -> None:
-            self.movement = movement
-
-    pair: Any = [Half(one) for one in halves]
-    found = pair_of(pair)
-    assert found is not None
-    assert [str(one.amount) for one in found] == ["-114.42 USD", "97.83 EUR"]
+    found = partners(halves)
+    amounts = {one.ref: str(one.amount) for one in halves}
+    assert {amounts[ref]: amounts[other] for ref, other in found.items()} == {
+        "-114.42 USD": "97.83 EUR",
+        "97.83 EUR": "-114.42 USD",
+    }
     later = read(
         "T0200", "-5.00", paypal_reference_id="1AB23456CD7890002", transaction_initiation_date="2026-09-02T08:00:00Z"
     )
