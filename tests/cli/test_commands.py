@@ -234,7 +234,7 @@ def test_a_stopped_company_is_said(place: tuple[Town, Terminal]) -> None:
     business.fortnox.deactivate_account(1686)
     result = kvitt_command("sync", "1")
     assert result.exit_code == 2
-    assert "active account for what Stripe owes you" in result.stderr
+    assert "active account for what the provider owes you" in result.stderr
 
 
 def test_wrong_settings_and_an_old_schema_are_said(tmp_path: Path) -> None:

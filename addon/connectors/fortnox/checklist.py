@@ -55,10 +55,10 @@ CHECKLIST: Final = (
     ),
     Prerequisite(
         "clearing_account",
-        _("There is an active account for what Stripe owes you, one for each currency (1686 as a rule)"),
+        _("There is an active account for what the provider owes you, one for each currency (1686 as a rule)"),
         _(
-            "All that is sold lands there and all that is paid out leaves it, so that what is left is what Stripe "
-            "still owes you."
+            "All that is sold lands there and all that is paid out leaves it, so that what is left is what the "
+            "provider still owes you."
         ),
         _("Kvitt can activate or make it, or Fortnox: Register, Chart of accounts"),
     ),
