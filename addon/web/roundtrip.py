@@ -17,6 +17,18 @@ from addon.ports.oauth import OAuthClient
 
 _MOST_PENDING: Final = 4
 _LIFETIME_S: Final = 3600
+_ERRORS: Final = frozenset(
+    {
+        "invalid_request",
+        "unauthorized_client",
+        "access_denied",
+        "unsupported_response_type",
+        "invalid_scope",
+        "server_error",
+        "temporarily_unavailable",
+    }
+)
+"""What an authorisation server may say: RFC 6749, section 4.1.2.1."""
 
 
 class Bearing(Enum):
@@ -105,10 +117,9 @@ def come_back(name: str, grant_in: str = "code") -> Return:
         bearing = Bearing.OURS if fresh else Bearing.FOREIGN
         if fresh and isinstance(kept, dict):
             memory = dict(kept.get("data", {}).get("memory", {}))
-    return Return(
-        bearing,
-        request.args.get(grant_in, "")[:2000] if grant_in else "",
-        request.args.get("error", "")[:100],
-        request.args.get("error_description", "")[:300],
-        memory,
-    )
+    error, description = request.args.get("error", "")[:100], request.args.get("error_description", "")[:300]
+    if bearing is not Bearing.OURS:
+        # Anybody can make such an address: nobody's words but the standard's stand on our page for it.
+        error, description = error and (error if error in _ERRORS else "error"), ""
+    code = request.args.get(grant_in, "")[:2000] if grant_in else ""
+    return Return(bearing, code, error, description, memory)

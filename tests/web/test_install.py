@@ -184,6 +184,15 @@ def test_an_answer_without_a_code(visitor: Visitor, query: str) -> None:
     assert "Nothing has been installed" in visitor.see(page)
 
 
+@pytest.mark.parametrize("state", ["", "&state=somebody-elses"])
+def test_words_that_nobody_asked_for_do_not_stand_on_our_page(visitor: Visitor, state: str) -> None:
+    said = visitor.see(visitor.client.get(f"{FORTNOX}?error=call+0800&error_description=Pay+to+SE123{state}"))
+    assert "Nothing has been installed" in said
+    assert "0800" not in said and "SE123" not in said
+    said = visitor.see(visitor.client.get(f"{FORTNOX}?error=server_error{state}"))
+    assert "server_error" in said
+
+
 def test_a_company_without_a_licence_is_told_which(visitor: Visitor, shop: Business) -> None:
     shop.fortnox.set_licences(shop.fortnox.licences - {"bookkeeping"})
     visitor.install(shop)
