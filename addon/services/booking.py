@@ -86,6 +86,7 @@ from addon.store.models import (
     PartRow,
     PayoutRow,
 )
+from addon.store.turns import take_turn
 
 PASS_SIZE = 1000
 """Movements in one planning pass; a pass always takes whole days, since fees are booked per day."""
@@ -1129,6 +1130,7 @@ def approve(services: Services, company_id: int, document_ids: Sequence[int] | N
     """Let proposed documents go, all or some; say how many. Raises nothing for those already on their way."""
     now = services.now()
     with services.db.company(company_id) as session:
+        take_turn(session)
         query = select(DocumentRow).where(DocumentRow.state == DeliveryState.PROPOSED.value)
         if document_ids is not None:
             query = query.where(DocumentRow.id.in_(document_ids))
@@ -1172,6 +1174,7 @@ def set_aside(services: Services, company_id: int, part_ids: Sequence[int], who:
     """
     now = services.now()
     with services.db.company(company_id) as session:
+        take_turn(session)
         discard(session, _documents_of(session, part_ids, DeliveryState.PROPOSED), now)
         refused = _documents_of(session, part_ids, DeliveryState.REJECTED)
         discard(session, [one for one in refused if nothing_stands(session, one)], now)
@@ -1344,6 +1347,7 @@ def retry(services: Services, company_id: int, part_ids: Sequence[int], who: str
     now = services.now()
     states = (PartState.HELD.value, PartState.WAITING.value, PartState.SET_ASIDE.value)
     with services.db.company(company_id) as session:
+        take_turn(session)
         ids = set(session.scalars(select(PartRow.id).where(PartRow.id.in_(part_ids), PartRow.state.in_(states))))
         refused = _documents_of(session, sorted(ids), DeliveryState.REJECTED)
         anew = [one for one in refused if nothing_stands(session, one)]
@@ -1430,10 +1434,12 @@ def plan_pass(
     enough: Callable[[], bool] = lambda: False,
     run_started_at: datetime | None = None,
     still_ours: Callable[[Session], None] = lambda session: None,
+    takes_a_while: Callable[[int], None] = lambda movements: None,
 ) -> Planned:
     """Gather, search, plan and store once: fresh movements by whole days, or else all that waits or is held.
 
-    still_ours: asked last in the transaction that stores the plan; what it raises takes the plan back.
+    takes_a_while: told how many movements are about to be planned. still_ours: asked last in the transaction that
+    stores the plan; what it raises takes the plan back.
     """
     now = services.now()
     with services.db.company_reading(company_id) as session:
@@ -1456,7 +1462,9 @@ def plan_pass(
     )
     vat_numbers.ask(services, company_id, movements, policy, run_id, enough)
     invoiced = joining.find_invoiced(movements, policy, system)
+    takes_a_while(len(movements))
     with services.db.company(company_id) as session:
+        take_turn(session)
         policy = load_policy(session)
         movements = search.without_refused(
             load_open(session, connection_id, until if more else None, today, policy.zone)

@@ -25,6 +25,7 @@ from addon.ports.accounting import AccountingSystem
 from addon.services import activity
 from addon.services.context import Services
 from addon.store.models import MovementRow, PartRow
+from addon.store.turns import take_turn
 
 BOOK_ANYWAY: Final = "book_anyway"
 """A person's decision: the invoice that looks like this sale's is another one."""
@@ -93,6 +94,7 @@ def decide(services: Services, company_id: int, part_ids: Sequence[int], decisio
         raise ValueError(f"no decision is called {decision!r}")
     now = services.now()
     with services.db.company(company_id) as session:
+        take_turn(session)
         ids = session.scalars(
             update(PartRow)
             .where(

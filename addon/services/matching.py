@@ -22,6 +22,7 @@ from addon.services.connections import accounting_system
 from addon.services.context import Services
 from addon.services.settings import get_connection, search_again
 from addon.store.models import Connection, MovementRow, PartRow
+from addon.store.turns import take_turn
 
 LONGEST_NUMBER: Final = 60
 _STATES: Final = ("held", "waiting", "open")
@@ -64,6 +65,7 @@ def choose_invoice(services: Services, company_id: int, part_ids: Sequence[int],
     if fault is not None and fault[0] is not HoldReason.INVOICE_NOT_BOOKED:  # that one waits, and is there
         raise NotPossible(fault[0].value, **dict(fault[1]))
     with services.db.company(company_id) as session:
+        take_turn(session)
         facts = {"invoice": wanted, "paid": str(amount)}
         return _decide(services, session, part_ids, replace(choice, invoice=wanted, order=""), who, facts)
 
@@ -79,6 +81,7 @@ def treat_as_order(
     if not part_ids or not wanted:
         raise NotPossible("one_only")
     with services.db.company(company_id) as session:
+        take_turn(session)
         found = _parts(session, part_ids)
         if not found:
             raise NotPossible("not_basic")
@@ -96,6 +99,7 @@ def accept_difference(services: Services, company_id: int, part_ids: Sequence[in
     """Let the difference between payments and their invoices, up to 1.00 each, go to rounding."""
     moved = 0
     with services.db.company(company_id) as session:
+        take_turn(session)
         for part, _ in _parts(session, part_ids):
             choice = replace(_choice(part), accept_difference=True)
             moved += _decide(services, session, [part.id], choice, who, {"paid": _amount(part)})

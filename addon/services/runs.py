@@ -83,6 +83,10 @@ MOST_ROUNDS = 12
 """Plan and deliver alternate until nothing new comes up; a refund of a refunded sale needs a few rounds."""
 PATIENCE_S = 1800.0
 """How long `run_to_end` waits, at most, for a delivery that may not be tried yet."""
+PLANNING_S = 0.01
+"""How long one movement may take to plan, on a machine eight times slower than ours."""
+LONGEST_PLAN_S = 540.0
+"""A job of the queue ends after ten minutes."""
 LONGEST_WAIT_S = 1800.0
 """How long a run waits, at most, for deliveries that cannot be tried or get no answer. Then it proves what is there
 and ends; they are the next run's, which fetches what is new besides."""
@@ -307,6 +311,18 @@ class _Slice:
                 note(session)
         self._held_at = begun
         allow_writes_until(begun + self.services.lease_s * (delivery.CALL_SHARE - 1) / delivery.CALL_SHARE)
+
+    def hold_on_to_plan(self, movements: int) -> None:
+        """Hold the lease for as long as planning so many movements may take. Raises `Interrupted`.
+
+        What waits or is held is planned in one go: a plan that outlived its lease would be made again for ever.
+        """
+        lease_s = max(self.services.lease_s, min(movements * PLANNING_S, LONGEST_PLAN_S))
+        begun = monotonic_time.monotonic()
+        with self.services.db.company(self.company_id) as session:
+            if not leases.renew(session, self.company_id, self.holder, lease_s):
+                raise Interrupted(self.holder)
+        self._held_at = begun
 
     def beat(self) -> None:
         """Hold on if a good part of the lease is over. Raises `Interrupted` where all of it is."""
@@ -711,12 +727,13 @@ def _plan(work: _Slice) -> SliceResult | str:
     for connection_id in connection_ids:
         if connection_id in settled:
             continue
-        opening.propose(
-            work.services,
-            work.company_id,
-            connection_id,
-            _policy_loader(work.services, work.company_id, connection_id),
-        )
+        if not cursor.get("rounds"):
+            opening.propose(
+                work.services,
+                work.company_id,
+                connection_id,
+                _policy_loader(work.services, work.company_id, connection_id),
+            )
         _go_on(work, "Planning")
         more = True
         while more:
@@ -730,6 +747,7 @@ def _plan(work: _Slice) -> SliceResult | str:
                 work.enough,
                 work.started_at,
                 work.still_ours,
+                work.hold_on_to_plan,
             )
             planned += result.documents
             more = result.more

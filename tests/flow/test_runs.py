@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from addon.core.delivery import PartState
 from addon.jobs import schedule
-from addon.services import delivery, runs
+from addon.services import booking, delivery, runs
 from addon.store import leases
 from addon.store.models import CompanyWork, DeliveryRow, RunRow
 from tests.flow.house import Bed, House
+from tests.support.town import WHO
 from tests.support.turned import Ticking
 
 
@@ -202,6 +204,54 @@ def test_a_plan_that_took_longer_than_its_lease_is_not_stored(plus: House, monke
     assert asked_for(plus), "nobody has taken over, so the clock must find it"
     plus.runs()
     plus.all_is_well()
+
+
+def test_a_plan_of_very_many_movements_is_given_a_lease_that_fits(plus: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits or is held is planned in one go: with a lease too short for it, it would be planned again for ever."""
+    plus.sells("2026-03-02", 1_000_00)
+    plus.opens()
+    services, keep = plus.town.with_services(lease_s=60).services, runs.booking.keep_opening_values
+    left: list[float] = []
+
+    def looking(session, *arguments):  # type: ignore[no-untyped-def]
+        keep(session, *arguments)
+        left.append(leases.left_s(session, plus.company_id, session.get_one(CompanyWork, plus.company_id).lease_holder))
+
+    monkeypatch.setattr(runs.booking, "keep_opening_values", looking)
+    monkeypatch.setattr(runs, "PLANNING_S", 400.0)
+    runs.run_slice(services, plus.company_id, "click")
+    assert left and left[0] > 300
+    plus.runs()
+    plus.all_is_well()
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_what_a_person_sets_aside_while_a_plan_is_stored_is_booked_or_set_aside_and_never_both(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-02", 1_000_00)
+    house.opens("plus")
+    told: list[int] = []
+
+    def decides() -> None:
+        wanted = house.part_ids(PartState.OPEN)
+        told.append(booking.set_aside(house.town.services, house.company_id, wanted, WHO, "booked by hand"))
+
+    person, keep = threading.Thread(target=decides), booking.keep_opening_values
+
+    def meanwhile(session, *arguments):  # type: ignore[no-untyped-def]
+        keep(session, *arguments)
+        if not person.ident:
+            person.start()
+            person.join(0.5)  # it waits for its turn, which comes when this plan is stored
+
+    monkeypatch.setattr(booking, "keep_opening_values", meanwhile)
+    house.runs()
+    person.join(60)
+    assert told == [0], "it is told that nothing was set aside, for all of it was on its way by then"
+    assert house.kinds()["sale"] == 1 and not house.part_ids(PartState.SET_ASIDE)
+    house.all_is_well()
 
 
 def test_two_threads_that_run_one_company_book_each_document_once(plus: House) -> None:
