@@ -5,7 +5,7 @@ Reading also finds the defaults: accounts that the company's chart really has, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
@@ -97,13 +97,15 @@ def check(
     `system` is for a run that has one open already. Raises the errors of `addon.ports.errors`; then nothing
     has changed.
     """
-    for connection_id in _unsampled(services, company_id):
-        _sample(services, company_id, connection_id)
-    log = CallLog()
     with services.db.company_reading(company_id) as session:
-        first_day, today = _days(session, services.now())
+        rows = _active(session)
+        unsampled = _unsampled(rows)
+        first_day, today = _days(session, rows, services.now())
         registers = tuple(dict.fromkeys(register for register, _ in _codes_named(session)))
         scopes = _more_scopes(session)
+    for connection_id in unsampled:
+        _sample(services, company_id, connection_id)
+    log = CallLog()
     try:
         reader = system if system is not None else accounting_system(services, company_id, log, lane)
         books = reader.fetch_books(first_day, today)
@@ -144,10 +146,10 @@ def _more_scopes(session: Session) -> tuple[str, ...]:
     return tuple(scope for scope, needed in wanted.items() if needed)
 
 
-def _days(session: Session, now: datetime) -> tuple[date, date]:
+def _days(session: Session, rows: Iterable[Connection], now: datetime) -> tuple[date, date]:
     """From the earliest start of a connection until today, in the company's zone."""
     today = booking_date(now, read_company(session).time_zone)
-    starts = [row.start_date for row in _active(session) if row.start_date is not None]
+    starts = [row.start_date for row in rows if row.start_date is not None]
     return min([*starts, today.replace(day=1)]), today
 
 
@@ -170,12 +172,12 @@ def _keep(services: Services, company_id: int, books: Books) -> tuple[Check, ...
         if books.invoicing is not None:
             codes = books.invoicing.usual_fee_codes
             propose_once(session, {f"fee_vat_code.{treatment}": code for treatment, code in codes})
-        for row in _active(session):
-            balances, _presented = _seen(session, row)
+        seen = [(row, *_seen(session, row)) for row in _active(session)]
+        for row, balances, _presented in seen:
             propose_accounts(session, row, books, tuple(sorted(balances)), now)
         session.flush()
         listed = registry.accounting(own_company(session).accounting).checklist
-        checks = check_books(books, _needs(session, books, now), listed)
+        checks = check_books(books, _needs(session, books, seen, now), listed)
         _store_checks(session, checks, now)
         _settle(session, checks, now)
     return checks
@@ -236,14 +238,13 @@ def _update_company(session: Session, books: Books) -> None:
 # --- what the connections need --------------------------------------------------------------------------------
 
 
-def _unsampled(services: Services, company_id: int) -> tuple[int, ...]:
+def _unsampled(rows: Iterable[Connection]) -> tuple[int, ...]:
     """Connections of which nothing has been fetched and nothing is known."""
-    with services.db.company_reading(company_id) as session:
-        return tuple(
-            row.id
-            for row in _active(session)
-            if row.state == "connected" and row.fetched_until is None and SEEN_CURRENCIES not in row.settings
-        )
+    return tuple(
+        row.id
+        for row in rows
+        if row.state == "connected" and row.fetched_until is None and SEEN_CURRENCIES not in row.settings
+    )
 
 
 def _sample(services: Services, company_id: int, connection_id: int) -> None:
@@ -304,9 +305,13 @@ def _seen(session: Session, row: Connection) -> tuple[set[str], set[str]]:
     return balances, presented
 
 
-def _needs(session: Session, books: Books, now: datetime) -> Needs:
+def _needs(
+    session: Session, books: Books, seen: Sequence[tuple[Connection, set[str], set[str]]], now: datetime
+) -> Needs:
+    """What must be in the books for these connections, whose currencies have been `seen`."""
     config = read_company(session)
-    first_day, today = _days(session, now)
+    rows = [row for row, _, _ in seen]
+    first_day, today = _days(session, rows, now)
     home = books.identity.currency
     home_country = books.identity.country or "SE"
     accounts: dict[str, str] = {}
@@ -314,11 +319,9 @@ def _needs(session: Session, books: Books, now: datetime) -> Needs:
     names: dict[str, str] = {}
     currencies: set[str] = set()
     invoices = payments = False
-    rows = _active(session)
     owed, kept = ("Tilgodehavende", "Tilbageholdt") if home_country == "DK" else ("Fordran", "Innehållet")
-    for row in rows:
+    for row, balances, presented in seen:
         own = read_connection(row)
-        balances, presented = _seen(session, row)
         settling = own.mode is Mode.SETTLEMENT
         plus = own.mode not in (Mode.BASIC, Mode.SETTLEMENT)  # also where nothing is chosen: the fuller list is shown
         invoices = invoices or plus

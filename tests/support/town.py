@@ -66,8 +66,9 @@ class Town:
         if company:
             faults = settings.change(self.services, company_id, WHO, company)
             assert not faults, faults
-        prerequisites.check(self.services, company_id)
-        self.repair(company_id)
+        checks = prerequisites.check(self.services, company_id)
+        if any(check.repair is not None or check.stops for check in checks if not check.ok):
+            self.repair(company_id)
         return company_id
 
     def repair(self, company_id: int) -> tuple[Check, ...]:
