@@ -35,7 +35,7 @@ dev: setup
 
 test: setup
 	@tools/chromium
-	@$(BIN)/pytest -q -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadgroup $(ARGS)
 
 # All four are run, so that one call shows everything there is to mend.
 check: setup
