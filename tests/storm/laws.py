@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import func, select
 
@@ -25,6 +26,8 @@ class Figures:
     """Questions that deliveries asked, as far as those who asked lived to write them down."""
     attempts: int
     """Attempts at writes beyond the first one each."""
+    most: int
+    """Attempts at the write that took the most."""
     doubtful: int
     """Writes of which some attempt ended without a readable answer."""
     undone: int
@@ -44,6 +47,18 @@ def _told(law: Callable[[Stand], Iterator[str]], house: Stand) -> list[str]:
         return list(law(house))
     except (AssertionError, BooksBroken, EconomicBroken) as error:
         return [f"{law.__name__.strip('_')}: {error}"]
+
+
+MOST_ATTEMPTS: Final = 150
+"""More at one write is a loop: each kill takes one at most, or some faults in a row."""
+
+
+def _no_loop(house: Stand) -> Iterator[str]:
+    """Nothing is tried again and again without getting anywhere."""
+    columns = (DeliveryRow.key, DeliveryRow.kind, DeliveryRow.attempt, DeliveryRow.error_message)
+    with house.rows() as session:
+        for row in session.execute(select(*columns).where(DeliveryRow.attempt > MOST_ATTEMPTS)):
+            yield f"{row.key} ({row.kind}) was tried {row.attempt} times: {row.error_message}"
 
 
 def _identity(house: Stand) -> Iterator[str]:
@@ -171,6 +186,7 @@ LAWS: tuple[Callable[[Stand], Iterator[str]], ...] = (
     _every_payout,
     _nothing_open,
     _no_run_stuck,
+    _no_loop,
 )
 
 
@@ -182,16 +198,19 @@ def figures(house: Stand) -> Figures:
             for state in ("held", "waiting")
         }
         asked = select(func.count()).where(CallRow.delivery_id.is_not(None), CallRow.method == "GET")
+        most = select(func.max(DeliveryRow.attempt))
         again = select(func.sum(DeliveryRow.attempt - 1)).where(DeliveryRow.attempt > 1)
         doubtful = select(func.count()).where(DeliveryRow.doubtful.is_(True))
         run_states = Counter(session.scalars(select(RunRow.state)))
-        look_ups, attempts, doubts = (int(session.scalar(query) or 0) for query in (asked, again, doubtful))
+        queries = (asked, again, most, doubtful)
+        look_ups, attempts, at_most, doubts = (int(session.scalar(query) or 0) for query in queries)
     return Figures(
         documents=house.kinds(),
         held=reasons["held"],
         waiting=reasons["waiting"],
         look_ups=look_ups,
         attempts=attempts,
+        most=at_most,
         doubtful=doubts,
         undone=house.kinds()["correction"],
         removed=house.ledger.removed(),
