@@ -745,7 +745,8 @@ _REJECTED: Final = Prepared(
 _TRY_LATER: Final = Prepared(
     _ending(
         DeliveryState.APPROVED,
-        needs_lookup=_rows.look_first,
+        # What an attempt without an answer asked for may have come to pass while they put us off.
+        needs_lookup=or_(_rows.look_first, _rows.doubtful),
         not_before=database_now("given_delay_s"),
         error_message=_MESSAGE,
     )
@@ -834,7 +835,8 @@ def reopen(session: Session, delivery_id: int) -> bool:
 def record_try_later(session: Within, claimed: Claimed, delay: timedelta, message: str = "") -> None:
     """Nothing happened there; leave it alone for `delay`. The caller commits. Raises `ClaimLost`.
 
-    That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind.
+    That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind, nor that of a write
+    which was ever in doubt.
     """
     _end(session, _TRY_LATER, claimed, given_delay_s=delay.total_seconds(), given_message=message)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from addon.sandbox.world import World
 from addon.services import runs
+from addon.store.models import AccountingConnection
 from tests.flow.house import NOW, Bed, House
 from tests.flow.house import bed as bed_of
 from tests.support.turned import turned
@@ -21,7 +23,7 @@ WRITES = {
     "payment": "POST /3/invoicepayments$",
     "voucher": "POST /3/vouchers$",
 }
-BEFORE_THE_LOOK_UP, BETWEEN_TWO_LOOK_UPS = 300, 630
+BEFORE_THE_LOOK_UP, BETWEEN_TWO_LOOK_UPS, AFTER_BOTH_LOOK_UPS = 300, 630, 690
 """Seconds after the request: the quarantine is 600, and the second look comes 60 later."""
 
 
@@ -76,6 +78,22 @@ def test_what_wakes_up_while_it_is_looked_for_is_found(bed: Bed, write: str, sec
     run_out(house)
     assert asked(house, write) == 1, "quarantine and second look: it was not asked for again"
     assert (len(house.books.invoices), len(house.books.payments)) == (1, 1)
+    house.all_is_well()
+
+
+@pytest.mark.parametrize("write", ["invoice", "payment"])
+def test_what_wakes_up_before_a_later_try_is_found_and_no_sign_of_a_database_that_was_put_back(
+    bed: Bed, write: str
+) -> None:
+    """Twice not there, then too many calls: it is looked for once more, for meanwhile it has shown up."""
+    house = a_sale(bed)
+    house.fault("zombie", WRITES[write], seconds=AFTER_BOTH_LOOK_UPS)
+    house.fault("rate_limited", WRITES[write], seconds=60)
+    run_out(house)
+    assert asked(house, write) == 2
+    assert (len(house.books.invoices), len(house.books.payments)) == (1, 1)
+    with house.rows() as session:
+        assert session.scalars(select(AccountingConnection)).one().lookups_first_until is None
     house.all_is_well()
 
 
