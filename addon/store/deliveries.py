@@ -95,6 +95,10 @@ VOUCHERS: Final = "vouchers"
 SEQ_STEP: Final = 10
 """Steps are numbered with gaps: what an answer calls for is put between."""
 
+LOOKS_AGAIN: Final = 12
+"""Up to which attempt a write in doubt that is put off is looked for again. Where looking takes so long that nothing is
+left of the lease to write in, that would go on for ever: from then on the fence and the audit take what stands twice."""
+
 FOR_PEOPLE: Final = ("await_invoice", "await_payment")
 """Kinds of steps that people take in the accounting system: nothing is written, it is looked at now and then."""
 
@@ -746,7 +750,7 @@ _TRY_LATER: Final = Prepared(
     _ending(
         DeliveryState.APPROVED,
         # What an attempt without an answer asked for may have come to pass while they put us off.
-        needs_lookup=or_(_rows.look_first, _rows.doubtful),
+        needs_lookup=or_(_rows.look_first, and_(_rows.doubtful, _rows.attempt <= LOOKS_AGAIN)),
         not_before=database_now("given_delay_s"),
         error_message=_MESSAGE,
     )
@@ -835,8 +839,8 @@ def reopen(session: Session, delivery_id: int) -> bool:
 def record_try_later(session: Within, claimed: Claimed, delay: timedelta, message: str = "") -> None:
     """Nothing happened there; leave it alone for `delay`. The caller commits. Raises `ClaimLost`.
 
-    That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind, nor that of a write
-    which was ever in doubt.
+    That clears this attempt's `needs_lookup`, never one that an earlier attempt left behind, nor, for a dozen attempts,
+    that of a write which was ever in doubt.
     """
     _end(session, _TRY_LATER, claimed, given_delay_s=delay.total_seconds(), given_message=message)
 

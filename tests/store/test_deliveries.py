@@ -407,10 +407,26 @@ def test_not_there_counts_when_said_twice_a_tenth_of_the_quarantine_apart(world:
     assert record(world, deliveries.record_miss, second, QUARANTINE_S) is True
     writing = row(world, delivery_id)
     assert (writing.state, writing.needs_lookup, writing.misses) == ("sending", True, 0)
-    # It now is a first write again: "try later" clears its flag, but the doubt that copies exist remains.
+    # It is put off: what its first attempt asked for may come to pass meanwhile, so that it is looked for anew.
     record(world, deliveries.record_try_later, second, timedelta(0))
     third = claimed(world, delivery_id)
-    assert (third.look_first, third.doubtful) == (False, True)
+    assert (third.look_first, third.doubtful, third.misses) == (True, True, 0)
+
+
+def test_a_doubt_is_looked_for_a_dozen_times_and_then_left_to_the_fence(world: World) -> None:
+    """Where looking leaves no time to write, looking each time would go on for ever."""
+    delivery_id = world.plan(payment("a", "1"))[0]
+    record(world, deliveries.record_unknown, claimed(world, delivery_id), NO_QUARANTINE)
+    looked = []
+    for _ in range(30):
+        holder = claimed(world, delivery_id)
+        if holder.look_first:
+            looked.append(holder.attempt)
+            if not record(world, deliveries.record_miss, holder, NO_QUARANTINE):
+                continue
+        record(world, deliveries.record_try_later, holder, timedelta(0))
+    assert looked == list(range(2, max(looked) + 1)) and deliveries.LOOKS_AGAIN <= max(looked) <= 15
+    assert claimed(world, delivery_id).doubtful
 
 
 def test_a_crash_after_two_misses_needs_two_of_its_own(world: World) -> None:
