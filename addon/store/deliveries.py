@@ -96,8 +96,8 @@ SEQ_STEP: Final = 10
 """Steps are numbered with gaps: what an answer calls for is put between."""
 
 LOOKS_AGAIN: Final = 12
-"""Up to which attempt a write in doubt that is put off is looked for again. Where looking takes so long that nothing is
-left of the lease to write in, that would go on for ever: from then on the fence and the audit take what stands twice."""
+"""Up to which attempt a write in doubt that is put off is looked for again. Where looking leaves nothing of the lease
+to write in, that would go on for ever: from then on what stands twice is the fence's and the audit's."""
 
 FOR_PEOPLE: Final = ("await_invoice", "await_payment")
 """Kinds of steps that people take in the accounting system: nothing is written, it is looked at now and then."""
