@@ -43,8 +43,11 @@ def writable_no_more(house: House) -> Iterator[Callable[[], None]]:
     db = house.town.services.db
     postgres = db.engine.dialect.name == "postgresql"
 
+    turned: list[bool] = []
+
     def refuse(connection: object) -> None:
-        connection.exec_driver_sql("PRAGMA query_only=ON")  # type: ignore[attr-defined]
+        if turned:
+            connection.exec_driver_sql("PRAGMA query_only=ON")  # type: ignore[attr-defined]
 
     def as_owner(statement: str) -> None:
         address = db.owner_url.replace("+psycopg", "")
@@ -57,8 +60,11 @@ def writable_no_more(house: House) -> Iterator[Callable[[], None]]:
         if postgres:
             as_owner("alter database {name} set default_transaction_read_only = on")
         else:
-            event.listen(db.engine, "begin", refuse)
+            turned.append(True)
 
+    if not postgres:
+        # Before anything runs: another listener, while a transaction begins elsewhere, would break that one off half-way.
+        event.listen(db.engine, "begin", refuse)
     yield turn
     if postgres:
         as_owner("alter database {name} reset default_transaction_read_only")
