@@ -63,7 +63,7 @@ def writable_no_more(house: House) -> Iterator[Callable[[], None]]:
             turned.append(True)
 
     if not postgres:
-        # Before anything runs: another listener, while a transaction begins elsewhere, would break that one off half-way.
+        # Before anything runs: one that is added while a transaction begins elsewhere would break it off half-way.
         event.listen(db.engine, "begin", refuse)
     yield turn
     if postgres:
