@@ -62,3 +62,16 @@ def test_a_sale_costs_the_database_a_bounded_number_of_statements_and_one_commit
     # stands in the document; a first attempt reads the document's steps, the last answer books its parts.
     assert (many_commits - few_commits) / more <= 5, (few_commits, many_commits)
     assert (many - few) / more <= 26, (few, many)
+
+
+def test_a_run_that_finds_nothing_to_do_costs_a_bounded_number_of_statements_and_transactions(
+    bed: Bed, counted: Callable[[House], tuple[int, int]]
+) -> None:
+    """Most runs are of this kind: a company's day is over, or a webhook told of what is booked already."""
+    house = bed.house(balance_currencies=("sek",))
+    house.sells("2026-03-10", 125_00)
+    house.opens("plus")
+    house.runs()
+    statements, commits = counted(house)
+    assert statements <= 240, statements
+    assert commits <= 38, commits
