@@ -12,7 +12,8 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from addon.core.dates import booking_date, start_of_day
-from addon.core.delivery import PartState
+from addon.core.delivery import DeliveryState, PartState
+from addon.core.documents import DocumentKind
 from addon.core.explain import making_up
 from addon.core.money import Money
 from addon.core.records import (
@@ -30,7 +31,7 @@ from addon.services.context import Services
 from addon.store.bulk import among, insert_rows
 from addon.store.codec import decode, encode
 from addon.store.database import held
-from addon.store.models import Company, Connection, DisputeRow, MovementRow, PartRow, PayoutRow
+from addon.store.models import Company, Connection, DisputeRow, DocumentRow, MovementRow, PartRow, PayoutRow
 
 PAYOUT_WATCH = timedelta(days=14)
 """A paid payout may still fail; providers name five business days."""
@@ -693,7 +694,7 @@ def _settle(
             looked_back = True
             fetch = Fetch("payouts", fetched=_look_back(services, company_id, connection_id, source, balances))
         if fetch.fetched == 0:
-            _note_opening(services, company_id, connection_id, balances)
+            _note_opening(services, company_id, connection_id, balances, source.capabilities.lateness_s)
             return balances
         while fetch.stage != "done":
             fetch = fetch_step(services, company_id, connection_id, source, fetch)
@@ -794,14 +795,62 @@ def _amiss(connection: Connection, sums: Mapping[str, int], balances: Sequence[B
     return {currency: gap for currency, gap in sorted(gaps.items()) if gap}
 
 
-def _note_opening(services: Services, company_id: int, connection_id: int, balances: Sequence[Balance]) -> None:
+OPENING_NOTED: Final = "opening_noted"
+"""Where a connection's row keeps when each opening was noted, and the newest movement that was known then."""
+
+
+def _note_opening(
+    services: Services, company_id: int, connection_id: int, balances: Sequence[Balance], lateness_s: float
+) -> None:
+    """Note the opening of each currency that has none yet, and put right one that took in what was not listed yet."""
     with services.db.company(company_id) as session:
-        connection = session.get_one(Connection, connection_id)
+        connection = session.scalars(select(Connection).where(Connection.id == connection_id).with_for_update()).one()
         sums = _sums(session, connection_id)
+        newest = session.scalar(select(func.max(MovementRow.id)).where(MovementRow.connection_id == connection_id)) or 0
         now_minor = {balance.amount.currency: balance.amount.minor for balance in balances}
-        opening = dict(connection.opening)
+        opening, noted = dict(connection.opening), dict(connection.settings.get(OPENING_NOTED, {}))
         for currency in sorted(set(sums) | set(now_minor)):
+            gap = now_minor.get(currency, 0) - int(opening.get(currency, 0)) - sums.get(currency, 0)
             if currency not in opening:
-                opening[currency] = now_minor.get(currency, 0) - sums.get(currency, 0)
+                opening[currency] = gap
+                noted[currency] = {"at": services.now().isoformat(), "movement_id": newest}
+            elif (
+                gap
+                and currency in noted
+                and _was_in_it(session, connection_id, currency, noted[currency], lateness_s, gap)
+            ):
+                opening[currency] = int(opening[currency]) + gap
         if opening != connection.opening:
             connection.opening = opening
+            connection.settings = {**connection.settings, OPENING_NOTED: noted}
+
+
+def _was_in_it(
+    session: Session, connection_id: int, currency: str, noted: Mapping[str, Any], lateness_s: float, gap: int
+) -> bool:
+    """Whether a balance had in it, when its opening was noted, just what turned up soon after and makes up the gap.
+
+    A provider may list a movement later than its balance tells of it. Not what is there already under another name,
+    which would be counted twice; and not where the opening has been booked: then a person sees the difference.
+    """
+    booked = select(DocumentRow.id).where(
+        DocumentRow.connection_id == connection_id,
+        DocumentRow.kind == DocumentKind.OPENING.value,
+        DocumentRow.clearing_currency == currency,
+        DocumentRow.state != DeliveryState.PROPOSED.value,
+    )
+    if session.scalar(booked.limit(1)) is not None:
+        return False
+    at, newest = datetime.fromisoformat(noted["at"]), int(noted["movement_id"])
+    columns = select(MovementRow.net_minor, MovementRow.occurred_at).where(
+        MovementRow.connection_id == connection_id,
+        MovementRow.currency == currency,
+        MovementRow.occurred_at <= at,
+        MovementRow.net_minor != 0,
+    )
+    late = columns.where(MovementRow.id > newest, MovementRow.fetched_at <= at + timedelta(seconds=lateness_s))
+    turned_up = [(row.net_minor, row.occurred_at) for row in session.execute(late)]
+    instants = {occurred_at for _, occurred_at in turned_up}
+    known = columns.where(MovementRow.id <= newest, MovementRow.occurred_at.in_(instants))
+    twins = {(row.net_minor, row.occurred_at) for row in session.execute(known)}
+    return making_up(-gap, [row[0] for row in turned_up if row not in twins]) is not None

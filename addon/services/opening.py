@@ -68,7 +68,7 @@ def propose(
         policy = load(session)
         connection = session.get_one(Connection, connection_id)
         start = start_day(connection, policy.zone)
-        _drop(session, _of_another_start(session, connection_id, start), services.now())
+        _drop(session, _outlived(session, connection, start), services.now())
         made: list[str] = []
         for opening in _openings(connection, policy):
             if _answer(connection, opening):
@@ -114,15 +114,22 @@ def _store(
     return True
 
 
-def _of_another_start(session: Session, connection_id: int, start: date) -> list[int]:
+def _outlived(session: Session, connection: Connection, start: date) -> list[int]:
+    """Openings of another start, and proposed ones of a balance that has turned out to have opened with nothing."""
     rows = session.execute(
-        select(DocumentRow.id, DocumentRow.key).where(
-            DocumentRow.connection_id == connection_id,
+        select(DocumentRow.id, DocumentRow.key, DocumentRow.state, DocumentRow.clearing_currency).where(
+            DocumentRow.connection_id == connection.id,
             DocumentRow.kind == DocumentKind.OPENING.value,
             DocumentRow.state.in_(_UNSENT),
         )
     )
-    return [row.id for row in rows if not row.key.endswith(f"/{start.isoformat()}")]
+    nought = {currency for currency, minor in connection.opening.items() if not int(minor)}
+    return [
+        row.id
+        for row in rows
+        if not row.key.endswith(f"/{start.isoformat()}")
+        or (row.state == DeliveryState.PROPOSED.value and row.clearing_currency in nought)
+    ]
 
 
 def _drop(session: Session, document_ids: Sequence[int], now: datetime) -> None:

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from addon.services import opening as openings
 from tests.flow.house import instant
 from tests.flow.test_paypal import Shop, shop
+from tests.support.town import WHO
 
 __all__ = ["shop"]
 
@@ -75,6 +77,49 @@ def test_a_row_that_cannot_be_read_is_held_and_keeps_no_other_from_the_books(sho
     shop.runs()
     assert shop.stored() == 4
     assert shop.identities()["SEK"].identity.difference
+
+
+@pytest.mark.parametrize("booked", [False, True], ids=["", "with the opening in the books"])
+def test_what_the_balance_told_before_the_list_did_is_no_part_of_the_opening(shop: Shop, booked: bool) -> None:
+    """While Kvitt was installed, a sale was in the balance and not in the list: it would count twice for ever."""
+    shop.sale("2026-02-20", 700_00)
+    shop.sale("2026-03-02", 1_000_00)
+    late = shop.sale("2026-03-19", 300_00)
+    late.visible_at = shop.world.clock.now() + timedelta(hours=2)
+    shop.opens()
+    shop.runs()
+    before = shop.identities()["SEK"].identity.opening.minor
+    if booked:
+        services, company = shop.town.services, shop.company_id
+        (question,) = openings.questions(services, company)
+        openings.book(services, company, question.connection_id, "SEK", "1930", WHO)
+        shop.runs()
+    shop.time("2026-03-20 16:00")
+    shop.runs()
+    assert shop.kinds()["sale"] == 2
+    proved = shop.identities()["SEK"].identity
+    if booked:
+        assert (proved.opening.minor, proved.difference.minor) == (before, -late.net), "a person is to see it"
+    else:
+        assert (proved.opening.minor, proved.difference.minor) == (before - late.net, 0)
+        assert proved.ledger_books == proved.documents_books
+        (question,) = openings.questions(shop.town.services, shop.company_id)
+        assert question.amount.minor == before - late.net
+
+
+def test_a_proposed_opening_goes_when_the_balance_turns_out_to_have_opened_with_nothing(shop: Shop) -> None:
+    late = shop.sale("2026-03-19", 300_00)
+    shop.sale("2026-03-02", 1_000_00)
+    late.visible_at = shop.world.clock.now() + timedelta(hours=2)
+    shop.opens("plus", **{f"accounts.{openings.ROLE}": "1930"})
+    shop.runs()
+    shop.runs()
+    assert [row.state for row in shop.documents("opening")] == ["proposed"]
+    shop.time("2026-03-20 16:00")
+    shop.runs()
+    shop.runs()
+    assert not shop.documents("opening")
+    assert not shop.identities()["SEK"].identity.difference
 
 
 def test_holds_that_are_let_go_and_payments_that_are_denied_or_repeated_move_what_they_moved(shop: Shop) -> None:
